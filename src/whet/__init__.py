@@ -1,0 +1,1 @@
+"""whet sharpens a pretrained language model on your task and proves whether it helped."""

@@ -1,0 +1,1 @@
+"""Rows: reading, forms, audit, splitting, and the form of a prediction. Knows no tensors."""

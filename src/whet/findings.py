@@ -1,0 +1,86 @@
+"""Findings: coded observations with a place and a remedy.
+
+A finding is what an audit, a training run or a verdict has to say beside its numbers. Its bin
+says how to take it: ``passed`` (looked at, fine), ``issue`` (act), ``tip`` (could be better) or
+``not_applicable`` (could not be looked at here, and why).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Bin = Literal["passed", "issue", "tip", "not_applicable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One observation.
+
+    ``evidence`` holds the numbers and examples behind the message, JSON only.
+    """
+
+    code: str
+    bin: Bin
+    message: str
+    place: str = ""
+    remedy: str = ""
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.code not in CODES:
+            raise ValueError(f"finding code {self.code} is not in whet.findings.CODES")
+
+    @property
+    def title(self) -> str:
+        """The short name of what was looked at."""
+        return CODES[self.code]
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; :meth:`from_json` is its inverse."""
+        return asdict(self) | {"title": self.title}
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Finding:
+        """Read what :meth:`to_json` wrote."""
+        return Finding(
+            value["code"], value["bin"], value["message"], value["place"], value["remedy"], value["evidence"]
+        )
+
+
+CODES: dict[str, str] = {
+    # A: the data, before anything is trained
+    "A001": "Empty texts",
+    "A002": "Exact duplicates",
+    "A003": "Near duplicates",
+    "A004": "Repeats across splits",
+    "A005": "Contradicting labels",
+    "A006": "Class imbalance",
+    "A007": "Classes too rare",
+    "A008": "Prior shift between splits",
+    "A009": "Length limit",
+    "A010": "Broken encoding",
+    "A011": "Secrets and personal data",
+    "A012": "Mixed languages",
+    "A013": "Rows that could not be used",
+    "A014": "Splits made here",
+    # E: what happened while training
+    "E001": "Non-finite losses",
+    "E002": "Rate lowered after failures",
+    "E003": "Run not better than majority",
+    "E004": "Out of memory",
+    "E005": "Time limit",
+    "E006": "Fast path checked",
+    "E007": "Early stopping",
+    "E008": "Parity of the saved model",
+    # V: gates of the verdict
+    "V001": "Better than the best baseline",
+    "V002": "Negative flips",
+    "V003": "Calibration",
+    "V004": "Leakage",
+    "V005": "Over- or underfitting",
+    "V006": "Weak classes",
+    "V007": "Enough test rows",
+}
+"""Every code there is. The generated page docs/findings.md lists them; a test holds it current."""
