@@ -65,6 +65,7 @@ CODES: dict[str, str] = {
     "A012": "Mixed languages",
     "A013": "Rows that could not be used",
     "A014": "Splits made here",
+    "A015": "Labels nearly alike",
     # E: what happened while training
     "E001": "Non-finite losses",
     "E002": "Rate lowered after failures",

@@ -1,1 +1,1 @@
-"""Placeholder, replaced as the room is built."""
+"""From texts to tensors: tokenising with a ledger, the order of rows, flat batches."""

@@ -1,1 +1,1 @@
-"""Placeholder, replaced as the room is built."""
+"""The loop. Knows no task, no dataset, no logger and no disk layout."""

@@ -1,1 +1,1 @@
-"""Placeholder, replaced as the room is built."""
+"""A trained model in use."""

@@ -1,1 +1,1 @@
-"""Placeholder, replaced as the room is built."""
+"""A name or path becomes a model that is ready to train, and a trained model becomes files again."""

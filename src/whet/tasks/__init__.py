@@ -1,1 +1,1 @@
-"""Placeholder, replaced as the room is built."""
+"""One file a task: its head, its loss, and how outputs become predictions."""

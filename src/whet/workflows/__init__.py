@@ -1,1 +1,1 @@
-"""Placeholder, replaced as the room is built."""
+"""Conductors: fit, evaluate, predict, compare, report, audit, check. The only room that knows everyone."""

@@ -1,0 +1,51 @@
+"""In which order rows are seen: a pure function of the seed and the epoch, so that resuming is a jump."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whet import seeds
+
+WINDOW_BATCHES = 50
+"""Rows of so many batches are shuffled together before they are sorted by length."""
+
+
+def shuffled(lengths: NDArray[np.int64], batch_tokens: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+    """Batches of row numbers for one epoch, each of about ``batch_tokens`` tokens of like length.
+
+    Shuffle all rows, take windows, sort each by length, cut it into batches, shuffle the batches:
+    rows of one batch have nearly equal lengths, yet its company changes every epoch.
+
+    :param lengths: (n,) tokens per row.
+    """
+    random = seeds.generator(seed, "order", epoch)
+    rows = random.permutation(len(lengths))
+    ends = np.cumsum(lengths[rows])
+    window_tokens = WINDOW_BATCHES * batch_tokens
+    num_windows = max(1, round(int(ends[-1]) / window_tokens)) if len(rows) else 1
+    marks = np.searchsorted(ends, np.arange(1, num_windows) * (int(ends[-1]) / num_windows)) if len(rows) else []
+    batches: list[NDArray[np.int64]] = []
+    for window in np.split(rows, marks):
+        batches += cut(window[np.argsort(lengths[window], kind="stable")], lengths, batch_tokens)
+    return [batches[i] for i in random.permutation(len(batches))]
+
+
+def cut(rows: NDArray[np.int64], lengths: NDArray[np.int64], batch_tokens: int) -> list[NDArray[np.int64]]:
+    """Cut ``rows``, in their order, into batches that share the tokens evenly.
+
+    The number of batches is fixed by the tokens; cuts fall where they divide them best, so that
+    no small remainder is left over.
+    """
+    if not len(rows):
+        return []
+    ends = np.cumsum(lengths[rows])
+    total = int(ends[-1])
+    number = min(len(rows), max(1, round(total / batch_tokens)))
+    marks = np.searchsorted(ends, np.arange(1, number) * (total / number), side="left") + 1
+    return [piece for piece in np.split(rows, np.unique(np.minimum(marks, len(rows)))) if len(piece)]
+
+
+def by_length(lengths: NDArray[np.int64], batch_tokens: int) -> list[NDArray[np.int64]]:
+    """Batches for prediction: longest first, so that memory runs out at once or never."""
+    return cut(np.argsort(-lengths, kind="stable"), lengths, batch_tokens)

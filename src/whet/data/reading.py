@@ -1,0 +1,175 @@
+"""Reading labelled data: from what the user named to checked splits in Arrow files."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from whet.data.columns import Columns
+from whet.data.content import FileFacts
+from whet.data.forms import SPLIT_NAMES, Examples, distribute, open_splits
+from whet.data.labels import refuse_one_class, refuse_unknown_labels
+from whet.data.ledger import Ledger, SplitLedger, ledger_from_json, ledger_json
+from whet.data.rows import Told, silent
+from whet.data.splitting import TEST_SHARE, VALIDATION_SHARE, Made, carve, missing_splits, shares
+from whet.data.transfer import Choice, Transfer, inputs_of
+from whet.errors import Problems, UserError
+from whet.files import BESIDE, explained, read_json, write_json
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResult:
+    """Everything that reading found out. ``save`` and :func:`reopen` carry it through a run folder.
+
+    ``labels`` are those of training, in stored order; ``fingerprint`` has one entry per file read;
+    ``made`` lists the splits that were carved out here; ``notes`` are decisions, in words.
+    """
+
+    splits: dict[str, Examples]
+    labels: tuple[str, ...]
+    multi_label: bool
+    columns: Columns
+    ledger: Ledger
+    fingerprint: tuple[FileFacts, ...]
+    made: tuple[Made, ...]
+    notes: tuple[str, ...]
+
+    def save(self, folder: Path) -> None:
+        """Write fingerprint.json and ledger.json beside the splits."""
+        about = {
+            "files": [facts.to_json() for facts in self.fingerprint],
+            "columns": self.columns.to_json(),
+            "labels": list(self.labels),
+            "multi_label": self.multi_label,
+            "made": [made.to_json() for made in self.made],
+            "notes": list(self.notes),
+        }
+        write_json(folder / "ledger.json", ledger_json(self.ledger))
+        write_json(folder / "fingerprint.json", about)
+
+
+def reopen(folder: Path) -> ReadResult:
+    """What :func:`read` left in ``folder``.
+
+    :raises UserError: F010 missing, F011 damaged.
+    """
+    about = read_json(folder / "fingerprint.json")
+    return ReadResult(
+        splits=open_splits(folder),
+        labels=tuple(about["labels"]),
+        multi_label=about["multi_label"],
+        columns=Columns(**about["columns"]),
+        ledger=ledger_from_json(read_json(folder / "ledger.json")),
+        fingerprint=tuple(FileFacts(**facts) for facts in about["files"]),
+        made=tuple(Made(**made) for made in about["made"]),
+        notes=tuple(about["notes"]),
+    )
+
+
+def read(
+    source: str | Path,
+    *,
+    into: Path,
+    text: str | None = None,
+    label: str | None = None,
+    text_pair: str | None = None,
+    label_separator: str | None = None,
+    encoding: str = "utf-8",
+    drop_unlabelled: bool = False,
+    seed: int = 0,
+    validation_share: float = VALIDATION_SHARE,
+    test_share: float = TEST_SHARE,
+    progress: Told = silent,
+) -> ReadResult:
+    """Read, check and split; leave train.arrow, validation.arrow, test.arrow, ledger.json and fingerprint.json.
+
+    :param source: one file, a folder with a file per split, a folder of ``save_to_disk``, or a hub id.
+    :param into: the folder to write to, made if it is not there.
+    :param label_separator: strings of the label column hold several labels, parted by this.
+    :param validation_share: share of the training rows, where there is no validation file.
+    :param test_share: share of the training rows, where there is no test file.
+    :raises UserError: D001 to D040; all problems of all files at once.
+    """
+    choice = Choice(text, label, text_pair, label_separator, encoding, drop_unlabelled)
+    with explained(into):
+        into.mkdir(parents=True, exist_ok=True)
+        work = tempfile.TemporaryDirectory(prefix=BESIDE, dir=into)
+    with work as folder:
+        transfer = Transfer(choice, Path(folder), progress)
+        inputs, notes = inputs_of(source)
+        given = transfer.take({("train" if split == "all" else split): files for split, files in inputs.items()})
+        labels = given["train"].vocabulary()
+        refuse_one_class(given["train"], labels, str(source))
+        _refuse_unknown(given, labels)
+        made = _finish(given, labels, into, seed, validation_share, test_share, str(source))
+    _count_made(transfer.ledger, made)
+    result = ReadResult(
+        splits=open_splits(into),
+        labels=labels,
+        multi_label=transfer.multi_label,
+        columns=transfer.columns,
+        ledger={split: transfer.ledger[split] for split in SPLIT_NAMES},
+        fingerprint=tuple(transfer.facts),
+        made=made,
+        notes=(*notes, *transfer.notes, *_about_made(given, made)),
+    )
+    result.save(into)
+    return result
+
+
+def _refuse_unknown(given: Mapping[str, Examples], labels: Sequence[str]) -> None:
+    problems = Problems()
+    for split, examples in given.items():
+        if split != "train":
+            try:
+                refuse_unknown_labels(examples, labels)
+            except UserError as error:
+                for problem in error.problems:
+                    problems.add(problem.code, problem.where, problem.what, problem.remedy)
+    problems.raise_if_any()
+
+
+def _finish(
+    given: Mapping[str, Examples],
+    labels: Sequence[str],
+    into: Path,
+    seed: int,
+    validation_share: float,
+    test_share: float,
+    where: str,
+) -> tuple[Made, ...]:
+    """Carve the missing splits out of training and put every file in its place."""
+    train = given["train"]
+    wanted = shares(len(train), missing_splits(list(given)), validation_share=validation_share, test_share=test_share)
+    found = carve(train.label_ids(labels), train.hashes, wanted, seed, where)
+    if wanted:
+        parts = np.zeros(len(train), dtype=np.int8)
+        for number, rows in enumerate(found.values()):
+            parts[rows] = number
+        distribute(train, parts, [into / f"{split}.arrow" for split in found])
+    for split, examples in given.items():
+        if split != "train" or not wanted:
+            with explained(into):
+                os.replace(examples.path, into / f"{split}.arrow")
+    return tuple(Made(split, len(found[split]), "train") for split in wanted)
+
+
+def _count_made(ledger: Ledger, made: Sequence[Made]) -> None:
+    """Rows that went to a made split count there; what was dropped stays where it was read."""
+    for part in made:
+        ledger[part.split] = SplitLedger(part.rows, part.rows)
+        ledger["train"].read -= part.rows
+        ledger["train"].kept -= part.rows
+
+
+def _about_made(given: Mapping[str, Any], made: Sequence[Made]) -> list[str]:
+    notes = [f"no {part.split} file: {part.rows:,} training rows are set aside for it, by label" for part in made]
+    if "validation" in given and "test" not in given:
+        notes.append("validation decides when training stops, so it cannot serve as test as well")
+    return notes

@@ -1,0 +1,191 @@
+"""Carrying the rows of every input file into one Arrow file per split, with all problems at once."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from whet.data import hub
+from whet.data.columns import Columns, choose
+from whet.data.content import FileFacts, Stat, checked_hash, refuse_if_changed
+from whet.data.forms import Examples, ExamplesWriter, Shape, writing
+from whet.data.intake import Intake
+from whet.data.ledger import Ledger, SplitLedger
+from whet.data.opening import open_file
+from whet.data.rows import Opened, Told
+from whet.data.sources import SourceFile, find
+from whet.errors import Problem, Problems, UserError, did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the user said about the data; None or "auto" is left to be found out.
+
+    ``text_pair`` may be "none": rows have one text, even if the columns look like a pair.
+    """
+
+    text: str | None = None
+    label: str | None = None
+    text_pair: str | None = None
+    label_separator: str | None = None
+    encoding: str = "utf-8"
+    drop_unlabelled: bool = False
+    labelled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One file, or one split of a hub data set (``rows``, its memory-mapped table)."""
+
+    file: SourceFile
+    hub: tuple[str, str] | None = None
+    rows: Any = None
+
+
+def inputs_of(source: str | Path) -> tuple[dict[str, list[Input]], list[str]]:
+    """The inputs of each split (``"all"`` where there is but one), and notes.
+
+    :raises UserError: D001, D004, D005, D006 (see :func:`whet.data.sources.find`), D011.
+    """
+    found = find(source)
+    if found.hub is None:
+        return {split: [Input(file) for file in files] for split, files in found.files.items()}, found.notes
+    splits, notes = hub.load(found.hub)
+    return {
+        split: [Input(SourceFile(Path(f"{found.hub}.{split}"), "hub"), (found.hub, split), rows)]
+        for split, rows in splits.items()
+    }, notes
+
+
+def _named(column: str | None) -> str | None:
+    return None if column in ("auto", "none") else column
+
+
+@dataclass(slots=True)
+class Transfer:
+    """One reading in progress: what was chosen at the first file, and what was found so far."""
+
+    choice: Choice
+    folder: Path
+    progress: Told
+    keep_empty: bool = False
+    problems: Problems = field(default_factory=Problems)
+    ledger: Ledger = field(default_factory=dict)
+    facts: list[FileFacts] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    multi_label: bool = False
+    chosen: Columns | None = None
+
+    @property
+    def columns(self) -> Columns:
+        """The columns, chosen when the first file was opened."""
+        assert self.chosen is not None
+        return self.chosen
+
+    def take(self, inputs: Mapping[str, Sequence[Input]]) -> dict[str, Examples]:
+        """Read every split into ``folder``; training first, for it decides about the columns.
+
+        :raises UserError: all problems of all files.
+        """
+        paths = {}
+        for split, files in inputs.items():
+            self.ledger[split] = SplitLedger()
+            paths[split] = self.folder / f"{split}.arrow"
+            self._split(split, files, paths[split])
+            if self.chosen is None:
+                break
+        self.problems.raise_if_any()
+        return {split: Examples.open(path, split) for split, path in paths.items()}
+
+    def _split(self, split: str, files: Sequence[Input], path: Path) -> None:
+        with contextlib.ExitStack() as stack:
+            writer: ExamplesWriter | None = None
+            for number, one in enumerate(files):
+                with self._collected(), self._unchanged(one):
+                    opened = self._open(one)
+                    self._decide(one, opened)
+                    writer = writer or stack.enter_context(writing(path, self._shape()))
+                    self._file(split, one, opened, writer, last=number == len(files) - 1)
+
+    @contextlib.contextmanager
+    def _collected(self) -> Iterator[None]:
+        """Keep what stops one file, so that the others are looked at as well."""
+        try:
+            yield
+        except UserError as error:
+            if any(problem not in self.problems.kept for problem in error.problems):
+                for problem in error.problems:
+                    self.problems.add(problem.code, problem.where, problem.what, problem.remedy)
+                self.problems.count += error.num_problems - len(error.problems)
+
+    @contextlib.contextmanager
+    def _unchanged(self, one: Input) -> Iterator[None]:
+        """Hold that the file stays the same; if not, that is the problem, whatever else it led to."""
+        before = None if one.hub else Stat.of(one.file.path)
+        try:
+            yield
+        except UserError:
+            if before is not None:
+                refuse_if_changed(one.file.path, before)
+            raise
+        if before is not None:
+            refuse_if_changed(one.file.path, before)
+
+    def _open(self, one: Input) -> Opened:
+        if one.hub is not None:
+            return hub.open_hub(*one.hub, one.rows, self.progress)[1]
+        return open_file(one.file, self.choice.encoding, self.problems, self.progress)
+
+    def _decide(self, one: Input, opened: Opened) -> None:
+        """Choose the columns at the first file; hold every further one to that choice."""
+        choice, name = self.choice, one.file.name
+        if self.chosen is not None:
+            for column in self.chosen.wanted:
+                if column not in opened.columns:
+                    what = f"has no column {column!r}, which the first file has (columns: {', '.join(opened.columns)})."
+                    raise UserError(Problem("D022", name, what, did_you_mean(column, opened.columns)))
+            return
+        self.chosen = choose(
+            opened.columns,
+            opened.sample,
+            where=name,
+            text=_named(choice.text),
+            text_pair=_named(choice.text_pair),
+            label=_named(choice.label),
+            pairs=choice.text_pair != "none",
+            labelled=choice.labelled,
+        )
+        if self.chosen.label is not None:
+            values = opened.sample[self.chosen.label]
+            self.multi_label = choice.label_separator is not None or any(isinstance(value, list) for value in values)
+
+    def _shape(self) -> Shape:
+        return Shape(self.columns.text_pair is not None, self.columns.label is not None, self.multi_label)
+
+    def _file(self, split: str, one: Input, opened: Opened, writer: ExamplesWriter, last: bool) -> None:
+        intake = Intake(
+            one.file.name,
+            self.columns,
+            writer,
+            self.ledger[split],
+            self.problems,
+            multi_label=self.multi_label,
+            label_separator=self.choice.label_separator,
+            drop_unlabelled=self.choice.drop_unlabelled,
+            keep_empty=self.keep_empty,
+        )
+        intake.take(opened.blocks(self.columns.wanted))
+        self.notes += opened.notes
+        if last and not self.ledger[split].kept and not self.problems.count:
+            what = f"none of the {self.ledger[split].read:,} rows of {split} has both text and label."
+            self.problems.add("D035", one.file.name, what, f"Is {self.columns.text!r} the right text column?")
+        self.facts.append(self._fingerprint(one, intake.rows))
+
+    def _fingerprint(self, one: Input, rows: int) -> FileFacts:
+        if one.hub is not None:
+            # A hub data set has no one file; its own fingerprint stands for its bytes.
+            return FileFacts(one.file.name, int(one.rows.data.nbytes), str(getattr(one.rows, "_fingerprint", "")), rows)
+        return FileFacts(one.file.name, one.file.path.stat().st_size, checked_hash(one.file.path), rows)

@@ -1,0 +1,98 @@
+"""bf16 products with fp32 master weights, cast once a step and not once a use.
+
+The model computes in bf16: weights, activations and gradients. The optimiser works on fp32
+copies of the weights that move. After a step they are rounded into the model again. Frozen
+weights are rounded once. Norm statistics and softmax accumulate in fp32 inside torch's kernels.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+
+class Weights:
+    """The trainable weights of a model, and the fp32 masters the optimiser moves.
+
+    In fp32 masters are the model's own parameters and nothing is copied. Parameters named in
+    ``exact`` (by prefix) always stay in fp32: the head, whose logits decide.
+    """
+
+    def __init__(self, model: nn.Module, dtype: torch.dtype, exact: Sequence[str] = ()) -> None:
+        self.model = model
+        self.dtype = dtype
+        self.trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        if dtype == torch.float32:
+            self.masters: Mapping[str, nn.Parameter] = self.trained
+            return
+        self.masters = {name: nn.Parameter(p.detach().float().clone()) for name, p in self.trained.items()}
+        for name, parameter in model.named_parameters():
+            if not name.startswith(tuple(exact)) and parameter.is_floating_point():
+                parameter.data = parameter.data.to(dtype)
+
+    def collect_gradients(self) -> None:
+        """Add the model's gradients to those of the masters, in fp32, and clear the former."""
+        if self.masters is self.trained:
+            return
+        for name, parameter in self.trained.items():
+            if parameter.grad is None:
+                continue
+            master = self.masters[name]
+            if master.grad is None:
+                master.grad = parameter.grad.float()
+            else:
+                master.grad.add_(parameter.grad)
+            parameter.grad = None
+
+    def scale_gradients(self, factor: float) -> None:
+        """Multiply the masters' gradients by ``factor``."""
+        torch._foreach_mul_([p.grad for p in self.masters.values() if p.grad is not None], factor)
+
+    def clear_gradients(self) -> None:
+        """Forget all gradients."""
+        for parameter in (*self.masters.values(), *self.trained.values()):
+            parameter.grad = None
+
+    @torch.no_grad()
+    def publish(self) -> None:
+        """Round the masters into the model."""
+        if self.masters is not self.trained:
+            torch._foreach_copy_(list(self.trained.values()), list(self.masters.values()))
+
+    def state(self) -> dict[str, Tensor]:
+        """The masters by name, detached but not copied."""
+        return {name: p.detach() for name, p in self.masters.items()}
+
+    @torch.no_grad()
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take the masters from ``state`` and publish them."""
+        for name, master in self.masters.items():
+            master.copy_(state[name])
+        self.publish()
+
+
+def fastest_dtype(device: torch.device) -> tuple[torch.dtype, str]:
+    """bf16 where the machine multiplies it faster than fp32, and the reason in words."""
+    if device.type == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return torch.bfloat16, "the GPU multiplies bf16 natively"
+        return torch.float32, "the GPU has no bf16 products"
+    found = {"amx_bf16", "avx512_bf16"} & _cpu_flags()
+    if found:
+        return torch.bfloat16, f"the CPU multiplies bf16 natively ({', '.join(sorted(found))})"
+    return torch.float32, "the CPU has no bf16 products"
+
+
+def _cpu_flags() -> set[str]:
+    if platform.system() != "Linux":
+        return set()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return set(flags.partition(":")[2].split())

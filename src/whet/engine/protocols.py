@@ -1,0 +1,78 @@
+"""What the engine needs of others; anybody may provide it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class StepLoss:
+    """The loss of one (micro-)batch as a sum and a count, never a mean.
+
+    A mean of means over micro-batches or ranks is the classic silent error, so the engine divides
+    once, after all of them.
+
+    - ``total``: scalar tensor, the sum over counted items, in nats.
+    - ``num_counted``: items that carry loss: tokens, labels or pairs.
+    - ``numbers``: for the log only; sums over items too.
+    """
+
+    total: Tensor
+    num_counted: int
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+class Batch(Protocol):
+    """What one optimiser step sees."""
+
+    @property
+    def num_tokens(self) -> int:
+        """Real tokens, padding not counted."""
+        ...
+
+    def split(self, max_tokens: int) -> Sequence[Batch]:
+        """The same rows cut into micro-batches of at most ``max_tokens``, a row never cut."""
+        ...
+
+
+B_co = TypeVar("B_co", bound=Batch, covariant=True)
+B_contra = TypeVar("B_contra", bound=Batch, contravariant=True)
+
+
+class Batches(Protocol[B_co]):
+    """Batches whose order is a pure function of (seed, epoch), so that resuming is a jump."""
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches in one pass."""
+        ...
+
+    def starting_at(self, epoch: int, index: int) -> Iterator[B_co]:
+        """The batches of ``epoch`` from its ``index``-th on."""
+        ...
+
+
+class Objective(Protocol[B_contra]):
+    """What is minimised."""
+
+    def __call__(self, model: nn.Module, batch: B_contra) -> StepLoss:
+        """The loss of ``batch``, with its graph."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What an evaluation hands back to the engine.
+
+    - ``score``: higher is better; the best state is the one with the largest.
+    - ``tie_break``: higher is better; decides between equal scores.
+    - ``numbers``: for the event.
+    """
+
+    score: float
+    tie_break: float
+    numbers: Mapping[str, float]

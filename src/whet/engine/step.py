@@ -1,0 +1,89 @@
+"""One optimiser step: micro-batches, gradients, clipping, and what to do when memory runs out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from whet.engine.precision import Weights
+from whet.engine.protocols import Batch, Objective
+from whet.errors import ModelTooLarge
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a step computed, before the optimiser moved anything.
+
+    ``loss`` is the mean over counted items, in nats; either number is not finite in a failed step.
+    """
+
+    loss: float
+    grad_norm: float
+
+    @property
+    def finite(self) -> bool:
+        """Whether the weights may be moved by it."""
+        return math.isfinite(self.loss) and math.isfinite(self.grad_norm)
+
+
+def gradients(
+    weights: Weights,
+    objective: Objective[Batch],
+    batch: Batch,
+    micro_batch_tokens: int,
+    reseed: Callable[[int], None],
+    clip_norm: float,
+) -> StepResult:
+    """Leave in ``weights`` the clipped gradient of the mean loss of ``batch``.
+
+    The result does not depend on ``micro_batch_tokens`` beyond rounding: losses and gradients are
+    summed over micro-batches and divided once, by the number of counted items.
+
+    :param reseed: called with the number of the micro-batch before it is computed.
+    """
+    pieces = batch.split(micro_batch_tokens)
+    total, num_counted = 0.0, 0
+    for number, piece in enumerate(pieces):
+        reseed(number)
+        loss = objective(weights.model, piece)
+        num_counted += loss.num_counted
+        total += float(loss.total.detach())
+        if not math.isfinite(total):
+            return StepResult(total, math.nan)
+        # a single piece is divided before the backward pass, which saves a pass over all gradients
+        (loss.total / loss.num_counted if len(pieces) == 1 else loss.total).backward()  # type: ignore[no-untyped-call]
+        weights.collect_gradients()
+    count = 1 if len(pieces) == 1 else num_counted
+    norm = float(_norm(weights)) / count
+    factor = min(1.0, clip_norm / (norm + 1e-6)) / count
+    if math.isfinite(norm) and factor != 1.0:
+        weights.scale_gradients(factor)
+    return StepResult(total / num_counted, norm)
+
+
+def _norm(weights: Weights) -> Tensor:
+    grads = [p.grad for p in weights.masters.values() if p.grad is not None]
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` says that memory ran out, on a GPU or on the host."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    words = ("can't allocate memory", "not enough memory", "out of memory", "Cannot allocate memory")
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+
+
+def halved(micro_batch_tokens: int, batch: Batch) -> int:
+    """The next smaller micro-batch.
+
+    :raises ModelTooLarge: it cannot be cut any further.
+    """
+    smaller = min(micro_batch_tokens, batch.num_tokens) // 2
+    if smaller < 1 or len(batch.split(smaller)) == len(batch.split(micro_batch_tokens)):
+        raise ModelTooLarge
+    return smaller

@@ -1,0 +1,157 @@
+"""The models that a verdict is about: on rows in one order, with one metric, cheapest first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from whet.errors import Problem, UserError
+from whet.evaluation.intervals import Estimate, paired_difference
+from whet.evaluation.metrics import LOWER_IS_BETTER, METRICS, primary_metric
+from whet.evaluation.paired import Comparison, compare, with_holm
+from whet.evaluation.rows import checked, ordered_groups, same_rows
+from whet.evaluation.sums import MEASURES, sums
+from whet.registry import unknown
+
+if TYPE_CHECKING:
+    from whet.data.predictions import Predictions
+
+COST_ORDER = ("majority", "tfidf_linear", "label_names", "probe", "lora", "full")
+"""Cheapest first, by what it takes to train and to run each kind of model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """Models by name, cheapest first, and how to compare two of them.
+
+    ``values`` holds the metric of each; ``groups`` is in the order of the models' rows.
+    """
+
+    models: dict[str, Predictions]
+    values: dict[str, float]
+    baselines: tuple[str, ...]
+    candidates: tuple[str, ...]
+    metric: str
+    alpha: float
+    seed: int
+    groups: NDArray[Any] | None
+    num_resamples: int
+    num_rounds: int
+
+    def best(self, names: Sequence[str]) -> str:
+        """The best value; the cheapest among equals, as ``max`` keeps the first."""
+        sign = -1 if self.metric in LOWER_IS_BETTER else 1
+        return max((name for name in self.models if name in names), key=lambda name: sign * self.values[name])
+
+    def gain(self, name: str, over: str) -> Estimate:
+        """The paired difference of two models with its interval, turned so that more is better."""
+        estimate = paired_difference(
+            self.models[name],
+            self.models[over],
+            self.metric,
+            seed=self.seed,
+            groups=self.groups,
+            num_resamples=self.num_resamples,
+            level=1 - self.alpha,
+        )
+        if self.metric not in LOWER_IS_BETTER:
+            return estimate
+        return Estimate(-estimate.value, -estimate.high, -estimate.low, estimate.standard_error)
+
+    def near(self, name: str, other: str, margin: float) -> bool:
+        """Whether ``name`` is surely not worse than ``other`` by more than ``margin``."""
+        return name == other or self.gain(name, other).low > -margin
+
+    def comparisons(self, baseline: str) -> list[Comparison]:
+        """Every candidate against ``baseline``, Holm over all of them."""
+        return with_holm(
+            [
+                compare(
+                    self.models[name],
+                    self.models[baseline],
+                    self.metric,
+                    seed=self.seed,
+                    groups=self.groups,
+                    num_resamples=self.num_resamples,
+                    num_rounds=self.num_rounds,
+                    level=1 - self.alpha,
+                )
+                for name in self.candidates
+            ]
+        )
+
+
+def cost_rank(model: str, costs: Mapping[str, Mapping[str, Any]] | None = None) -> tuple[float, ...]:
+    """A key that sorts models cheapest first: kind of model, then speed, size and training time if known.
+
+    The kind is the last part of the name, so that "run7/full" counts as "full"; unknown kinds come last.
+    """
+    kind = model.rsplit("/", 1)[-1]
+    rank = COST_ORDER.index(kind) if kind in COST_ORDER else len(COST_ORDER)
+    known = (costs or {}).get(model, {})
+    speed, size, seconds = (
+        float(known.get(name) or 0.0) for name in ("predict_rows_per_second", "size_bytes", "train_seconds")
+    )
+    return (rank, -speed, size, seconds)
+
+
+def arrange(
+    candidates: Sequence[Predictions],
+    baselines: Sequence[Predictions],
+    *,
+    metric: str | None,
+    alpha: float,
+    costs: Mapping[str, Mapping[str, Any]] | None,
+    seed: int,
+    groups: NDArray[Any] | None,
+    num_resamples: int,
+    num_rounds: int,
+) -> Contest:
+    """Check and order the models.
+
+    A model given as candidate and as baseline counts as baseline, unless no candidate is left then.
+    Without baselines the cheapest candidate takes their part.
+
+    :raises UserError: V103 no predictions, V109 one name twice, G001 unknown metric, and as ``same_rows``.
+    """
+    given = [*baselines, *candidates]
+    if not given:
+        raise UserError(Problem("V103", "verdict", "there are no predictions to decide between.", "Evaluate a model."))
+    _once_each(candidates)
+    _once_each(baselines)
+    first = checked(given[0])
+    models = {one.model: same_rows(first, one)[1] for one in given}
+    models = dict(sorted(models.items(), key=lambda item: cost_rank(item[0], costs)))
+    metric = metric or primary_metric(first)
+    if metric not in METRICS:
+        raise UserError(unknown(metric, list(METRICS), "metric"))
+    asked = {one.model for one in candidates}
+    held = {one.model for one in baselines}
+    held = held if asked - held else held - asked
+    if not held:
+        held = {next(iter(models))}
+    parts = {name: sums(one) for name, one in models.items()}
+    return Contest(
+        models=models,
+        values={name: float(MEASURES[metric](part, part.total)[0]) for name, part in parts.items()},
+        baselines=tuple(name for name in models if name in held),
+        candidates=tuple(name for name in models if name not in held),
+        metric=metric,
+        alpha=alpha,
+        seed=seed,
+        groups=ordered_groups(groups, given[0]),
+        num_resamples=num_resamples,
+        num_rounds=num_rounds,
+    )
+
+
+def _once_each(predictions: Sequence[Predictions]) -> None:
+    """:raises UserError: V109, two models of one name, of which one would be lost."""
+    names = [one.model for one in predictions]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        what = f"more than one model is called {', '.join(map(repr, twice))}."
+        raise UserError(Problem("V109", "verdict", what, "Give each its own name, as in 'run2/full'."))

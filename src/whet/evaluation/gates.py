@@ -1,0 +1,234 @@
+"""Gates beside quality, as findings V001 to V007: passed, issue, tip, or not applicable.
+
+V005 is read off the training curves (``curves``); the others are here. They look at one model, the
+*subject*: the one to ship if it is a candidate, else the best candidate, else the one to ship.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from whet.evaluation.calibration import apply_temperature, ece
+from whet.evaluation.flips import Flips, flips, flips_by_class
+from whet.evaluation.metrics import LOWER_IS_BETTER
+from whet.evaluation.paired import holm, mcnemar
+from whet.evaluation.wording import METRICS, amount, model_words, number
+from whet.findings import Finding
+
+if TYPE_CHECKING:
+    from whet.data.predictions import Predictions
+    from whet.evaluation.verdict import Verdict
+
+MOST_NEGATIVE_FLIPS = 0.05
+"""Share of rows that may turn from right to wrong, at Wilson's upper end."""
+
+MOST_ECE = 0.05
+FEWEST_ROWS_ECE = 100
+WEAK_RECALL = 0.5
+FEWEST_ROWS_CLASS = 5
+SHOWN = 5
+"""How many classes a message names."""
+
+
+def subject_of(verdict: Verdict) -> str:
+    """The model that the gates look at."""
+    if verdict.leading is None or any(one.candidate == verdict.ship for one in verdict.comparisons):
+        return verdict.ship
+    return verdict.leading.candidate
+
+
+def gates(
+    verdict: Verdict,
+    predictions: Sequence[Predictions],
+    scores: Mapping[str, Any],
+    *,
+    seed: int,
+    leaks_known: bool = True,
+) -> list[Finding]:
+    """Findings V001 to V004, V006 and V007 of a finished comparison.
+
+    :param predictions: at least the subject and the best baseline, on the test rows of the verdict.
+    :param scores: what :func:`whet.evaluation.scoring.score_all` gave for the same rows.
+    :param leaks_known: whether the audit looked for test rows that stand in training.
+    """
+    on_split = {one.model: one for one in predictions if one.split == scores["split"]}
+    subject = subject_of(verdict)
+    return [
+        better_than_baseline(verdict),
+        negative_flips(on_split[subject], on_split[verdict.best_baseline]),
+        calibration(on_split[subject], scores["temperature"].get(subject), seed=seed),
+        leakage(verdict, scores, subject, leaks_known=leaks_known),
+        weak_classes(scores["per_class"][subject], subject),
+        enough_rows(verdict),
+    ]
+
+
+def better_than_baseline(verdict: Verdict) -> Finding:
+    """V001: what the verdict says about the best candidate."""
+    lead = verdict.leading
+    if lead is None:
+        return Finding("V001", "not_applicable", "There is no candidate beside the baselines.", verdict.ship)
+    evidence = {"comparisons": [one.to_json() for one in verdict.comparisons]}
+    if verdict.code == "ship":
+        return Finding("V001", "passed", verdict.reason, verdict.ship, "", evidence)
+    if verdict.code == "cannot_tell":
+        rows = verdict.rows_to_decide
+        remedy = f"Label about {rows:,} test rows." if rows else "Label more test rows."
+        return Finding("V001", "tip", verdict.reason, lead.candidate, remedy, evidence)
+    remedy = f"Ship {model_words(verdict.ship)}, or try a larger base or more training data."
+    return Finding("V001", "issue", verdict.reason, lead.candidate, remedy, evidence)
+
+
+def negative_flips(new: Predictions, old: Predictions) -> Finding:
+    """V002: rows that the best baseline has right and the subject wrong, over all and in the worst class.
+
+    An issue where a class has surely got worse (McNemar within the class, Holm over classes).
+    """
+    if new.model == old.model:
+        return Finding("V002", "not_applicable", "The model is itself the best baseline.", new.model)
+    whole, classes = flips(new, old), flips_by_class(new, old)
+    worst = max(classes, key=lambda label: classes[label].negative - classes[label].positive, default="")
+    evidence = {"all": _flip_figures(whole)} | (
+        {"worst": {"label": worst} | _flip_figures(classes[worst])} if worst else {}
+    )
+    message = (
+        f"{whole.negative:,} of {whole.num_rows:,} rows that {model_words(old.model)} has right are wrong with "
+        f"{model_words(new.model)} ({100 * whole.negative_rate:.1f} %, at most {100 * whole.negative_high:.1f} %); "
+        f"{whole.positive:,} the other way."
+    )
+    changed = {label: one for label, one in classes.items() if one.positive + one.negative}
+    corrected = holm([mcnemar(one.positive, one.negative) for one in changed.values()])
+    harmed = [label for (label, one), p in zip(changed.items(), corrected, strict=True) if p < 0.05 and one.gain < 0]
+    if harmed:
+        message += f" Surely worse than before: {_listed(harmed)}."
+        remedy = "Look at the flipped rows of these classes before replacing the old model."
+        return Finding("V002", "issue", message, new.model, remedy, evidence)
+    if worst and classes[worst].gain < 0:
+        one = classes[worst]
+        message += f" Worst class: {worst!r}, {one.negative} lost and {one.positive} won of {one.num_rows}."
+    if whole.negative_high > MOST_NEGATIVE_FLIPS:
+        remedy = "If users know the old answers, look at the flipped rows before replacing it."
+        return Finding("V002", "tip", message, new.model, remedy, evidence)
+    return Finding("V002", "passed", message, new.model, "", evidence)
+
+
+def _flip_figures(one: Flips) -> dict[str, float]:
+    return {
+        "num_rows": one.num_rows,
+        "positive": one.positive,
+        "negative": one.negative,
+        "negative_rate": one.negative_rate,
+        "negative_high": one.negative_high,
+        "gain": one.gain,
+    }
+
+
+def calibration(predictions: Predictions, temperature: float | None, *, seed: int) -> Finding:
+    """V003: expected calibration error, as saved and with the temperature fitted on validation."""
+    n, name = len(predictions), predictions.model
+    if n < FEWEST_ROWS_ECE:
+        message = f"{n:,} rows are too few to judge calibration (at least {FEWEST_ROWS_ECE})."
+        return Finding("V003", "not_applicable", message, name)
+    raw = ece(predictions, seed=seed)
+    evidence: dict[str, Any] = {"ece": raw.to_json(), "temperature": temperature}
+    message = f"Stated probabilities are off by {100 * raw.value:.1f} points on average (ECE)"
+    if raw.value <= MOST_ECE:
+        return Finding("V003", "passed", message + ".", name, "", evidence)
+    if temperature is None:
+        remedy = "Keep a validation split, so that a temperature can be fitted."
+        return Finding("V003", "issue" if raw.low > MOST_ECE else "tip", message + ".", name, remedy, evidence)
+    after = ece(apply_temperature(predictions, temperature), seed=seed)
+    evidence["ece_with_temperature"] = after.to_json()
+    message += f"; with the temperature {temperature:.2f} fitted on validation by {100 * after.value:.1f}."
+    remedy = f"Divide the logits by {temperature:.2f} before reading probabilities; decisions do not change."
+    if min(raw.low, after.low) > MOST_ECE:
+        return Finding("V003", "issue", message, name, "Do not use the probabilities as they are.", evidence)
+    better = after.value < raw.value
+    return Finding("V003", "tip", message, name, remedy if better else "Use its probabilities with care.", evidence)
+
+
+def leakage(verdict: Verdict, scores: Mapping[str, Any], subject: str, *, leaks_known: bool = True) -> Finding:
+    """V004: what the score is without the test rows that stand in training too.
+
+    An issue where that takes more than half the margin, or turns the order of subject and best baseline.
+    """
+    if not leaks_known:
+        return Finding("V004", "not_applicable", "Nobody looked for test rows that stand in training.", subject)
+    rest = scores["without_leaks"]
+    if rest is None:
+        return Finding("V004", "passed", "No test row was found in the training rows.", subject)
+    metric, leaked = verdict.metric, scores["num_rows"] - rest["num_rows"]
+    if not rest["models"]:
+        message = f"All {leaked:,} test rows also stand in training: the scores say nothing about new texts."
+        return Finding("V004", "issue", message, subject, "Make a new test split.", {"leaked": leaked})
+    sign = -1 if metric in LOWER_IS_BETTER else 1
+    value = {name: sign * scores["models"][name][metric]["value"] for name in (subject, verdict.best_baseline)}
+    kept = {name: sign * rest["models"][name][metric]["value"] for name in (subject, verdict.best_baseline)}
+    evidence = {"leaked": leaked, "with": sign * value[subject], "without": sign * kept[subject]}
+    message = (
+        f"{leaked:,} of {scores['num_rows']:,} test rows also stand in training; without them "
+        f"{METRICS[metric]} is {number(abs(kept[subject]), metric)} instead of {number(abs(value[subject]), metric)}."
+    )
+    turned = (value[subject] - value[verdict.best_baseline]) * (kept[subject] - kept[verdict.best_baseline]) < 0
+    if turned:
+        message += f" The order of {model_words(subject)} and {model_words(verdict.best_baseline)} turns round."
+    harmful = turned or value[subject] - kept[subject] > verdict.margin / 2
+    remedy = "Report the score without them, and take them out of the training rows."
+    return Finding("V004", "issue" if harmful else "tip", message, subject, remedy, evidence)
+
+
+def weak_classes(rows: Sequence[Mapping[str, Any]], subject: str) -> Finding:
+    """V006: classes of which more than half is surely missed, or that cannot be judged."""
+    weak = [row for row in rows if row["support"] and row["high"] < WEAK_RECALL]
+    low = [row for row in rows if row["support"] >= FEWEST_ROWS_CLASS and row["f1"] < WEAK_RECALL and row not in weak]
+    few = [row for row in rows if row["support"] < FEWEST_ROWS_CLASS]
+    evidence = {name: [dict(row) for row in some] for name, some in (("weak", weak), ("low", low), ("few", few))}
+    if weak:
+        worst = sorted(weak, key=lambda row: float(row["recall"]))
+        named = [f"{row['label']} ({100 * row['recall']:.0f} % found)" for row in worst]
+        remedy = "Add training rows of these classes, or merge them with those they are confused with."
+        message = (
+            f"More than half of the rows is surely missed in {len(weak)} of {len(rows)} classes: {_listed(named)}."
+        )
+        return Finding("V006", "issue", message, subject, remedy, evidence)
+    parts = []
+    if low:
+        parts.append(f"F1 is below {100 * WEAK_RECALL:.0f} in {_listed([row['label'] for row in low])}")
+    if few:
+        parts.append(
+            f"{len(few)} of {len(rows)} classes have fewer than {FEWEST_ROWS_CLASS} test rows and cannot be judged: "
+            f"{_listed([row['label'] for row in few])}"
+        )
+    if parts:
+        remedy = "Label more rows of these classes."
+        return Finding("V006", "tip", "; ".join(parts) + ".", subject, remedy, evidence)
+    return Finding("V006", "passed", f"No class among {len(rows)} is weak.", subject)
+
+
+def enough_rows(verdict: Verdict) -> Finding:
+    """V007: whether the test rows were enough for this verdict, and what they can show at all."""
+    lead, effect = verdict.leading, verdict.minimum_detectable_effect
+    if lead is None:
+        return Finding("V007", "not_applicable", "There is no candidate beside the baselines.", verdict.ship)
+    evidence = {
+        "num_rows": verdict.num_rows,
+        "minimum_detectable_effect": effect,
+        "rows_to_decide": verdict.rows_to_decide,
+    }
+    message = f"{verdict.num_rows:,} test rows can show no difference at all."
+    if effect is not None:
+        message = (
+            f"{verdict.num_rows:,} test rows show a difference of {amount(effect, verdict.metric)} "
+            f"between these models, four times in five."
+        )
+    if verdict.code != "cannot_tell":
+        return Finding("V007", "passed", message, lead.candidate, "", evidence)
+    rows = verdict.rows_to_decide
+    remedy = f"Label about {rows:,} test rows." if rows else "Label more test rows."
+    return Finding("V007", "issue", message + " That was not enough.", lead.candidate, remedy, evidence)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(str(name) for name in names[:SHOWN])
+    return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"

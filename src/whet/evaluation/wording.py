@@ -1,0 +1,120 @@
+"""The reason of a verdict in a sentence or two that a busy engineer understands, with its figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whet.evaluation.metrics import LOWER_IS_BETTER
+
+if TYPE_CHECKING:
+    from whet.evaluation.paired import Comparison
+    from whet.evaluation.verdict import Verdict
+
+MODELS = {
+    "majority": "always giving the most frequent answer",
+    "tfidf_linear": "TF-IDF with a linear model",
+    "label_names": "label-name similarity",
+    "probe": "the frozen probe",
+    "lora": "LoRA",
+    "full": "full fine-tuning",
+}
+METRICS = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "micro_f1": "micro F1",
+    "mcc": "MCC",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+}
+
+
+def model_words(name: str) -> str:
+    """The model as a sentence names it; unknown names as they are."""
+    return MODELS.get(name, name)
+
+
+def number(value: float, metric: str) -> str:
+    """A value of the metric: shares in points (93.4), losses as they are (0.234)."""
+    return f"{value:.3f}" if metric in LOWER_IS_BETTER else f"{100 * value:.1f}"
+
+
+def amount(value: float, metric: str) -> str:
+    """A difference with its unit: "0.7 points", "1 point", or "0.012 nats" and the like."""
+    if metric in LOWER_IS_BETTER:
+        return f"{value:.3f}" + (" nats" if metric == "log_loss" else "")
+    text = f"{100 * value:.1f}"
+    text = f"{100 * value:.2g}" if text == "0.0" and value > 0 else text.removesuffix(".0")
+    return f"{text} point" if text == "1" else f"{text} points"
+
+
+def p_words(p: float) -> str:
+    """``p = 0.08`` or ``p < 0.001``."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def reason(verdict: Verdict) -> str:
+    """Why the verdict is what it is."""
+    lead = verdict.leading
+    if lead is None:
+        return f"There is no candidate; the cheapest baseline near the best is {_standing(verdict, verdict.ship)}."
+    if verdict.code == "ship":
+        return _ship(verdict, lead)
+    return _keep(verdict, lead) if verdict.code == "keep_baseline" else _cannot_tell(verdict, lead)
+
+
+def _standing(verdict: Verdict, name: str) -> str:
+    return f"{model_words(name)} ({METRICS[verdict.metric]} {number(verdict.values[name], verdict.metric)})"
+
+
+def _relation(verdict: Verdict, one: Comparison) -> str:
+    """``full fine-tuning is 0.7 points better than the frozen probe (95 % interval ..., p = ... after Holm)``."""
+    low, high = (-one.high, -one.low) if verdict.metric in LOWER_IS_BETTER else (one.low, one.high)
+    how = f"{amount(abs(one.gain), verdict.metric)} {'better' if one.gain > 0 else 'worse'} than"
+    if one.gain == 0:
+        how = "exactly as good as"
+    after = " after Holm" if len(verdict.comparisons) > 1 else ""
+    return (
+        f"{model_words(one.candidate)} is {how} {model_words(one.against)} on {one.num_rows:,} test rows "
+        f"({METRICS[verdict.metric]} {number(verdict.values[one.candidate], verdict.metric)} against "
+        f"{number(verdict.values[one.against], verdict.metric)}; {100 * (1 - verdict.alpha):.0f} % interval "
+        f"{number(low, verdict.metric)} to {number(high, verdict.metric)}, {p_words(one.p_holm)}{after})"
+    )
+
+
+def _ship(verdict: Verdict, lead: Comparison) -> str:
+    chosen = next(one for one in verdict.comparisons if one.candidate == verdict.ship)
+    text = f"{_relation(verdict, chosen)}: ship {model_words(verdict.ship)}."
+    if verdict.ship != lead.candidate and any(
+        one["model"] == verdict.ship and one["low"] > -verdict.margin for one in verdict.near_best
+    ):
+        text += (
+            f" {model_words(lead.candidate)} costs more and is better by less than the margin of "
+            f"{amount(verdict.margin, verdict.metric)}."
+        )
+    return _sentence(text)
+
+
+def _keep(verdict: Verdict, lead: Comparison) -> str:
+    margin = amount(verdict.margin, verdict.metric)
+    text = f"{_relation(verdict, lead)}: surely no gain of {margin} or more, so keep {model_words(verdict.ship)}"
+    if verdict.ship != verdict.best_baseline:
+        text += f", the cheapest within {margin} of the best"
+    if verdict.ship == "majority":
+        text += "; no model has shown to be worth anything here"
+    return _sentence(text + ".")
+
+
+def _cannot_tell(verdict: Verdict, lead: Comparison) -> str:
+    text = f"{_relation(verdict, lead)}: cannot tell"
+    effect = verdict.minimum_detectable_effect
+    if effect is None:
+        text += "; so few rows can show no difference at all"
+    else:
+        text += f"; this many rows show differences of {amount(effect, verdict.metric)} or more"
+    if verdict.rows_to_decide is not None:
+        text += f", about {verdict.rows_to_decide:,} test rows would decide"
+    return _sentence(f"{text}. Until then use the cheaper, {model_words(verdict.ship)}.")
+
+
+def _sentence(text: str) -> str:
+    return ". ".join(part[:1].upper() + part[1:] for part in text.split(". "))

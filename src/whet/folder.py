@@ -1,0 +1,137 @@
+"""A run folder: where every stage leaves its file, and what state the run is in.
+
+The folder is the run. It can be copied alone to another machine and still opens, predicts and
+draws its report; the store is only an index of such folders.
+"""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from whet.errors import Problem, UserError
+from whet.files import read_json, write_json
+
+RUNNING, INTERRUPTED, FAILED, FINISHED = "running", "interrupted", "failed", "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The paths of one run."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """What was asked for, every default written out."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def resolved(self) -> Path:
+        """What ``auto`` became, and why."""
+        return self.path / "resolved.yaml"
+
+    @property
+    def environment(self) -> Path:
+        """Machine and versions."""
+        return self.path / "environment.json"
+
+    @property
+    def events(self) -> Path:
+        """What the engine said while it worked, a row each."""
+        return self.path / "events.jsonl"
+
+    @property
+    def findings(self) -> Path:
+        """Every finding of the run."""
+        return self.path / "findings.json"
+
+    @property
+    def state(self) -> Path:
+        """Identity and state: running, interrupted, failed or finished."""
+        return self.path / "state.json"
+
+    @property
+    def stages(self) -> Path:
+        """Results of finished stages, so that none is done twice."""
+        return self.path / "stages"
+
+    @property
+    def data(self) -> Path:
+        """The rows of the splits, their fingerprint, audit and ledger."""
+        return self.path / "data"
+
+    @property
+    def checkpoints(self) -> Path:
+        """States of training that can be resumed."""
+        return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """The model to ship, as its ecosystem loads it."""
+        return self.path / "model"
+
+    @property
+    def models(self) -> Path:
+        """Every trained model of the run; ``model`` is a copy of the one to ship."""
+        return self.path / "models"
+
+    @property
+    def scores(self) -> Path:
+        """Numbers with intervals."""
+        return self.path / "scores.json"
+
+    @property
+    def verdict(self) -> Path:
+        """Which model to ship, and why."""
+        return self.path / "verdict.json"
+
+    @property
+    def report(self) -> Path:
+        """The page for people."""
+        return self.path / "report.html"
+
+    def predictions(self, model: str, split: str) -> Path:
+        """Predictions of one model on one split."""
+        return self.path / "predictions" / f"{model}.{split}.parquet"
+
+    def read_state(self) -> dict[str, Any]:
+        """Identity and state.
+
+        :raises UserError: F012, this is not a run folder.
+        """
+        if not self.state.exists():
+            raise UserError(
+                Problem(
+                    "F012", str(self.path), "is not a run folder (it has no state.json).", "'whet runs' lists runs."
+                )
+            )
+        return dict(read_json(self.state))
+
+    def write_state(self, state: str, **more: Any) -> None:
+        """Note the run's state, keeping what was known before."""
+        known: Mapping[str, Any] = read_json(self.state) if self.state.exists() else {}
+        write_json(self.state, {**known, "state": state, **more})
+
+
+def create(path: Path, version: str) -> RunFolder:
+    """Start a run folder at ``path``, which must be new or empty.
+
+    :raises UserError: F013, the folder holds something already.
+    """
+    folder = RunFolder(path)
+    if path.exists() and (not path.is_dir() or any(p.name != ".lock" for p in path.iterdir())):
+        what = "holds a run already" if folder.state.exists() else "exists and is not empty"
+        remedy = f"Continue it with 'whet resume {path}', or choose another folder with --out."
+        raise UserError(Problem("F013", str(path), f"{what}.", remedy))
+    folder.write_state(RUNNING, id=uuid.uuid4().hex, name=path.name, whet=version, started_at=now(), finished_at=None)
+    return folder
+
+
+def now() -> str:
+    """The time in UTC, to the second, as ISO 8601."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

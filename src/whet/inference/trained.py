@@ -1,0 +1,93 @@
+"""A saved model answers: texts in, labels with probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from whet.batches.encoding import Encoded, encode
+from whet.batches.flat import for_prediction
+from whet.models import saving
+from whet.models.classifier import TextClassifier
+from whet.models.saving import About
+from whet.tasks import text_classification as task
+
+BATCH_TOKENS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model says about one text.
+
+    ``label`` is the likeliest; ``labels`` all that reach their threshold (one, with a single label a row).
+    """
+
+    label: str
+    score: float
+    labels: tuple[str, ...]
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """A model loaded from a folder of a run, in fp32."""
+
+    model: TextClassifier
+    tokenizer: Any
+    about: About
+
+    @staticmethod
+    def load(folder: Path) -> TrainedModel:
+        """Open ``folder`` (run/model, or one below run/models).
+
+        :raises UserError: as :func:`whet.models.saving.load`.
+        """
+        model, tokenizer, about = saving.load(folder)
+        model.use_flat_batches()
+        model.eval()
+        return TrainedModel(model, tokenizer, about)
+
+    def probabilities(
+        self, texts: Sequence[str], pairs: Sequence[str] | None = None, progress: Callable[[int], None] | None = None
+    ) -> NDArray[np.float32]:
+        """(n, C) probabilities of ``texts``."""
+        encoded = encode(self.tokenizer, _blocks(texts, pairs), self.about.max_length, into=None)
+        return task.probabilities(logits(self.model, encoded, progress), self.about.multi_label)
+
+    def answers(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Answer]:
+        """One answer per text, in their order."""
+        if not len(texts):
+            return []
+        return [self._answer(row) for row in self.probabilities(texts, pairs)]
+
+    def _answer(self, row: NDArray[np.float32]) -> Answer:
+        labels = self.about.labels
+        best = int(row.argmax())
+        chosen: tuple[str, ...] = (labels[best],)
+        if self.about.thresholds is not None:
+            chosen = tuple(labels[i] for i in np.flatnonzero(row >= np.asarray(self.about.thresholds, np.float32)))
+        return Answer(labels[best], float(row[best]), chosen, dict(zip(labels, map(float, row), strict=True)))
+
+
+def logits(model: TextClassifier, encoded: Encoded, progress: Callable[[int], None] | None = None) -> Tensor:
+    """(n, C) logits of all rows, in their order."""
+    batches = for_prediction(encoded, BATCH_TOKENS)
+    return task.forward_all(model, batches, len(encoded), model.head.out_features, progress)
+
+
+def features(model: TextClassifier, encoded: Encoded, progress: Callable[[int], None] | None = None) -> Tensor:
+    """(n, F) what the last linear layer sees, for all rows, in their order."""
+    batches = for_prediction(encoded, BATCH_TOKENS)
+    return task.forward_all(model.features, batches, len(encoded), model.head.in_features, progress)
+
+
+def _blocks(texts: Sequence[str], pairs: Sequence[str] | None) -> Any:
+    size = 8192
+    for start in range(0, len(texts), size):
+        yield texts[start : start + size], None if pairs is None else pairs[start : start + size]

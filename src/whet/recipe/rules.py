@@ -1,0 +1,71 @@
+"""Rules across options: each a small function that says what contradicts what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from whet.recipe.schema import LoraRecipe, Recipe, TrainingRecipe
+
+Contradiction = tuple[str, str, str, str]
+"""Code, option, what is wrong, what to do."""
+
+
+def contradictions(recipe: Recipe) -> Iterator[Contradiction]:
+    """Everything in ``recipe`` that cannot be meant together."""
+    yield from _columns_differ(recipe)
+    yield from _adapter_without_lora(recipe)
+    yield from _training_without_training(recipe)
+    yield from _micro_batch_fits(recipe)
+    yield from _rows_left_to_train(recipe)
+
+
+def _columns_differ(recipe: Recipe) -> Iterator[Contradiction]:
+    named = {k: getattr(recipe.data, k) for k in ("text", "text_pair", "label")}
+    taken: dict[str, str] = {}
+    for option, column in named.items():
+        if column in ("auto", "none"):
+            continue
+        if column in taken:
+            yield (
+                "R020",
+                f"data.{option}",
+                f"names column {column!r}, as data.{taken[column]} does.",
+                "Name two columns.",
+            )
+        taken[column] = option
+
+
+def _adapter_without_lora(recipe: Recipe) -> Iterator[Contradiction]:
+    if recipe.method in ("probe", "full") and recipe.lora != LoraRecipe():
+        yield (
+            "R021",
+            "lora",
+            f"options of LoRA are set, but method is {recipe.method!r}.",
+            "Set method to 'lora' or remove them.",
+        )
+
+
+def _training_without_training(recipe: Recipe) -> Iterator[Contradiction]:
+    if recipe.method == "probe" and recipe.training != TrainingRecipe(fast_paths=recipe.training.fast_paths):
+        yield (
+            "R022",
+            "training",
+            "options of training are set, but the probe trains no weights of the base.",
+            "Choose another method or remove them.",
+        )
+
+
+def _micro_batch_fits(recipe: Recipe) -> Iterator[Contradiction]:
+    whole, micro = recipe.training.batch_tokens, recipe.training.micro_batch_tokens
+    if isinstance(whole, int) and isinstance(micro, int) and micro > whole:
+        yield (
+            "R023",
+            "training.micro_batch_tokens",
+            f"{micro} is more than training.batch_tokens ({whole}).",
+            "Lower it or raise the other.",
+        )
+
+
+def _rows_left_to_train(recipe: Recipe) -> Iterator[Contradiction]:
+    if recipe.data.validation_share + recipe.data.test_share >= 0.9:
+        yield "R024", "data.test_share", "validation and test together leave too few rows to train on.", "Lower one."

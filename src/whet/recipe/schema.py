@@ -1,0 +1,114 @@
+"""The recipe: every option of a run, its type, its range and what it is for.
+
+Models are frozen and refuse unknown keys. ``auto`` marks what is derived from the data and the
+base when the run starts; :mod:`whet.recipe.resolve` and the stages of the run record what it
+became and why. The generated page docs/recipe.md lists all of it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Auto = Literal["auto"]
+Method = Literal["auto", "probe", "lora", "full"]
+BaselineName = Literal["majority", "tfidf_linear", "label_names", "probe"]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataRecipe(_Part):
+    """Which rows, and which columns of them."""
+
+    source: str = Field(description="A file, a folder with train/validation/test files, or a hub data set id.")
+    text: str = Field("auto", description="Column that holds the text.")
+    text_pair: str = Field("auto", description="Column with the second text of a pair; 'none' for single texts.")
+    label: str = Field("auto", description="Column that holds the label or the list of labels.")
+    label_separator: str | None = Field(None, description="Splits one cell into several labels, such as ';'.")
+    encoding: str = Field("utf-8", description="Text encoding of the files.")
+    drop_unlabelled: bool = Field(False, description="Drop rows without a label, on record, instead of refusing.")
+    validation_share: Share = Field(
+        0.1, description="Share of the training rows set aside where no validation is given."
+    )
+    test_share: Share = Field(0.2, description="Share of all rows sealed as test where no test is given.")
+    max_length: Auto | Annotated[int, Field(ge=8)] = Field(
+        "auto", description="Longest text in tokens; what is beyond is cut, on record."
+    )
+
+
+class HeadRecipe(_Part):
+    """What stands on top of the pretrained model."""
+
+    pooling: Literal["auto", "native", "mean", "first", "last"] = Field(
+        "auto",
+        description="How token vectors become one: the base's own pooling where it declares one, else 'native', "
+        "the classifier that transformers defines for the architecture.",
+    )
+    start: Literal["probe", "random"] = Field("probe", description="Where the head starts from (arXiv 2202.10054).")
+
+
+class LoraRecipe(_Part):
+    """Low-rank adapters (PEFT)."""
+
+    rank: Count = Field(16, description="Rank of each adapter.")
+    alpha: Positive = Field(32, description="Scale: the update is multiplied by alpha / rank.")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.05, description="Dropout on the adapter's input.")
+    target_modules: Auto | list[str] = Field(
+        "auto", description="Modules that get an adapter; auto: every linear layer."
+    )
+    merge: bool = Field(False, description="Save the model with the adapter merged into its weights.")
+
+
+class TrainingRecipe(_Part):
+    """How the weights move."""
+
+    epochs: Auto | Positive = Field("auto", description="Passes over the training rows.")
+    learning_rate: Auto | Positive = Field("auto", description="Peak rate of the pretrained or adapter weights.")
+    head_learning_rate: Auto | Positive = Field("auto", description="Peak rate of the head.")
+    batch_tokens: Auto | Annotated[int, Field(ge=16)] = Field("auto", description="Real tokens an optimiser step sees.")
+    micro_batch_tokens: Auto | Annotated[int, Field(ge=8)] = Field(
+        "auto", description="Real tokens computed at once; halved when memory runs out, with the same effective batch."
+    )
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="AdamW decay of weight matrices.")
+    warmup_share: Annotated[float, Field(ge=0, lt=1)] = Field(0.06, description="Share of the steps that warm up.")
+    clip_norm: Positive = Field(1.0, description="Largest norm of the gradient.")
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Share of the target spread evenly.")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="Of products; master weights stay fp32.")
+    evaluations_per_epoch: Count = Field(1, description="How often validation is looked at.")
+    patience: Count = Field(3, description="Evaluations without a better one before training stops.")
+    max_seconds: Positive | None = Field(None, description="Stop training after this many seconds, best state kept.")
+    checkpoint_seconds: Positive = Field(60, description="Longest time between two checkpoints.")
+    restarts: Annotated[int, Field(ge=0)] = Field(1, description="New seeds tried when a run is not above majority.")
+    fast_paths: bool = Field(True, description="Flat batches and exact kernels; false: the plain computation.")
+
+
+class EvaluationRecipe(_Part):
+    """What the model is held against."""
+
+    baselines: list[BaselineName] = Field(
+        ["majority", "tfidf_linear", "label_names", "probe"], description="Scored on the same rows."
+    )
+    margin: Annotated[float, Field(ge=0, lt=1)] = Field(0.01, description="A cheaper model may be this much worse.")
+    alpha: Share = Field(0.05, description="Level of the tests.")
+    resamples: Annotated[int, Field(ge=100)] = Field(2000, description="Bootstrap resamples of an interval.")
+
+
+class Recipe(_Part):
+    """One run, complete."""
+
+    version: Literal[1] = Field(1, description="Of this form.")
+    task: Literal["text-classification"] = Field("text-classification", description="As the hub's pipeline tags.")
+    base: str = Field("minilm", description="The pretrained model: 'minilm', a folder, or a hub id.")
+    method: Method = Field("auto", description="Which weights move; auto: the probe, then what fits the base's size.")
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="One seed; every stream derives from it.")
+    data: DataRecipe
+    head: HeadRecipe = HeadRecipe()
+    training: TrainingRecipe = TrainingRecipe()
+    lora: LoraRecipe = LoraRecipe()
+    evaluation: EvaluationRecipe = EvaluationRecipe()

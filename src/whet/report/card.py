@@ -1,0 +1,190 @@
+"""The model card: ``model/README.md`` with the front matter that the Hugging Face Hub reads.
+
+The licence is left open on purpose: it follows from the base, the data and the owner's choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from whet.files import write_text
+from whet.report import numbers
+from whet.report.run_files import RunFiles, read_run
+from whet.report.score_tables import metric_names, ranked, weakest
+
+OPEN_LICENSE = "# license: left open; choose one that the base model and the data allow"
+
+
+def write_card(
+    run_folder: Path,
+    usage: str,
+    base_model: str = "",
+    dataset: str = "",
+    model_name: str = "",
+    library: str = "transformers",
+) -> Path:
+    """Write ``model/README.md`` into a run folder, out of the files that are there; return its path.
+
+    :param usage: Markdown that shows how to use the model, without a heading; the report shows it too.
+    :param base_model: hub id of the base; left out where empty (a local folder means nothing elsewhere).
+    :param dataset: hub id or plain name of the data.
+    :param model_name: the card's title; the run's name where empty.
+    :param library: what loads the model: "transformers", "peft" or "sentence-transformers".
+    :raises UserError: F010 no such run folder; F001, F002, F003 the card cannot be written.
+    """
+    run = read_run(run_folder)
+    name = model_name or run.name
+    parts = [
+        front_matter(run, name, base_model, dataset, library),
+        f"# {inline(name)}\n",
+        _opening(run, base_model),
+        _verdict(run),
+        _scores(run),
+        _data(run, dataset),
+        _limits(run),
+        f"## Use\n\n{usage.strip()}\n",
+    ]
+    path = run_folder / "model" / "README.md"
+    path.parent.mkdir(exist_ok=True)
+    write_text(path, "\n".join(part for part in parts if part))
+    return path
+
+
+def front_matter(run: RunFiles, name: str, base_model: str, dataset: str, library: str) -> str:
+    """The YAML block between two lines of dashes."""
+    import yaml
+
+    task = str((run.scores or {}).get("task", "text-classification"))
+    about: dict[str, Any] = {"library_name": library, "pipeline_tag": task}
+    if base_model:
+        about["base_model"] = base_model
+    if dataset.count("/") == 1:  # only ids of the hub may stand in this field
+        about["datasets"] = [dataset]
+    about["tags"] = [task, "whet"]
+    entry = _index_entry(run, task, dataset)
+    if entry:
+        about["metrics"] = [one["type"] for one in entry["metrics"]]
+        about["model-index"] = [{"name": name, "results": [entry]}]
+    block = yaml.safe_dump(about, sort_keys=False, allow_unicode=True, width=1000)
+    return f"---\n{OPEN_LICENSE}\n{block}---\n"
+
+
+def _index_entry(run: RunFiles, task: str, dataset: str) -> dict[str, Any] | None:
+    """One result in the model-index form; the interval stands in the metric's name, where the Hub shows it."""
+    found = _shown_scores(run)
+    if not found:
+        return None
+    metrics = []
+    for metric_name in metric_names({"model": found}):
+        value, low, high = numbers.measured(found.get(metric_name))
+        if value is None:
+            continue
+        title = numbers.metric(metric_name).title
+        if low is not None and high is not None:
+            title += f" (95 % interval {low:.4f} to {high:.4f})"
+        metrics.append({"type": metric_name, "value": round(value, 6), "name": title})
+    split = str((run.scores or {}).get("split", "test"))
+    kind = dataset if dataset.count("/") == 1 else "private"
+    return {
+        "task": {"type": task, "name": task.replace("-", " ").capitalize()},
+        "dataset": {"name": dataset or "the data of this run", "type": kind, "split": split},
+        "metrics": metrics,
+    }
+
+
+def _shown_scores(run: RunFiles) -> Mapping[str, Any]:
+    models = (run.scores or {}).get("models") or {}
+    found: Mapping[str, Any] = models.get(run.shown_model) or {}
+    return found
+
+
+def _opening(run: RunFiles, base_model: str) -> str:
+    scores = run.scores or {}
+    labels = [str(label) for label in scores.get("labels") or []]
+    source = f"`{inline(base_model)}`, fine-tuned" if base_model else "A fine-tuned model"
+    task = str(scores.get("task", "text-classification")).replace("-", " ")
+    several = " A text may carry several labels, or none." if scores.get("multi_label") else ""
+    shown = ", ".join(f"`{inline(label)}`" for label in labels[:40]) + (", …" if len(labels) > 40 else "")
+    listing = f"\n\n{numbers.plural(len(labels), 'label')}: {shown}." if labels else ""
+    return f"{source} for {task} with whet.{several}{listing}\n"
+
+
+def _verdict(run: RunFiles) -> str:
+    if not run.verdict:
+        return ""
+    return f"## Verdict\n\n{inline(run.verdict.get('reason', ''))}\n"
+
+
+def _scores(run: RunFiles) -> str:
+    scores = run.scores or {}
+    models = scores.get("models") or {}
+    if not models:
+        return ""
+    primary = str(scores.get("primary", "accuracy"))
+    names = metric_names(models)
+    head = ["Model", *(numbers.metric(name).title for name in names)]
+    lines = [_line(head), _line(["---", *["---:"] * len(names)])]
+    for model in ranked(models, primary):
+        shown = [f"**{inline(model)}**" if model == run.shown_model else inline(model)]
+        for name in names:
+            value, low, high = numbers.measured(models[model].get(name))
+            interval = numbers.interval(low, high, name)
+            shown.append(numbers.written(value, name) + (f" ({interval})" if interval else ""))
+        lines.append(_line(shown))
+    rows = numbers.plural(scores.get("num_rows"), "row")
+    note = f"All models on the same {rows} of {inline(scores.get('split', 'test'))}, with 95 % intervals; "
+    note += "this model in bold. Smaller is better for log loss, Brier and ECE."
+    return "## Scores\n\n" + note + "\n\n" + "\n".join(lines) + "\n"
+
+
+def _data(run: RunFiles, dataset: str) -> str:
+    splits = (run.audit or {}).get("splits") or {}
+    if not splits and not dataset:
+        return ""
+    lines = [f"Trained and tested on {inline(dataset)}.\n"] if dataset else []
+    if splits:
+        lines += [_line(["Split", "Rows", "Labels", "Characters, median"]), _line(["---", "---:", "---:", "---:"])]
+    for name, about in splits.items():
+        median = (about.get("characters") or {}).get("median")
+        counts = [about.get("rows"), len(about.get("labels") or {}), median]
+        lines.append(_line([inline(name), *(numbers.count(count) for count in counts)]))
+    return "## Data\n\n" + "\n".join(lines) + "\n"
+
+
+def _limits(run: RunFiles) -> str:
+    scores, told = run.scores or {}, run.verdict or {}
+    lines = ["It knows only the labels above: a text about anything else gets one of them all the same."]
+    if scores.get("multi_label"):
+        lines = ["It knows only the labels above; what is none of them can at best get no label."]
+    lines.append(
+        "The scores hold for texts like those of the test split; other sources, times or languages may differ."
+    )
+    if told.get("minimum_detectable_effect") is not None and scores.get("num_rows"):
+        effect = numbers.difference(told["minimum_detectable_effect"], str(told.get("metric", "accuracy"))).lstrip("+")
+        lines.append(
+            f"{numbers.plural(scores['num_rows'], 'test row')} cannot tell models apart that differ by less than "
+            f"{effect}{' points' if numbers.metric(str(told.get('metric', 'accuracy'))).share else ''}."
+        )
+    classes = (scores.get("per_class") or {}).get(run.shown_model) or []
+    worst = [one for one in weakest(classes, 3) if one["f1"] < 1]
+    if worst:
+        named = ", ".join(f"`{inline(one['label'])}` (F1 {numbers.percent(one['f1'])})" for one in worst)
+        lines.append(f"Weakest labels: {named}.")
+    for one in run.findings or []:
+        if one.get("bin") == "issue" and str(one.get("code", "")).startswith(("V", "A")):
+            lines.append(f"{one.get('code')}: {inline(one.get('message', ''))}")
+    return "## Limits\n\n" + "\n".join(f"- {line}" for line in lines) + "\n"
+
+
+def inline(text: Any) -> str:
+    """Text that cannot break out of a line, a table cell or a code span, nor become HTML."""
+    flat = " ".join(str(text).split())
+    for sign, harmless in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("`", "'")):
+        flat = flat.replace(sign, harmless)
+    return flat
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

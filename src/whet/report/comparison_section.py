@@ -1,0 +1,119 @@
+"""All models on the same rows: the picture, the complete table, the paired comparisons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from whet.report import numbers
+from whet.report.charts import comparison as draw_comparison
+from whet.report.charts import split_scale
+from whet.report.numbers import measured, plural
+from whet.report.pictures import Picture, drawn
+from whet.report.run_files import RunFiles
+from whet.report.score_tables import (
+    comparisons_table,
+    costs_table,
+    heading,
+    metric_names,
+    models_table,
+    ranked,
+    same_everywhere,
+)
+from whet.report.section import Section
+from whet.report.tables import Column, Row, Table, number, words
+
+
+def comparison(run: RunFiles) -> Section:
+    """All models on the same rows: picture, complete table, paired comparisons."""
+    scores = run.scores
+    if not scores or not scores.get("models"):
+        return Section("comparison", "Comparison", absent="Nothing was scored: the run has not come that far.")
+    told = run.verdict or {}
+    primary = str(scores.get("primary", "accuracy"))
+    split, num_rows = scores.get("split", "test"), scores.get("num_rows")
+    notes, marked = _notes(told), told.get("ship")
+    caption = f"All models on the same {plural(num_rows, 'row')} of {split}, best first"
+    content: dict[str, Any] = {
+        "picture": _picture(scores, told, primary),
+        "table": models_table(caption, scores["models"], primary, notes, marked),
+        "micro_is_accuracy": same_everywhere(scores["models"]),
+        "meanings": [(heading(name), numbers.metric(name).meaning) for name in metric_names(scores["models"])],
+        "costs": None,
+        "comparisons": None,
+        "without_leaks": None,
+        "leaked": "",
+        "validation": None,
+    }
+    if told.get("comparisons"):
+        content["comparisons"] = comparisons_table("Paired comparisons, row by row", told["comparisons"])
+        content["margin"] = numbers.points(told.get("margin")).lstrip("+") if told.get("margin") is not None else ""
+        content["alpha"] = numbers.decimal(told.get("alpha"), 2) if told.get("alpha") is not None else ""
+    if told.get("costs"):
+        order = ranked(scores["models"], primary)
+        content["costs"] = costs_table("Cost of every model, in the same order", told["costs"], order)
+    clean = scores.get("without_leaks")
+    if clean and clean.get("models"):
+        left = plural(clean.get("num_rows"), "row")
+        content["without_leaks"] = models_table(f"Without leaked rows: {left}", clean["models"], primary, notes, marked)
+        if numbers.is_number(num_rows) and numbers.is_number(clean.get("num_rows")):
+            content["leaked"] = plural(num_rows - clean["num_rows"], "row")
+    if scores.get("validation"):
+        content["validation"] = models_table(
+            "The same models on validation", scores["validation"], primary, notes, marked
+        )
+    return Section("comparison", "Comparison", content)
+
+
+def _notes(told: dict[str, Any]) -> dict[str, str]:
+    notes: dict[str, str] = {}
+    if told.get("best_baseline"):
+        notes[str(told["best_baseline"])] = "best baseline"
+    if told.get("ship"):
+        shipped, role = str(told["ship"]), "until decided" if told.get("code") == "cannot_tell" else "ships"
+        notes[shipped] = f"{role}, {notes[shipped]}" if shipped in notes else role
+    return notes
+
+
+def _picture(scores: dict[str, Any], told: dict[str, Any], primary: str) -> Picture | None:
+    models = scores["models"]
+    factor, digits = (100, 1) if numbers.metric(primary).share else (1, 3)
+    rows: list[dict[str, Any]] = []
+    for model in ranked(models, primary):
+        value, low, high = measured(models[model].get(primary))
+        if value is not None:
+            low, high = (value if low is None else low), (value if high is None else high)
+            row = {"value": value * factor, "low": low * factor, "high": high * factor}
+            written = {f"{key}_shown": f"{amount:.{digits}f}" for key, amount in row.items()}
+            rows.append({"model": model, "ships": model == told.get("ship")} | row | written)
+    if not rows:
+        return None
+    title = numbers.metric(primary).title + (", percent" if factor == 100 else "")
+    reference = next((row["value"] for row in rows if row["model"] == told.get("best_baseline")), None)
+    spoken = "; ".join(f"{one['model']} {one['value_shown']} ({_ends(one)})" for one in rows)
+    alternative = f"{title} with 95 % intervals, best first: {spoken}."
+    legend = ["Dots are scores, lines their 95 % intervals."]
+    if any(row["ships"] for row in rows):
+        undecided = told.get("code") == "cannot_tell"
+        legend.append(f"The filled dot is the model to {'use until more rows decide' if undecided else 'ship'}.")
+    if reference is not None:
+        legend.append("The dashed line is the best baseline.")
+    if split_scale(rows)[1]:
+        legend.append("◂ lies off the scale to the left.")
+    charts = {
+        "wide": lambda: draw_comparison(rows, title, reference, 560),
+        "narrow": lambda: draw_comparison(rows, title, reference, 220),
+    }
+    return Picture(" ".join(legend), alternative, _data(rows, title), drawn("comparison", alternative, charts))
+
+
+def _ends(row: dict[str, Any]) -> str:
+    return f"{row['low_shown']} to {row['high_shown']}"
+
+
+def _data(rows: list[dict[str, Any]], title: str) -> Table:
+    columns = [Column("Model"), Column(title, True), Column("Lower end", True), Column("Upper end", True)]
+    table = [
+        Row([words(row["model"]), *(number(row[key], row[f"{key}_shown"]) for key in ("value", "low", "high"))])
+        for row in rows
+    ]
+    return Table("The numbers of the picture", columns, table)

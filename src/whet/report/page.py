@@ -1,0 +1,116 @@
+"""A run folder becomes one HTML page that needs nothing beside itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from whet.files import write_text
+from whet.report import (
+    about_sections,
+    class_sections,
+    comparison_section,
+    data_sections,
+    numbers,
+    training_sections,
+    verdict_sections,
+)
+from whet.report.pictures import PACKAGE, can_draw
+from whet.report.run_files import RunFiles, read_run
+from whet.report.section import Builder, Section, guarded
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+BUILDERS: list[Builder] = [
+    verdict_sections.verdict,
+    verdict_sections.gates,
+    comparison_section.comparison,
+    training_sections.training,
+    class_sections.classes,
+    class_sections.confusion,
+    class_sections.calibration,
+    class_sections.mistakes,
+    data_sections.data,
+    data_sections.ledger,
+    about_sections.settings,
+    about_sections.environment,
+    about_sections.use,
+]
+"""The sections in the order of the page."""
+
+
+def write_report(run_folder: Path) -> Path:
+    """Write ``report.html`` into a run folder, out of the files that are there; return its path.
+
+    A file that is missing (an interrupted run, a stage that was left out) or damaged costs its
+    section, never the page.
+
+    :raises UserError: F010 no such folder; F001, F002, F003 the page cannot be written.
+    """
+    run = read_run(run_folder)
+    path = run_folder / "report.html"
+    write_text(path, page(run))
+    return path
+
+
+def page(run: RunFiles) -> str:
+    """The page as text; same files, same page."""
+    sections = [guarded(build, run) for build in BUILDERS]
+    script, style = _resource("page.js"), _resource("page.css")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        _templates()
+        .get_template("page.html")
+        .render(
+            run=run,
+            sections=sections,
+            about=_about(run),
+            script=script,
+            style=style,
+            script_digest=digest,
+            percent=numbers.percent,
+            missing_package="" if can_draw() or not _has_pictures(sections) else PACKAGE,
+        )
+    )
+
+
+def _templates() -> Environment:
+    """Templates with escaping on for every value, and a missing name as an error."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("whet.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _resource(name: str) -> str:
+    return (resources.files("whet.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _has_pictures(sections: list[Section]) -> bool:
+    return any(section.content.get("picture") or section.content.get("models") for section in sections)
+
+
+def _about(run: RunFiles) -> list[tuple[str, str]]:
+    """(name, value) pairs under the title, as far as the files know them."""
+    scores, environment = run.scores or {}, run.environment or {}
+    pairs: list[tuple[str, Any]] = [("Task", scores.get("task")), ("Model", _setting(run, "base"))]
+    labels = scores.get("labels")
+    pairs.append(("Classes", len(labels) if labels else None))
+    pairs.append(("whet", environment.get("whet")))
+    return [(name, str(value)) for name, value in pairs if value]
+
+
+def _setting(run: RunFiles, name: str) -> Any:
+    entry = (run.resolved or {}).get(name)
+    if isinstance(entry, dict) and "value" in entry:
+        return entry["value"]
+    return (run.recipe or {}).get(name)

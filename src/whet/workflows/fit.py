@@ -1,0 +1,104 @@
+"""From a recipe to a model with its evidence. Read this first: a run is this function, top to bottom."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import torch
+
+from whet.engine.events import Event
+from whet.errors import Interrupted
+from whet.files import append_jsonl, read_json, sweep, write_json, write_text
+from whet.folder import FAILED, FINISHED, INTERRUPTED, RUNNING, RunFolder, now
+from whet.models import saving
+from whet.recipe import Recipe, dump
+from whet.recipe.resolve import candidates
+from whet.report import write_card, write_report
+from whet.store.index import note_run
+from whet.workflows import environment, evaluating, preparing, shipping, training
+from whet.workflows.events import Said
+from whet.workflows.running import Running, Tell
+
+
+def fit(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]) -> Iterator[Event]:
+    """Carry out a checked recipe; yield what happens; leave a complete run folder behind.
+
+    Stages that an earlier process finished are not done again.
+
+    :raises Interrupted: ``should_stop`` said so; everything needed to go on is in the folder.
+    """
+    run = Running(recipe, folder, tell, should_stop)
+    with _recorded(run):
+        for event in _stages(run):
+            row = event.to_json()
+            if row["kind"] != "said":
+                append_jsonl(folder.events, [row])
+            yield event
+
+
+def _stages(run: Running) -> Iterator[Event]:
+    stage, recipe = run.stage, run.recipe
+    yield from stage("read", partial(preparing.read, run))
+    yield from stage("audit", partial(preparing.look, run))
+    yield from stage("encode", partial(preparing.encode, run))
+    yield from stage("decide", partial(preparing.decide, run))
+
+    baselines = list(recipe.evaluation.baselines)
+    for name in baselines:
+        if name != "probe":
+            yield from stage(f"baseline {name}", partial(evaluating.baseline, run, name))
+
+    models = candidates(run.value("method"))
+    yield from stage("train probe", partial(training.probe, run))
+    for name in models[1:]:
+        yield from stage(f"train {name}", partial(training.fine_tune, run, name))
+    for name in models:
+        yield from stage(f"keep {name}", partial(shipping.keep, run, name))
+
+    scored = [*(name for name in baselines if name != "probe"), *models]
+    yield from stage("score", partial(evaluating.score, run, scored))
+    yield from stage("judge", partial(evaluating.judge, run, [n for n in baselines if n in scored], models))
+    yield from stage("ship", partial(shipping.ship, run, models))
+    yield from stage("report", partial(_report, run))
+
+
+def _report(run: Running) -> Iterator[Event]:
+    about = saving.load_about(run.folder.model)
+    known = shipping.usage(run, about)
+    base = run.place.hub_id
+    write_card(run.folder.path, known, base_model=base, model_name=run.folder.path.name)
+    write_report(run.folder.path)
+    yield Said(f"report: {run.folder.report}")
+
+
+@contextlib.contextmanager
+def _recorded(run: Running) -> Iterator[None]:
+    """Keep the run's state true to what happens, and its entry in the store."""
+    folder = run.folder
+    sweep(folder.path)
+    if not folder.recipe.exists():
+        write_text(folder.recipe, dump(run.recipe))
+    if folder.environment.exists():
+        torch.set_num_threads(int(read_json(folder.environment)["threads"]))  # sums depend on it, bit for bit
+    else:
+        write_json(folder.environment, environment.describe())
+    folder.write_state(RUNNING)
+    note_run(folder.path)
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt, GeneratorExit):
+        folder.write_state(INTERRUPTED)
+        raise
+    except BaseException:
+        with contextlib.suppress(Exception):
+            folder.write_state(FAILED)
+        raise
+    else:
+        folder.write_state(FINISHED, finished_at=now())
+        training.forget_checkpoints(folder.checkpoints)
+        training.forget_checkpoints(folder.path / "tokens")
+    finally:
+        with contextlib.suppress(Exception):
+            note_run(folder.path)

@@ -1,0 +1,140 @@
+"""Trained models become files: predictions, the saved model, its parity, its card."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from whet.data.predictions import load as load_predictions
+from whet.engine.events import Event
+from whet.files import read_json, write_json
+from whet.findings import Finding
+from whet.models import parity, saving
+from whet.models.saving import About
+from whet.seeds import generator
+from whet.workflows import evaluating, training
+from whet.workflows.events import Said
+from whet.workflows.running import Running
+from whet.workflows.training import Trained
+
+PARITY_ROWS = 128
+
+
+def keep(run: Running, name: str) -> Iterator[Event]:
+    """Predict with a trained model, save it, and prove that what was saved says the same."""
+    model = training.finished(run, name)
+    yield from evaluating.predict(run, model)
+    merged = model.adapter is not None and run.recipe.lora.merge
+    about = _about(run, model, merged)
+    folder = run.folder.models / name
+    if merged:
+        model.model.network = model.adapter.merge_and_unload()
+    saving.save(model.model, None if merged else model.adapter, run.tokenizer, about, folder)
+    finding = check_parity(run, name, about, folder)
+    known = evaluating.facts(run, name)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    write_json(run.folder.stages / "facts" / f"{name}.json", {**known, "size_bytes": size, "parity": finding.to_json()})
+    yield Said(f"{name}: {finding.message}")
+
+
+def _about(run: Running, model: Trained, merged: bool) -> About:
+    known = evaluating.facts(run, model.name)
+    pooling = model.model.pooling
+    from whet.models.pooling import FIRST_SHARE
+
+    return About(
+        kind=saving.kind_of(model.model, model.adapter is not None and not merged),
+        task=run.recipe.task,
+        labels=list(run.labels),
+        multi_label=run.multi_label,
+        thresholds=known["thresholds"],
+        temperature=known["temperature"],
+        pooling=pooling,
+        max_length=run.value("data.max_length"),
+        base=run.recipe.base,
+        base_sha256=saving.weights_sha256(run.place),
+        first_share=FIRST_SHARE if model.model.adds_first else 0.0,
+    )
+
+
+def check_parity(run: Running, name: str, about: About, folder: Path) -> Finding:
+    """Load a saved model as its ecosystem does and compare it with the run's own predictions."""
+    said = load_predictions(run.folder.predictions(name, "test"))
+    size = min(PARITY_ROWS, len(said))
+    rows = np.sort(generator(run.recipe.seed, "parity").choice(len(said), size, replace=False))
+    examples = run.examples("test")
+    found = parity.probabilities(folder, about, examples.texts(rows), examples.pairs(rows), str(run.place.folder))
+    gap = float(np.abs(found - said.scores[rows]).max())
+    if said.thresholds is None:
+        same = int((found.argmax(1) == said.scores[rows].argmax(1)).sum())
+    else:
+        same = int(((found >= said.thresholds) == (said.scores[rows] >= said.thresholds)).all(1).sum())
+    tool = {"own": "transformers", "sentence": "transformers (AutoModel)", "adapter": "PEFT"}[about.kind]
+    evidence = {"rows": size, "same": same, "largest_difference": gap, "loaded_with": tool}
+    words = f"{tool} gives the same labels on {same} of {size} test rows (largest difference {gap:.1g})"
+    remedy = "" if same == size else "Use whet to predict, and report this as a bug."
+    return Finding(
+        "E008", "passed" if same == size else "issue", f"Saved and loaded anew, {words}.", name, remedy, evidence
+    )
+
+
+def ship(run: Running, trained: list[str]) -> Iterator[Event]:
+    """Put the model to ship into run/model."""
+    verdict = read_json(run.folder.verdict)
+    name = verdict["ship"] if verdict["ship"] in trained else max(trained, key=lambda n: float(verdict["values"][n]))
+    if not run.folder.model.exists():
+        shutil.copytree(run.folder.models / name, run.folder.path / ".partial-model", dirs_exist_ok=True)
+        (run.folder.path / ".partial-model").replace(run.folder.model)
+    shutil.rmtree(run.folder.models / name, ignore_errors=True)
+    if name != verdict["ship"]:
+        yield Said(f"the verdict names {verdict['ship']}, which is no network; run/model holds {name}")
+    write_json(run.folder.path / "shipped.json", {"model": name})
+
+
+def usage(run: Running, about: About) -> str:
+    """How to use the shipped model, as Markdown for its card and the report."""
+    command = "whet predict RUN tickets.csv          # or: echo 'some text' | whet predict RUN -"
+    ours = "import whet\n\nrun = whet.open_run('RUN')\nprint(run.predict(['some text'])[0].label)"
+    return f"```sh\n{command}\n```\n\n```python\n{ours}\n```\n\n" + _plain(about)
+
+
+def _plain(about: About) -> str:
+    if about.kind == "own":
+        code = (
+            "from transformers import pipeline\n\n"
+            "classify = pipeline('text-classification', model='RUN/model', "
+            f"truncation=True, max_length={about.max_length})\n"
+            "print(classify('some text'))"
+        )
+        more = ""
+        if about.pooling == "mean":
+            more = (
+                "\nThe base was trained with mean pooling, which its architecture's classifier cannot express. "
+                "The model therefore carries one more layer that does nothing but average; "
+                "whet takes it off again when it loads the model.\n"
+            )
+        return f"In plain transformers (`AutoModelForSequenceClassification`):\n\n```python\n{code}\n```\n{more}"
+    if about.kind == "sentence":
+        code = (
+            "from sentence_transformers import SentenceTransformer\n\n"
+            "logits = SentenceTransformer('RUN/model').encode(['some text'])  # one column per label of whet.json"
+        )
+        return f"With sentence-transformers, whose last module gives the logits:\n\n```python\n{code}\n```\n"
+    code = (
+        "from peft import PeftModel\nfrom transformers import AutoModel\n\n"
+        f"model = PeftModel.from_pretrained(AutoModel.from_pretrained({about.base!r}), 'RUN/model')"
+    )
+    if about.pooling is None:
+        code = code.replace("AutoModel", "AutoModelForSequenceClassification").replace(
+            f"({about.base!r})", f"({about.base!r}, num_labels={len(about.labels)})"
+        )
+        return f"With PEFT:\n\n```python\n{code}\n```\n"
+    head = (
+        "\n\nThe head lies in `head.safetensors`: mean over real tokens"
+        + (f" + {about.first_share:g} x first token" if about.first_share else "")
+        + ", layer norm without weights, then `@ weight.T + bias`."
+    )
+    return f"With PEFT:\n\n```python\n{code}\n```{head}\n"

@@ -1,0 +1,278 @@
+"""Training the models of a run: the probe, and a fine-tuned one that starts from it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from whet import seeds
+from whet.batches.flat import TrainingBatches
+from whet.engine.checkpoint import FolderKeeper
+from whet.engine.events import Ended, Event
+from whet.engine.loop import Plan, train
+from whet.engine.optimisation import Group
+from whet.engine.precision import Weights
+from whet.engine.protocols import Evaluation
+from whet.errors import ModelTooLarge, Problem, UserError
+from whet.files import read_json, write_json
+from whet.inference import trained
+from whet.kernels import dropout, logistic
+from whet.models import adaptations
+from whet.models.classifier import TextClassifier
+from whet.tasks import text_classification as task
+from whet.workflows.events import OfModel, Said
+from whet.workflows.running import Running
+
+STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3)
+"""Of the probe's regularisation (the C of scikit-learn); validation chooses."""
+TRAIN_SAMPLE = 512
+"""Training rows looked at in every evaluation, to see over- and underfitting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A model of this run, in fp32 and dense, ready to be saved.
+
+    ``adapter``: the PeftModel behind it, or None.
+    """
+
+    name: str
+    model: TextClassifier
+    adapter: Any
+    facts: dict[str, Any]
+
+
+def probe_head(run: Running) -> logistic.Linear:
+    """The best linear classifier on the frozen base's vectors, by loss on validation."""
+    found = [run.features(split) for split in ("train", "validation")]
+    targets, truth = run.targets("train"), run.targets("validation")
+    best, lowest = None, float("inf")
+    loss = task.ClassificationLoss()
+    fits = logistic.path(found[0], targets, len(run.labels), STRENGTHS, intercept=run.frozen.head.bias is not None)
+    for number, fit in enumerate(fits):
+        run.tell("probe", number + 1, len(STRENGTHS))
+        value = float(loss.of(fit.logits(found[1]), truth))
+        if value < lowest:
+            best, lowest = fit, value
+    assert best is not None
+    return best
+
+
+def probe(run: Running) -> Iterator[Event]:
+    """Fit the probe and keep its head; the base stays as it is."""
+    start = time.monotonic()
+    head = probe_head(run)
+    path = run.folder.checkpoints / "probe"
+    state = {"weight": head.weight, "bias": head.bias}
+    facts = {
+        "train_seconds": time.monotonic() - start,
+        "strength": head.strength,
+        "trainable_parameters": head.weight.numel() + head.bias.numel(),
+    }
+    FolderKeeper(path).save("best", state, facts)
+    yield Said(f"probe: strength {head.strength:g}, {head.iterations} iterations")
+
+
+def set_probe_head(run: Running, model: TextClassifier) -> None:
+    """Start the head of ``model`` from the run's probe."""
+    kept = FolderKeeper(run.folder.checkpoints / "probe").load("best")
+    assert kept is not None
+    with torch.no_grad():
+        model.head.weight.copy_(kept[0]["weight"])
+        if model.head.bias is not None:
+            model.head.bias.copy_(kept[0]["bias"])
+
+
+def fine_tune(run: Running, method: str) -> Iterator[Event]:
+    """Train with ``method``, with another seed if the result is not above majority."""
+    recipe = run.recipe
+    floor = task.majority(run.gold["validation"])
+    for attempt in range(recipe.training.restarts + 1):
+        keeper = FolderKeeper(run.folder.checkpoints / method / str(attempt))
+        outcome = keeper.folder / "outcome.json"
+        if not outcome.exists():
+            ended = yield from _attempt(run, method, attempt, keeper)
+            write_json(outcome, {**ended.to_json(), "attempt": attempt, "failed": ended.best_score <= floor})
+        if not read_json(outcome)["failed"]:
+            break
+        message = f"attempt {attempt + 1} was not better than always saying the commonest label ({floor:.1%})"
+        yield OfModel(method, _noted("E003", message))
+    run.tell("", 0, None)
+
+
+def _noted(code: str, message: str) -> Event:
+    from whet.engine.events import Noted
+
+    return Noted(code, message, 0)
+
+
+def _attempt(run: Running, method: str, attempt: int, keeper: FolderKeeper) -> Iterator[Event]:
+    """One training from start to end; returns how it ended."""
+    seed = seeds.derive(run.recipe.seed, method, attempt)
+    model, _ = prepared(run, method, seed)
+    weights = Weights(model, run.dtype, exact=[model.head_name])
+    batches = TrainingBatches(run.encoded["train"], run.targets("train"), run.value("training.batch_tokens"), seed)
+    model.train()
+    try:
+        events = train(
+            weights,
+            _groups(run, model, weights),
+            task.ClassificationLoss(run.recipe.training.label_smoothing),
+            batches,
+            _plan(run, batches, seed),
+            _Look(run, model),
+            keeper,
+            model.reseed,
+            run.should_stop,
+        )
+        for event in events:
+            if isinstance(event, Ended):
+                yield OfModel(method, event)
+                return event
+            yield OfModel(method, event)
+    except ModelTooLarge:
+        remedy = "Lower data.max_length, choose --method probe or lora, or a smaller base."
+        raise UserError(Problem("T001", method, "memory runs out even with one row at a time.", remedy)) from None
+    raise AssertionError("training ended without saying so")
+
+
+def prepared(run: Running, method: str, seed: int) -> tuple[TextClassifier, Any]:
+    """A model with its head started and its weights set free for ``method``; and its PeftModel, if any."""
+    model = run.new_model(seed)
+    if run.recipe.head.start == "probe":
+        set_probe_head(run, model)
+    adapter = None
+    if method == "lora":
+        lora = run.recipe.lora
+        adapter = adaptations.adapt_lora(
+            model, lora.rank, lora.alpha, lora.dropout, lora.target_modules, run.place.known_as, seed
+        )
+        if model.flat:
+            dropout.install(model, model.stream)
+    else:
+        adaptations.adapt_full(model)
+        if run.recipe.training.fast_paths:
+            size = model.network.config.vocab_size
+            model.compact_embedding(torch.from_numpy(run.encoded["train"].used(size)))
+    return model, adapter
+
+
+def _groups(run: Running, model: TextClassifier, weights: Weights) -> list[Group]:
+    rates = {False: run.value("training.learning_rate"), True: run.value("training.head_learning_rate")}
+    decay = run.recipe.training.weight_decay
+    return [
+        Group(
+            group.name,
+            [(name, weights.masters[name]) for name, _ in group.parameters],
+            rates[group.is_head],
+            decay if group.decays else 0.0,
+        )
+        for group in adaptations.rate_groups(model)
+    ]
+
+
+def _plan(run: Running, batches: TrainingBatches, seed: int) -> Plan:
+    training = run.recipe.training
+    per_epoch = batches.per_epoch
+    num_steps = max(1, round(per_epoch * run.value("training.epochs")))
+    return Plan(
+        num_steps=num_steps,
+        evaluate_every=max(1, round(per_epoch / training.evaluations_per_epoch)),
+        patience=training.patience,
+        warmup_share=training.warmup_share,
+        clip_norm=training.clip_norm,
+        micro_batch_tokens=run.value("training.micro_batch_tokens"),
+        checkpoint_seconds=training.checkpoint_seconds,
+        max_seconds=training.max_seconds,
+        seed=seed,
+    )
+
+
+class _Look:
+    """Looks at validation, and at as many training rows, while a model trains."""
+
+    def __init__(self, run: Running, model: TextClassifier) -> None:
+        self.run, self.model = run, model
+        rows = len(run.encoded["train"])
+        size = min(TRAIN_SAMPLE, rows)
+        self.sample = np.sort(seeds.generator(run.recipe.seed, "train sample").choice(rows, size, replace=False))
+
+    def __call__(self) -> Evaluation:
+        """Score by accuracy (micro F1 with several labels), ties by loss."""
+        run = self.run
+        seen = task.quick_numbers(trained.logits(self.model, run.encoded["validation"]), run.targets("validation"))
+        known = task.quick_numbers(self._train_logits(), run.targets("train")[torch.from_numpy(self.sample)])
+        key = "accuracy" if "accuracy" in seen else "micro_f1"
+        return Evaluation(seen[key], -seen["loss"], {**seen, **{f"train_{k}": v for k, v in known.items()}})
+
+    def _train_logits(self) -> Tensor:
+        from whet.batches import flat, order
+
+        encoded = self.run.encoded["train"]
+        place = {int(row): number for number, row in enumerate(self.sample)}
+        result = torch.empty(len(self.sample), len(self.run.labels))
+        for rows in order.cut(
+            self.sample[np.argsort(-encoded.lengths[self.sample], kind="stable")], encoded.lengths, trained.BATCH_TOKENS
+        ):
+            found = self.model(flat.make(encoded, rows, None)).float()
+            result[[place[int(row)] for row in rows]] = found
+        return result
+
+
+def finished(run: Running, name: str) -> Trained:
+    """The trained model ``name`` in fp32 with its best weights, built anew from the base."""
+    if name == "probe":
+        model = run.new_model()
+        set_probe_head(run, model)
+        adaptations.freeze(model)
+        kept = FolderKeeper(run.folder.checkpoints / "probe").load("best")
+        assert kept is not None
+        model.eval()
+        return Trained(name, model, None, dict(kept[1]))
+    outcome = best_outcome(run, name)
+    keeper = FolderKeeper(run.folder.checkpoints / name / str(outcome["attempt"]))
+    model, adapter = prepared(run, name, seeds.derive(run.recipe.seed, name, int(outcome["attempt"])))
+    facts = {
+        "train_seconds": outcome["train_seconds"],
+        "tokens": outcome["tokens"],
+        "steps": outcome["steps"],
+        "best_step": outcome["best_step"],
+        "ended": outcome["reason"],
+        "trainable_parameters": _trainable(model),
+    }
+    kept = keeper.load("best")
+    assert kept is not None
+    Weights(model, torch.float32).load(kept[0])
+    model.dense_embedding()
+    model.eval()
+    return Trained(name, model, adapter, facts)
+
+
+def _trainable(model: TextClassifier) -> int:
+    """Weights that may move; of a compact embedding the whole table counts."""
+    from whet.kernels.embedding import CompactEmbedding
+
+    count = adaptations.count_trainable(model)
+    for module in model.modules():
+        if isinstance(module, CompactEmbedding):
+            count += module.table.numel() - module.rows.numel()
+    return count
+
+
+def best_outcome(run: Running, method: str) -> dict[str, Any]:
+    """How the best attempt of ``method`` ended."""
+    found = [dict(read_json(path)) for path in sorted((run.folder.checkpoints / method).glob("*/outcome.json"))]
+    return max(found, key=lambda outcome: float(outcome["best_score"]))
+
+
+def forget_checkpoints(folder: Path) -> None:
+    """Training states are only needed until the models are saved."""
+    shutil.rmtree(folder, ignore_errors=True)
