@@ -1,1 +1,46 @@
-"""whet sharpens a pretrained language model on your task and proves whether it helped."""
+"""whet sharpens a pretrained language model on your task and proves whether it helped.
+
+    import whet
+
+    run = whet.fit("tickets.csv")
+    print(run.verdict["reason"])
+    print(run.predict(["my parcel never came"])[0].label)
+
+The floors of the house. A room imports only from floors below its own; rooms on one floor do not
+know each other. ``tests/test_floors.py`` holds it.
+
+    9  cli                                the door for people
+    8  workflows                          fit, evaluate, predict, compare: the only room that knows everyone
+    7  baselines  report                  what must be beaten · the page for people
+    6  inference                          a trained model in use
+    5  tasks  evaluation                  one file a task · predictions > numbers > verdict
+    4  models                             a model ready to train, and its files
+    3  data  batches  engine              rows · tensors · the loop
+    2  recipe  store  kernels  folder     what is wanted · index of runs · mathematics · a run's files
+    1  findings  registry  files  seeds
+    0  errors
+
+kernels, batches, engine, models, tasks and inference may import torch; the others may not, and the
+doors load it only when a command needs it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from whet.errors import Interrupted, Problem, UserError
+
+if TYPE_CHECKING:
+    from whet.workflows.library import Run, fit, open_run, resume
+
+__all__ = ["Interrupted", "Problem", "Run", "UserError", "fit", "open_run", "resume"]
+
+_LATER = ("Run", "fit", "open_run", "resume")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        from whet.workflows import library
+
+        return getattr(library, name)
+    raise AttributeError(f"module 'whet' has no attribute {name!r}")

@@ -19,6 +19,8 @@ from whet.errors import Problem, UserError
 
 BESIDE = ".partial-"
 """Prefix of names under which something is being written; whatever carries it may be deleted."""
+REPLACED = ".replaced-"
+"""Prefix of the folder that a new one is about to replace; it is the only copy until the new one is in place."""
 
 
 @contextlib.contextmanager
@@ -27,12 +29,13 @@ def explained(path: Path) -> Iterator[None]:
 
     :raises UserError: F001 no space, F002 not allowed, F003 anything else the system says.
     """
+    import errno
+
     try:
         yield
-    except OSError as error:
-        import errno
-
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        number = getattr(error, "errno", None)
+        if number in (errno.ENOSPC, errno.EDQUOT) or _says_disk_full(error):
             raise UserError(
                 Problem(
                     "F001",
@@ -41,20 +44,26 @@ def explained(path: Path) -> Iterator[None]:
                     "Free some space and run 'whet resume' on the run folder.",
                 )
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if number in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise UserError(
                 Problem("F002", str(path), "writing here is not allowed.", "Choose another folder with --out.")
             ) from error
-        if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-            raise UserError(
-                Problem("F003", str(path), f"cannot be written: {error.strerror}.", "Choose another place with --out.")
-            ) from error
+        if number in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+            what = f"cannot be written: {os.strerror(number)}."
+            raise UserError(Problem("F003", str(path), what, "Choose another place with --out.")) from error
         raise
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename inside ``folder`` durable."""
-    handle = os.open(folder, os.O_RDONLY)
+def _says_disk_full(error: Exception) -> bool:
+    """Whether a library says so in its own words: safetensors has its own type, NumPy gives no number."""
+    if isinstance(error, OSError):
+        return error.errno is None and " requested and " in str(error)
+    return "No space left on device" in str(error) or "Disk quota exceeded" in str(error)
+
+
+def _sync(path: Path) -> None:
+    """Flush a file, or the names in a folder, to the disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -74,7 +83,7 @@ def beside(path: Path) -> Iterator[BinaryIO]:
                 os.fsync(file.fileno())
             os.chmod(name, 0o666 & ~_umask())
             os.replace(name, path)
-            _sync_folder(path.parent)
+            _sync(path.parent)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(name)
@@ -96,25 +105,42 @@ def folder_beside(path: Path) -> Iterator[Path]:
         try:
             os.chmod(name, 0o777 & ~_umask())
             yield name
-            for file in name.rglob("*"):
-                if file.is_file():
-                    with file.open("rb") as handle:
-                        os.fsync(handle.fileno())
-            old = None
-            if path.exists():
-                old = path.parent / f"{BESIDE}old-{path.name}-{os.getpid()}"
-                os.replace(path, old)
-            os.replace(name, path)
-            _sync_folder(path.parent)
-            if old is not None:
-                shutil.rmtree(old, ignore_errors=True)
+            for inside in (*name.rglob("*"), name):
+                _sync(inside)
+            _put_in_place(name, path)
         except BaseException:
             shutil.rmtree(name, ignore_errors=True)
             raise
 
 
+def _put_in_place(new: Path, path: Path) -> None:
+    """Rename folder ``new`` to ``path``; a folder cannot be renamed over one that holds something."""
+    old = path.parent / f"{REPLACED}{path.name}"
+    if path.is_dir():
+        shutil.rmtree(old, ignore_errors=True)
+        os.replace(path, old)
+    try:
+        os.replace(new, path)
+    except BaseException:
+        if old.exists():
+            os.replace(old, path)
+        raise
+    _sync(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
 def sweep(folder: Path) -> None:
-    """Delete what an interrupted write left in ``folder`` and below."""
+    """Tidy up what an interrupted write left in ``folder`` and below.
+
+    What was half-written is deleted. A folder that had been moved aside to be replaced goes back
+    where nothing has taken its place.
+    """
+    for old in sorted(folder.rglob(f"{REPLACED}*"), reverse=True):
+        place = old.parent / old.name.removeprefix(REPLACED)
+        if place.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.replace(old, place)
     for path in sorted(folder.rglob(f"{BESIDE}*"), reverse=True):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -151,11 +177,34 @@ def read_json(path: Path) -> Any:
 
 
 def append_jsonl(path: Path, values: Iterable[Any]) -> None:
-    """Append rows to a log that tolerates a torn last line (see :func:`read_jsonl`)."""
+    """Append rows to a log that tolerates a torn last line (see :func:`read_jsonl`).
+
+    A line that an earlier process left torn is taken off first, so that nothing is glued to it.
+    """
     text = "".join(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n" for value in values)
-    with explained(path), path.open("ab") as file:
+    with explained(path), path.open("a+b") as file:
+        _end_last_line(file)
         file.write(text.encode())
         file.flush()
+
+
+def _end_last_line(file: BinaryIO) -> None:
+    """Complete the last line of a log if only its end is missing; take it off otherwise."""
+    size = file.seek(0, os.SEEK_END)
+    if size == 0:
+        return
+    file.seek(size - 1)
+    if file.read(1) == b"\n":
+        return
+    file.seek(0)
+    content = file.read()
+    start = content.rfind(b"\n") + 1
+    try:
+        json.loads(content[start:])
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        file.truncate(start)
+    else:
+        file.write(b"\n")
 
 
 def read_jsonl(path: Path) -> list[Any]:

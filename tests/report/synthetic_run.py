@@ -210,7 +210,7 @@ def _scores(made: dict[str, Predictions], names: list[str], primary: str, multi_
         "per_class": per_class,
         "confusion": None if multi_label else confusion,
         "reliability": reliability,
-        "temperature": {model: _temperature(one) for model, one in made.items() if model in ("full", "probe")},
+        "temperature_in_model": {model: _temperature(one) for model, one in made.items() if model in ("full", "probe")},
         "validation": {model: models[model] for model in ("probe", "full")},
     }
 

@@ -1,1 +1,1 @@
-"""Placeholder, replaced as the room is built."""
+"""The door for people: one thin file a command, parse > call > render."""

@@ -140,9 +140,10 @@ def train(
     if not session.restore():
         yield _look(session, evaluate, 0.0)
     progress, reporter = session.progress, _Reporter(session)
-    reason = "completed"
-    while progress.step < plan.num_steps:
+    reason = _ended_before(session)
+    while not reason and progress.step < plan.num_steps:
         for batch in batches.starting_at(progress.epoch, progress.index):
+            rollbacks = progress.rollbacks
             result = yield from _step(session, objective, batch, reseed, reporter)
             epoch = progress.epoch + progress.index / batches.per_epoch
             yield from reporter.due(result, epoch)
@@ -152,11 +153,12 @@ def train(
             late = session.out_of_time()
             if last or late or progress.step % plan.evaluate_every == 0:
                 yield _look(session, evaluate, epoch)
-            reason = "max_seconds" if late else "patience" if progress.since_best > plan.patience else ""
+            reason = "max_seconds" if late else _impatient(session)
             if reason or last:
                 break
             stopping = should_stop()
-            if stopping or time.monotonic() - session.saved_at > plan.checkpoint_seconds:
+            rolled_back = progress.rollbacks > rollbacks  # a replay might find a later best state to go back to
+            if stopping or rolled_back or time.monotonic() - session.saved_at > plan.checkpoint_seconds:
                 yield session.save()
             if stopping:
                 raise Interrupted
@@ -220,6 +222,15 @@ def _step(
     progress.tokens += batch.num_tokens
     progress.train_seconds += time.perf_counter() - start
     return result
+
+
+def _ended_before(session: _Session) -> str:
+    """Why training that goes on from a checkpoint was over already; empty where it was not."""
+    return _diverged(session) or _impatient(session)
+
+
+def _impatient(session: _Session) -> str:
+    return "patience" if session.progress.since_best > session.plan.patience else ""
 
 
 def _diverged(session: _Session) -> str:

@@ -41,8 +41,8 @@ class ByteStream:
 
 
 def threshold(chance: float) -> int:
-    """The byte value below which an element is dropped: ``chance`` in 256ths."""
-    return round(chance * 256)
+    """The byte value below which an element is dropped: ``chance`` in 256ths, never all of them."""
+    return min(255, round(chance * 256))
 
 
 def keep_scale(like: Tensor, chance: float, stream: ByteStream) -> Tensor:

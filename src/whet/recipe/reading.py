@@ -144,10 +144,12 @@ def _lines(node: Any, prefix: str = "") -> Iterator[tuple[str, int]]:
 def _problems(error: ValidationError, lines: Mapping[str, str]) -> list[Problem]:
     result, seen = [], set()
     for item in error.errors():
-        path = [str(part) for part in item["loc"] if part not in ("auto", "literal['auto']") and _is_option(part)]
+        # an unknown key may look like anything; only known ones stand in unions
+        unknown = item["type"] in ("extra_forbidden", "invalid_key")
+        path = [str(part) for part in item["loc"] if unknown or (part != "auto" and _is_option(part))]
         name = ".".join(path)
         where = f"{lines[name]} {name}" if name in lines else name
-        if item["type"] == "extra_forbidden":
+        if unknown:
             known = option_names(".".join(path[:-1]))
             remedy = did_you_mean(path[-1], known) or f"Options here: {', '.join(known)}."
             found = Problem("R010", where, "is not an option.", remedy)
@@ -197,6 +199,8 @@ def _wanted(name: str) -> str:
     model = _part(".".join(parents))
     if model is None or leaf not in model.model_fields:
         return ""
+    if inner := option_names(name):
+        return f"Takes options of its own: {', '.join(inner)}."
     field = model.model_fields[leaf]
     return f"Takes {describe(field.annotation, field.metadata)}. {field.description}"
 

@@ -30,7 +30,9 @@ class DataRecipe(_Part):
     text: str = Field("auto", description="Column that holds the text.")
     text_pair: str = Field("auto", description="Column with the second text of a pair; 'none' for single texts.")
     label: str = Field("auto", description="Column that holds the label or the list of labels.")
-    label_separator: str | None = Field(None, description="Splits one cell into several labels, such as ';'.")
+    label_separator: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="Splits one cell into several labels, such as ';'."
+    )
     encoding: str = Field("utf-8", description="Text encoding of the files.")
     drop_unlabelled: bool = Field(False, description="Drop rows without a label, on record, instead of refusing.")
     validation_share: Share = Field(

@@ -1,8 +1,8 @@
 """Probabilities against what came true, before and after the temperature.
 
-Predictions are saved as the model gave them. A temperature T divides the logits, and the softmax
-of log p / T is p^(1/T), normalised: the tempered probabilities follow from the saved ones exactly
-(arXiv 1706.04599).
+A temperature T divides the logits, and the softmax of log p / T is p^(1/T), normalised (arXiv
+1706.04599). A run folds it into the model's head, so the saved probabilities are those after it;
+the ones before follow exactly, by the temperature 1/T.
 """
 
 from __future__ import annotations

@@ -70,15 +70,15 @@ def confusion(run: RunFiles) -> Section:
 def calibration(run: RunFiles) -> Section:
     """Reliability before and after the temperature."""
     model, scores = run.shown_model, run.scores or {}
-    temperature = (scores.get("temperature") or {}).get(model)
+    temperature = (scores.get("temperature_in_model") or {}).get(model)
     before: list[dict[str, float]] = (scores.get("reliability") or {}).get(model) or []
     after: list[dict[str, float]] = []
     predictions = run.predictions(model)
     if predictions is not None and predictions.gold is not None and len(predictions):
         before = bins(predictions, predictions.scores)
-        if numbers.is_number(temperature) and temperature > 0:
-            softened = tempered(predictions.scores, float(temperature), predictions.multi_label)
-            after = bins(predictions, softened)
+        if numbers.is_number(temperature) and temperature > 0:  # the saved probabilities have it already
+            untempered = tempered(predictions.scores, 1 / float(temperature), predictions.multi_label)
+            before, after = bins(predictions, untempered), before
     if not before:
         return Section("calibration", "Calibration", absent="No reliability was saved.")
     gaps = {"as trained": mean_gap(before), "after temperature": mean_gap(after) if after else None}

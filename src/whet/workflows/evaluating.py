@@ -107,7 +107,7 @@ def score(run: Running, models: Sequence[str]) -> Iterator[Event]:
     evaluation = run.recipe.evaluation
     scores = score_all(found, seed=run.recipe.seed, leaked_ids=leaked, num_resamples=evaluation.resamples)
     kept = {name: facts(run, name).get("temperature") for name in models}
-    scores["temperature"] = {name: value for name, value in kept.items() if value is not None}
+    scores["temperature_in_model"] = {name: value for name, value in kept.items() if value is not None}
     write_json(run.folder.scores, scores)
     yield from ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -41,9 +42,11 @@ def fit(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[],
 def _stages(run: Running) -> Iterator[Event]:
     stage, recipe = run.stage, run.recipe
     yield from stage("read", partial(preparing.read, run))
+    note_run(run.folder.path)
     yield from stage("audit", partial(preparing.look, run))
     yield from stage("encode", partial(preparing.encode, run))
     yield from stage("decide", partial(preparing.decide, run))
+    yield from stage("prove", partial(preparing.prove, run))
 
     baselines = list(recipe.evaluation.baselines)
     for name in baselines:
@@ -85,20 +88,22 @@ def _recorded(run: Running) -> Iterator[None]:
     else:
         write_json(folder.environment, environment.describe())
     folder.write_state(RUNNING)
-    note_run(folder.path)
     try:
         yield
     except (Interrupted, KeyboardInterrupt, GeneratorExit):
         folder.write_state(INTERRUPTED)
         raise
     except BaseException:
-        with contextlib.suppress(Exception):
-            folder.write_state(FAILED)
+        if not folder.stages.exists():  # it did not even read its rows: leave nothing behind
+            shutil.rmtree(folder.path, ignore_errors=True)
+        else:
+            with contextlib.suppress(Exception):
+                folder.write_state(FAILED)
         raise
     else:
         folder.write_state(FINISHED, finished_at=now())
         training.forget_checkpoints(folder.checkpoints)
         training.forget_checkpoints(folder.path / "tokens")
     finally:
-        with contextlib.suppress(Exception):
+        if folder.path.exists():
             note_run(folder.path)

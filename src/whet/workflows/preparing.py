@@ -7,16 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import torch
 
-from whet.batches import encoding
+from whet.batches import encoding, flat
 from whet.data import audit, reading
-from whet.engine.events import Event
+from whet.engine.events import Event, Noted
 from whet.files import read_json, write_json
 from whet.findings import Finding
 from whet.models import loading
 from whet.recipe import Recipe
 from whet.recipe.resolve import Facts, resolve
-from whet.workflows.events import Said
+from whet.workflows.events import OfModel, Said
 from whet.workflows.running import SPLITS, Running, Tell, fastest
 
 
@@ -88,6 +89,32 @@ def decide(run: Running) -> Iterator[Event]:
     run.__dict__.pop("resolved", None)
     for name in ("method", "head.pooling", "training.precision", "training.epochs", "training.learning_rate"):
         yield Said(f"{name} = {run.value(name)}: {run.resolved[name]['reason']}")
+
+
+FAST_PATH_ROWS = 8
+FAST_PATH_TOLERANCE = 1e-3
+"""Largest difference of a vector's component that flat and padded batches may show, in fp32."""
+
+
+def prove(run: Running) -> Iterator[Event]:
+    """Flat batches against padded ones on a few training rows, before anything rests on them."""
+    model = run.new_model()
+    if not model.flat:
+        yield Said("batches are padded: " + ("not a family known to take flat ones" if run.fast else "asked for"))
+        return
+    model.eval()
+    lengths = run.encoded["train"].lengths
+    rows = np.argsort(lengths, kind="stable")[np.linspace(0, len(lengths) - 1, FAST_PATH_ROWS).astype(np.int64)]
+    batch = flat.make(run.encoded["train"], np.unique(rows), None)
+    with torch.inference_mode():
+        fast = model.features(batch)
+        model.use_padded_batches()
+        gap = float((fast - model.features(batch)).abs().max())
+    equal = gap <= FAST_PATH_TOLERANCE
+    write_json(run.folder.stages / "fast_path" / "result.json", {"equal": equal, "largest_difference": gap})
+    if not equal:
+        message = f"flat batches differ from padded ones by {gap:.2g}, so padded ones are used"
+        yield OfModel("", Noted("E006", message, 0))
 
 
 def facts_of(run: Running) -> Facts:

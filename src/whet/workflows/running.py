@@ -131,9 +131,15 @@ class Running:
             self.tokenizer,
             self.recipe.seed if seed is None else seed,
         )
-        if self.recipe.training.fast_paths:
+        if self.fast:
             model.use_flat_batches()
         return model
+
+    @property
+    def fast(self) -> bool:
+        """Whether flat batches are used: the recipe allows them and the first use has proven them."""
+        checked = self.folder.stages / "fast_path" / "result.json"
+        return self.recipe.training.fast_paths and (not checked.exists() or bool(read_json(checked)["equal"]))
 
     # --- decisions --------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from torch import Tensor
 from whet import seeds
 from whet.batches.flat import TrainingBatches
 from whet.engine.checkpoint import FolderKeeper
-from whet.engine.events import Ended, Event
+from whet.engine.events import Ended, Event, Noted
 from whet.engine.loop import Plan, train
 from whet.engine.optimisation import Group
 from whet.engine.precision import Weights
@@ -24,9 +24,10 @@ from whet.engine.protocols import Evaluation
 from whet.errors import ModelTooLarge, Problem, UserError
 from whet.files import read_json, write_json
 from whet.inference import trained
-from whet.kernels import dropout, logistic
+from whet.kernels import ceiling, dropout, logistic
 from whet.models import adaptations
 from whet.models.classifier import TextClassifier
+from whet.models.work import flops_per_token
 from whet.tasks import text_classification as task
 from whet.workflows.events import OfModel, Said
 from whet.workflows.running import Running
@@ -100,22 +101,15 @@ def fine_tune(run: Running, method: str) -> Iterator[Event]:
         outcome = keeper.folder / "outcome.json"
         if not outcome.exists():
             ended = yield from _attempt(run, method, attempt, keeper)
-            write_json(outcome, {**ended.to_json(), "attempt": attempt, "failed": ended.best_score <= floor})
+            write_json(outcome, {**ended, "attempt": attempt, "failed": ended["best_score"] <= floor})
         if not read_json(outcome)["failed"]:
             break
         message = f"attempt {attempt + 1} was not better than always saying the commonest label ({floor:.1%})"
-        yield OfModel(method, _noted("E003", message))
-    run.tell("", 0, None)
+        yield OfModel(method, Noted("E003", message, 0))
 
 
-def _noted(code: str, message: str) -> Event:
-    from whet.engine.events import Noted
-
-    return Noted(code, message, 0)
-
-
-def _attempt(run: Running, method: str, attempt: int, keeper: FolderKeeper) -> Iterator[Event]:
-    """One training from start to end; returns how it ended."""
+def _attempt(run: Running, method: str, attempt: int, keeper: FolderKeeper) -> Generator[Event, None, dict[str, Any]]:
+    """One training from start to end; returns how it ended and how fast it was."""
     seed = seeds.derive(run.recipe.seed, method, attempt)
     model, _ = prepared(run, method, seed)
     weights = Weights(model, run.dtype, exact=[model.head_name])
@@ -136,12 +130,23 @@ def _attempt(run: Running, method: str, attempt: int, keeper: FolderKeeper) -> I
         for event in events:
             if isinstance(event, Ended):
                 yield OfModel(method, event)
-                return event
+                return event.to_json() | _speed(run, model, event)
             yield OfModel(method, event)
     except ModelTooLarge:
         remedy = "Lower data.max_length, choose --method probe or lora, or a smaller base."
         raise UserError(Problem("T001", method, "memory runs out even with one row at a time.", remedy)) from None
     raise AssertionError("training ended without saying so")
+
+
+def _speed(run: Running, model: TextClassifier, ended: Ended) -> dict[str, Any]:
+    """Real tokens a second, and the share of the matrix-product ceiling that was reached."""
+    if not ended.train_seconds:
+        return {}
+    encoded = run.encoded["train"]
+    rate = ended.tokens / ended.train_seconds
+    most = ceiling.measure(run.dtype, torch.device("cpu"))
+    work = flops_per_token(model, encoded.num_tokens / len(encoded))
+    return {"tokens_per_second": rate, "mfu": rate * work / most, "ceiling_flops": most}
 
 
 def prepared(run: Running, method: str, seed: int) -> tuple[TextClassifier, Any]:
@@ -159,7 +164,7 @@ def prepared(run: Running, method: str, seed: int) -> tuple[TextClassifier, Any]
             dropout.install(model, model.stream)
     else:
         adaptations.adapt_full(model)
-        if run.recipe.training.fast_paths:
+        if run.fast:
             size = model.network.config.vocab_size
             model.compact_embedding(torch.from_numpy(run.encoded["train"].used(size)))
     return model, adapter
@@ -246,6 +251,7 @@ def finished(run: Running, name: str) -> Trained:
         "steps": outcome["steps"],
         "best_step": outcome["best_step"],
         "ended": outcome["reason"],
+        **{key: outcome[key] for key in ("tokens_per_second", "mfu", "ceiling_flops") if key in outcome},
         "trainable_parameters": _trainable(model),
     }
     kept = keeper.load("best")

@@ -1,0 +1,51 @@
+"""``whet compare``: runs side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from whet.cli.options import Json
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("compare")(compare)
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="Folders of two or more runs.")],
+    margin: Annotated[float, typer.Option(help="A cheaper model may be this much worse.")] = 0.01,
+    alpha: Annotated[float, typer.Option(help="Level of the tests.")] = 0.05,
+    json: Json = False,
+) -> None:
+    """Set the models that runs ship side by side on the same test rows, with paired tests.
+
+    The first run is what the others are held against.
+    """
+    from whet.cli.screen import console, measured, print_json, table
+    from whet.workflows.comparing import compare as decide
+
+    screen = console(to_stderr=json)
+    found = decide(runs, margin, alpha)
+    if json:
+        print_json(found)
+        return
+    verdict = found["verdict"]
+    names = list(found["scores"])
+    rows = [[name, measured(found["scores"][name][verdict["metric"]])] for name in names]
+    table(screen, ["model", verdict["metric"].replace("_", " ")], rows, right=(1,))
+    tested = [
+        [
+            f"{one['candidate']} - {one['against']}",
+            f"{100 * one['difference']:+.1f} ({100 * one['low']:+.1f} - {100 * one['high']:+.1f})",
+            f"{one['p']:.3g}",
+            f"{one['p_holm']:.3g}",
+            f"{one['positive_flips']} fixed, {one['negative_flips']} broken",
+        ]
+        for one in verdict["comparisons"]
+    ]
+    table(screen, ["difference", "points", "p", "p (Holm)", "rows"], tested, right=(1, 2, 3))
+    screen.print(f"Verdict ({verdict['code'].replace('_', ' ')}): {verdict['reason']}", style="bold", markup=False)

@@ -1,0 +1,158 @@
+"""A run on the screen: drive it, show what happens, stop it gently, print what came out."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from whet.cli.screen import ProgressLine, console, duration, measured, print_json, table
+from whet.errors import Interrupted
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from whet.engine.events import Event
+    from whet.folder import RunFolder
+    from whet.recipe import Recipe
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopRequest:
+    """Set by the first Ctrl-C or SIGTERM; the second ends the process at once."""
+
+    def __init__(self, notify: Callable[[], None]) -> None:
+        self.requested = False
+        self._notify = notify
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """The signal's handler."""
+        if self.requested:
+            os._exit(128 + number)
+        self.requested = True
+        self._notify()
+
+    @contextmanager
+    def listening(self) -> Iterator[StopRequest]:
+        """Listen to signals inside the block."""
+        before = {number: signal.signal(number, self) for number in SIGNALS}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def carry_out(begin: Callable[[], tuple[Recipe, RunFolder]], as_json: bool) -> None:
+    """Run to the end, and print the comparison and the verdict (or one JSON object)."""
+    from whet.files import Lock
+    from whet.workflows.fit import fit
+    from whet.workflows.summary import summary
+
+    screen = console(to_stderr=as_json)
+    recipe, folder = begin()
+    progress = ProgressLine(screen)
+    stop = StopRequest(
+        lambda: screen.print("Stopping: saving the state first. Ctrl-C again stops at once.", style="bold")
+    )
+    screen.print(f"run: {folder.path}", markup=False)
+    try:
+        with Lock(folder.path), stop.listening():
+            for event in fit(recipe, folder, progress.tell, lambda: stop.requested):
+                _show(screen, progress, event)
+    except Interrupted:
+        progress.clear()
+        raise Interrupted(f"Stopped; everything is saved. Go on with: whet resume {folder.path}") from None
+    finally:
+        progress.clear()
+    found = summary(folder)
+    if as_json:
+        print_json(found)
+    else:
+        render(screen, folder, found)
+
+
+def _show(screen: Console, progress: ProgressLine, event: Event) -> None:
+    row = event.to_json()
+    shown = _SHOWN.get(row["kind"])
+    if row["kind"] == "step":
+        progress.say(_step(row))
+    elif shown is not None:
+        text = shown(row)
+        if text:
+            progress.clear()
+            screen.print(text, markup=False)
+
+
+def _step(row: dict[str, Any]) -> str:
+    left = (row["num_steps"] - row["step"]) * (row["tokens"] / row["step"]) / max(row["tokens_per_second"], 1e-9)
+    return (
+        f"{row.get('model', '')} step {row['step']:,} of {row['num_steps']:,}, loss {row['loss']:.3f}, "
+        f"{row['tokens_per_second']:,.0f} tokens a second, at most {duration(left)} left"
+    )
+
+
+def _evaluation(row: dict[str, Any]) -> str:
+    score = row.get("accuracy", row.get("micro_f1", 0.0))
+    name = "accuracy" if "accuracy" in row else "micro F1"
+    mark = "  best so far" if row["best"] else ""
+    where = f"  {row['model']} step {row['step']:,} (epoch {row['epoch']:.1f})"
+    return f"{where}: validation {name} {100 * score:.1f}, loss {row['loss']:.3f}{mark}"
+
+
+def _stage(row: dict[str, Any]) -> str:
+    if row["state"] == "started":
+        return ""
+    if row["state"] == "skipped":
+        return f"- {row['stage']}: done before"
+    return f"- {row['stage']}: {row['seconds_taken']:.1f} s"
+
+
+_SHOWN: dict[str, Callable[[dict[str, Any]], str]] = {
+    "stage": _stage,
+    "said": lambda row: f"  {row['message']}",
+    "evaluation": _evaluation,
+    "note": lambda row: f"  {row['code']} {row['message']}",
+    "end": lambda row: f"  {row['model']} ended ({row['reason']}); the best state is that of step {row['best_step']:,}",
+}
+
+
+def render(screen: Console, folder: RunFolder, found: dict[str, Any]) -> None:
+    """The comparison, the verdict, and where things are."""
+    scores, verdict = found["scores"], found["verdict"]
+    shown = [name for name in ("accuracy", "micro_f1", "macro_f1", "log_loss", "ece") if _tells(scores, name)]
+    names = sorted(scores, key=lambda model: scores[model][verdict["metric"]]["value"])
+    shown = [verdict["metric"], *(metric for metric in shown if metric != verdict["metric"])]
+    rows = [
+        [f"{'> ' if name == verdict['ship'] else '  '}{name}"]
+        + [_number(scores[name].get(metric), metric, with_interval=metric == verdict["metric"]) for metric in shown]
+        for name in names
+    ]
+    table(screen, ["model", *(name.replace("_", " ") for name in shown)], rows, right=range(1, len(shown) + 1))
+    screen.print(f"Test rows: {found['num_test_rows']:,}; 95 % interval in brackets.", style="dim")
+    for finding in found["findings"]:
+        if finding["bin"] == "issue":
+            screen.print(f"! {finding['code']} {finding['message']}", markup=False)
+    if found["tokens_per_second"]:
+        share = f", {found['mfu']:.0%} of the matrix-product ceiling" if found["mfu"] else ""
+        screen.print(f"Training: {found['tokens_per_second']:,.0f} tokens a second{share}.", markup=False)
+    screen.print(f"\nVerdict ({verdict['code'].replace('_', ' ')}): {verdict['reason']}", style="bold", markup=False)
+    screen.print(
+        f"\nreport:  {folder.report}\nmodel:   {folder.model}\npredict: whet predict {folder.path} FILE", markup=False
+    )
+
+
+def _number(value: dict[str, Any] | None, metric: str, with_interval: bool) -> str:
+    kept = value if with_interval or value is None else {"value": value["value"]}
+    return measured(kept, percent=metric != "log_loss")
+
+
+def _tells(scores: dict[str, Any], metric: str) -> bool:
+    """Micro F1 says nothing that accuracy does not where every row has one label."""
+    if metric == "micro_f1":
+        return any(abs(s[metric]["value"] - s["accuracy"]["value"]) > 1e-9 for s in scores.values() if metric in s)
+    return any(metric in one for one in scores.values())

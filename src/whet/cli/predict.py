@@ -1,0 +1,64 @@
+"""``whet predict``: new texts through a run's model."""
+
+from __future__ import annotations
+
+import json as json_format
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from whet.cli.options import Json, Run
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("predict")(predict)
+
+
+def predict(
+    run: Run,
+    file: Annotated[
+        str, typer.Argument(metavar="[FILE|-]", help="A file of texts; - for lines on standard input.")
+    ] = "-",
+    text: Annotated[str | None, typer.Option(help="Column with the text.")] = None,
+    text_pair: Annotated[str | None, typer.Option(help="Column with the second text of a pair.")] = None,
+    encoding: Annotated[str, typer.Option(help="Text encoding of the file.")] = "utf-8",
+    all_scores: Annotated[bool, typer.Option("--all-scores", help="The probability of every label.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write here, whole or not at all.")] = None,
+    json: Json = False,
+) -> None:
+    """Label every row of FILE: one JSON object a row, in the order of the file.
+
+    With --out the rows go there; with --json the last line says how many there were.
+    """
+    from whet.cli.screen import ProgressLine, console, print_json
+    from whet.files import beside
+    from whet.workflows.using import predict as answer
+
+    screen = console(to_stderr=True)
+    progress = ProgressLine(screen)
+    count = 0
+
+    def lines():  # type: ignore[no-untyped-def]
+        nonlocal count
+        for one in answer(run, file, text, text_pair, encoding, progress.tell):
+            count += 1
+            row = {"line": one.line, "text": one.text, "label": one.label, "score": round(one.score, 6)}
+            row |= {"labels": list(one.labels)} if list(one.labels) != [one.label] else {}
+            row |= {"scores": {name: round(value, 6) for name, value in one.scores.items()}} if all_scores else {}
+            yield json_format.dumps(row, ensure_ascii=False) + "\n"
+
+    if out is not None:
+        with beside(out) as target:
+            for line in lines():
+                target.write(line.encode())
+    else:
+        for line in lines():
+            sys.stdout.write(line)
+    progress.clear()
+    if json:
+        print_json({"run": str(run), "rows": count, "out": None if out is None else str(out)})
+    elif out is not None:
+        screen.print(f"{count:,} rows: {out}", markup=False)

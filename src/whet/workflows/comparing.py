@@ -1,0 +1,46 @@
+"""Runs side by side: the models they ship, on the same test rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from whet.data.predictions import Predictions, load
+from whet.errors import Problem, UserError
+from whet.evaluation.scoring import score_all
+from whet.evaluation.verdict import decide
+from whet.files import read_json
+from whet.folder import RunFolder
+
+
+def compare(paths: Sequence[Path], margin: float, alpha: float, seed: int = 0) -> dict[str, Any]:
+    """Scores and a verdict over the shipped models of ``paths``; the first run is what the others are held against.
+
+    :raises UserError: F016, fewer than two runs or one twice; V101, their test rows differ.
+    """
+    if len({path.resolve() for path in paths}) < 2 or len({path.resolve() for path in paths}) < len(paths):
+        raise UserError(Problem("F016", "RUN", "a comparison needs two or more different runs."))
+    found = [_shipped(path, name) for path, name in _names(paths)]
+    verdict = decide(found[1:], found[:1], seed=seed, margin=margin, alpha=alpha)
+    scores = score_all(found, seed=seed)
+    return {
+        "runs": {one.model: str(path) for one, path in zip(found, paths, strict=True)},
+        "num_test_rows": scores["num_rows"],
+        "scores": scores["models"],
+        "verdict": verdict.to_json(),
+    }
+
+
+def _names(paths: Sequence[Path]) -> list[tuple[Path, str]]:
+    """Each run with the shortest name that tells it apart: its folder's, or its whole path."""
+    short = [path.resolve().name for path in paths]
+    return [(path, name if short.count(name) == 1 else str(path)) for path, name in zip(paths, short, strict=True)]
+
+
+def _shipped(path: Path, name: str) -> Predictions:
+    folder = RunFolder(path)
+    folder.read_state()
+    model = read_json(folder.verdict)["ship"]
+    return replace(load(folder.predictions(model, "test")), model=f"{name}/{model}")

@@ -1,0 +1,54 @@
+"""Looking without training: the audit of data, the check of a recipe."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from whet.data import audit, reading
+from whet.recipe import Recipe, from_options
+from whet.recipe.resolve import Choice
+
+
+def audit_data(changes: dict[str, Any], tell: Any) -> tuple[reading.ReadResult, audit.Audit]:
+    """Read and audit what ``data.source`` names; nothing is kept. torch is not needed.
+
+    :raises UserError: as :func:`whet.data.reading.read`.
+    """
+    data = from_options(changes).data
+    with tempfile.TemporaryDirectory(prefix="whet-") as work:
+        found = reading.read(
+            data.source,
+            into=Path(work),
+            text=_named(data.text),
+            label=_named(data.label),
+            text_pair=_named(data.text_pair),
+            label_separator=data.label_separator,
+            encoding=data.encoding,
+            drop_unlabelled=data.drop_unlabelled,
+            progress=tell,
+        )
+        return found, audit.audit(found, tell)
+
+
+def _named(column: str) -> str | None:
+    return None if column == "auto" else column
+
+
+def check(recipe: Recipe, tell: Any) -> dict[str, Choice]:
+    """Every option of ``recipe`` with its value in a run and the reason; reads and encodes, trains nothing.
+
+    :raises UserError: whatever the run itself would stop at before training.
+    """
+    from whet.folder import RunFolder
+    from whet.recipe.resolve import resolve
+    from whet.workflows import preparing
+    from whet.workflows.running import Running
+
+    with tempfile.TemporaryDirectory(prefix="whet-") as work:
+        run = Running(recipe, RunFolder(Path(work)), tell, lambda: False)
+        run.data = preparing.read_rows(recipe, run.folder.data, tell)
+        audit.audit(run.data, tell).save(run.folder.data / "audit.json")
+        list(preparing.encode(run))
+        return resolve(recipe, preparing.facts_of(run))

@@ -1,0 +1,34 @@
+"""What came out of a run, in one object: what ``--json`` prints and the library hands out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from whet.errors import Problem, UserError
+from whet.files import read_json
+from whet.folder import FINISHED, RunFolder
+
+
+def summary(folder: RunFolder) -> dict[str, Any]:
+    """Run, scores, verdict, findings, seconds per stage, tokens per second and MFU.
+
+    :raises UserError: F015, the run is not finished.
+    """
+    state = folder.read_state()
+    if state["state"] != FINISHED:
+        what = f"is {state['state']}, not finished."
+        raise UserError(Problem("F015", str(folder.path), what, f"Go on with: whet resume {folder.path}"))
+    scores, verdict = read_json(folder.scores), read_json(folder.verdict)
+    known = {path.stem: read_json(path) for path in sorted((folder.stages / "facts").glob("*.json"))}
+    speed: dict[str, Any] = next((facts for facts in known.values() if "tokens_per_second" in facts), {})
+    stages = sorted(folder.stages.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+    return {
+        "run": str(folder.path),
+        "scores": scores["models"],
+        "num_test_rows": scores["num_rows"],
+        "verdict": verdict,
+        "findings": [{"code": f["code"], "bin": f["bin"], "message": f["message"]} for f in read_json(folder.findings)],
+        "seconds": {path.stem: read_json(path)["seconds"] for path in stages},
+        "tokens_per_second": speed.get("tokens_per_second"),
+        "mfu": speed.get("mfu"),
+    }
