@@ -128,6 +128,9 @@ def _write(
         inputs = list(texts) if pairs is None else list(zip(texts, pairs, strict=True))
         encodings = backend.encode_batch_fast(inputs)
         full = np.fromiter((len(e) for e in encodings), np.int64, len(encodings))
+        for number in np.flatnonzero(full == 0):  # nothing frames a text, and this one is empty
+            encodings[number] = backend.encode(_blank(tokenizer))
+            full[number] = len(encodings[number])
         over = np.flatnonzero(full > limit)
         if len(over):
             rows_cut += len(over)
@@ -159,6 +162,11 @@ def _uncut_backend(tokenizer: Any) -> Any:
     backend.no_truncation()
     backend.no_padding()
     return backend
+
+
+def _blank(tokenizer: Any) -> str:
+    """What stands for a text without any token."""
+    return str(tokenizer.eos_token or tokenizer.pad_token or tokenizer.unk_token or ".")
 
 
 def _shortened(backend: Any, text: Any, limit: int) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -26,27 +27,33 @@ class Weights:
         self.model = model
         self.dtype = dtype
         self.trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self._started: set[str] = set()
         if dtype == torch.float32:
             self.masters: Mapping[str, nn.Parameter] = self.trained
             return
         self.masters = {name: nn.Parameter(p.detach().float().clone()) for name, p in self.trained.items()}
+        self._sums = {name: torch.empty_like(master) for name, master in self.masters.items()}
         for name, parameter in model.named_parameters():
             if not name.startswith(tuple(exact)) and parameter.is_floating_point():
                 parameter.data = parameter.data.to(dtype)
-
-    def collect_gradients(self) -> None:
-        """Add the model's gradients to those of the masters, in fp32, and clear the former."""
-        if self.masters is self.trained:
-            return
         for name, parameter in self.trained.items():
-            if parameter.grad is None:
-                continue
-            master = self.masters[name]
-            if master.grad is None:
-                master.grad = parameter.grad.float()
-            else:
-                master.grad.add_(parameter.grad)
-            parameter.grad = None
+            parameter.register_post_accumulate_grad_hook(partial(self._collect, name))
+
+    def _collect(self, name: str, parameter: Tensor) -> None:
+        """Add a gradient to its master's, in fp32, as soon as it is there and still in the cache.
+
+        The sums are kept from step to step: fresh memory for every gradient would cost more than
+        the additions.
+        """
+        total = self._sums[name]
+        assert parameter.grad is not None
+        if name in self._started:
+            total.add_(parameter.grad)
+        else:
+            total.copy_(parameter.grad)
+            self._started.add(name)
+            self.masters[name].grad = total
+        parameter.grad = None
 
     def scale_gradients(self, factor: float) -> None:
         """Multiply the masters' gradients by ``factor``."""
@@ -54,6 +61,7 @@ class Weights:
 
     def clear_gradients(self) -> None:
         """Forget all gradients."""
+        self._started.clear()
         for parameter in (*self.masters.values(), *self.trained.values()):
             parameter.grad = None
 

@@ -56,7 +56,6 @@ def gradients(
             return StepResult(total, math.nan)
         # a single piece is divided before the backward pass, which saves a pass over all gradients
         (loss.total / loss.num_counted if len(pieces) == 1 else loss.total).backward()  # type: ignore[no-untyped-call]
-        weights.collect_gradients()
     count = 1 if len(pieces) == 1 else num_counted
     norm = float(_norm(weights)) / count
     factor = min(1.0, clip_norm / (norm + 1e-6)) / count

@@ -15,6 +15,10 @@ from whet.kernels import dropout as byte_dropout
 from whet.kernels.flat import Layout, pad, unpad
 
 
+FAR_BELOW = -1e30
+"""Added to scores that must not count; finite, so that a row never becomes 0 / 0."""
+
+
 def attend(
     query: Tensor,
     key: Tensor,
@@ -31,23 +35,78 @@ def attend(
     :param keep: random bytes for dropout of attention weights, with ``chance``.
     :returns: (T, N, D).
     """
-    num_heads, num_groups = query.shape[1], key.shape[1]
-    # (B, N, L, D); a copy, since batched products want their operands contiguous
-    q, k, v = (pad(x, where).transpose(1, 2) for x in (query, key, value))
+    num_heads, num_groups, width = query.shape[1], key.shape[1], query.shape[2]
     if num_groups != num_heads:
-        k = k.repeat_interleave(num_heads // num_groups, dim=1)
-        v = v.repeat_interleave(num_heads // num_groups, dim=1)
-    weights = (q * scaling) @ k.transpose(2, 3)
-    if where.hidden is not None:
-        weights = weights.masked_fill(where.hidden, torch.finfo(weights.dtype).min)
-    if causal:
-        length = where.longest
-        future = torch.ones(length, length, dtype=torch.bool, device=query.device).triu(1)
-        weights = weights.masked_fill(future, torch.finfo(weights.dtype).min)
-    weights = weights.softmax(dim=-1)
-    if keep is not None and chance > 0:
-        weights = weights * byte_dropout.keep_scale(weights, chance, keep)
-    return unpad((weights @ v).transpose(1, 2), where)
+        key = key.repeat_interleave(num_heads // num_groups, dim=1)
+        value = value.repeat_interleave(num_heads // num_groups, dim=1)
+    size, length = where.num_sequences, where.longest
+    # (B, L, N, D) to (B * N, L, D): batched products want their operands contiguous
+    q, k, v = (pad(x, where).transpose(1, 2).reshape(size * num_heads, length, width) for x in (query, key, value))
+    hidden = _hidden(where, num_heads, causal)
+    factors = None
+    if keep is not None and byte_dropout.threshold(chance) > 0:
+        accurate = _accurate(query.dtype)
+        factors = byte_dropout.keep_scale(torch.empty(len(q), length, length, dtype=accurate), chance, keep)
+    mixed: Tensor = _Mix.apply(q, k, v, hidden, factors, scaling)  # type: ignore[no-untyped-call]
+    return unpad(mixed.view(size, num_heads, length, width).transpose(1, 2), where)
+
+
+def _accurate(dtype: torch.dtype) -> torch.dtype:
+    """Of the softmax: float32 at least. It is faster too; torch's softmax of short bf16 rows is slow."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def _hidden(where: Layout, num_heads: int, causal: bool) -> Tensor | None:
+    """(B * N or 1, 1 or L, L): added to scores, far below zero where a token may not look; None: anywhere."""
+    padding = None if where.hidden is None else where.hidden[:, 0].repeat_interleave(num_heads, dim=0)
+    if not causal:
+        return None if padding is None else padding * FAR_BELOW
+    length = where.longest
+    future = torch.ones(length, length, dtype=torch.bool, device=where.lengths.device).triu(1).unsqueeze(0)
+    return (future if padding is None else padding | future) * FAR_BELOW
+
+
+def _softmax_(scores: Tensor) -> Tensor:
+    """Softmax over the last dimension, in place.
+
+    Written out since torch's own takes ten times as long on a CPU where rows are short and their
+    length is not a multiple of the vector width; sums are a product with ones for the same reason.
+    """
+    scores.sub_(scores.amax(-1, keepdim=True)).exp_()
+    return scores.div_(scores @ scores.new_ones(scores.shape[-1], 1))
+
+
+class _Mix(torch.autograd.Function):
+    """softmax(q k^T) v over (A, L, D) tables, with the weights of attention dropped by ``factors``.
+
+    Written out because autograd keeps three tables of weights where one is enough, and takes the
+    softmax and its derivative in bf16.
+    """
+
+    @staticmethod
+    def forward(ctx, q, k, v, hidden, factors, scaling):  # type: ignore[no-untyped-def]
+        weights = torch.bmm(q, k.transpose(1, 2)).to(_accurate(q.dtype)).mul_(scaling)
+        if hidden is not None:
+            weights.add_(hidden)
+        weights = _softmax_(weights)
+        used = weights if factors is None else weights * factors
+        used = used.to(v.dtype)
+        ctx.save_for_backward(q, k, v, weights, factors, used)
+        ctx.scaling = scaling
+        return torch.bmm(used, v)
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        q, k, v, weights, factors, used = ctx.saved_tensors
+        grad = grad.contiguous()
+        grad_v = torch.bmm(used.transpose(1, 2), grad)
+        by_weights = torch.bmm(grad, v.transpose(1, 2)).to(weights.dtype)
+        if factors is not None:
+            by_weights.mul_(factors)
+        by_weights.mul_(weights)  # softmax: w * (g - sum(w * g)) = w * g - w * sum(w * g)
+        by_weights.addcmul_(weights, by_weights.sum(-1, keepdim=True), value=-1).mul_(ctx.scaling)
+        by_scores = by_weights.to(q.dtype)
+        return torch.bmm(by_scores, k), torch.bmm(by_scores.transpose(1, 2), q), grad_v, None, None, None
 
 
 def reference(query: Tensor, key: Tensor, value: Tensor, where: Layout, scaling: float, causal: bool = False) -> Tensor:

@@ -46,13 +46,29 @@ def threshold(chance: float) -> int:
 
 
 def keep_scale(like: Tensor, chance: float, stream: ByteStream) -> Tensor:
-    """A tensor shaped as ``like``: 0 where dropped, 1 / (1 - chance) where kept."""
+    """A tensor shaped as ``like``: 0 where dropped, 1 / (1 - chance) where kept.
+
+    On a CPU the factors are made by NumPy out of bit patterns: torch compares bytes and converts
+    booleans one by one, which took ten times as long (docs/log.md).
+    """
     cut = threshold(chance)
+    scale = 256 / (256 - cut)
     if like.device.type != "cpu":
-        keep = torch.rand_like(like, dtype=torch.float32) >= cut / 256
-    else:
-        keep = stream.take(like.numel()).view(like.shape) >= cut
-    return keep.to(like.dtype).mul_(256 / (256 - cut))
+        return (torch.rand_like(like, dtype=torch.float32) >= cut / 256).to(like.dtype).mul_(scale)
+    kept = stream.take(like.numel()).numpy() >= cut
+    bits = _BITS.get(like.dtype)
+    if bits is None:
+        return torch.from_numpy(kept).view(like.shape).to(like.dtype).mul_(scale)
+    pattern = torch.tensor(scale, dtype=like.dtype).view(bits[0]).numpy().astype(bits[1])
+    factors = np.multiply(kept.view(np.uint8), pattern, dtype=bits[1])
+    return torch.from_numpy(factors).view(like.dtype).view(like.shape)
+
+
+_BITS: dict[torch.dtype, tuple[torch.dtype, type[np.unsignedinteger]]] = {
+    torch.bfloat16: (torch.int16, np.uint16),
+    torch.float32: (torch.int32, np.uint32),
+}
+"""Integers as wide as a float: 0 is the bit pattern of 0.0 in both."""
 
 
 class ByteDropout(nn.Module):
@@ -76,6 +92,6 @@ def install(model: nn.Module, stream: ByteStream) -> int:
     for parent in model.modules():
         for name, child in parent.named_children():
             if type(child) is nn.Dropout:
-                setattr(parent, name, ByteDropout(child.p, stream))
+                setattr(parent, name, ByteDropout(child.p, stream).train(child.training))
                 count += 1
     return count

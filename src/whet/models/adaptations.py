@@ -74,6 +74,8 @@ def adapt_lora(
         lora_dropout=dropout,
         target_modules=found,
         base_model_name_or_path=known_as,
+        # plain PEFT would draw these anew; PEFT itself adds the classifier, whatever lies in it included
+        modules_to_save=[name for name in model.fresh if not name.startswith("classifier")] or None,
     )
     adapted = get_peft_model(model.network, config)
     if native:  # PEFT wraps the classifier so that it is saved with the adapter; the wrapper's copy is what trains

@@ -36,6 +36,7 @@ class TextClassifier(nn.Module):
         self.pad_id = pad_id
         self.stream = byte_dropout.ByteStream()
         self.flat = False
+        self.fresh: tuple[str, ...] = ()  # layers below a native head that the base did not bring
         self.drop: nn.Module = nn.Dropout(chance)
         if pooling is not None:
             self.own_head: nn.Linear = head
@@ -55,6 +56,11 @@ class TextClassifier(nn.Module):
         return self.pooling == "mean" and self.family is not None and self.family.averages
 
     @property
+    def tells_texts_apart(self) -> bool:
+        """Whether the pretrained model has an embedding for the second text of a pair, as BERT does."""
+        return int(getattr(self.network.config, "type_vocab_size", 0) or 0) > 1
+
+    @property
     def head_name(self) -> str:
         """Its dotted name among this module's parameters."""
         return next(name for name, module in self.named_modules() if module is self.head)
@@ -64,8 +70,10 @@ class TextClassifier(nn.Module):
         for module in self.network.modules():
             copies = getattr(module, "modules_to_save", None)
             if isinstance(copies, nn.ModuleDict) and "default" in copies:
-                copy = copies["default"]
-                self._head = [copy if isinstance(copy, nn.Linear) else [*copy.modules()][-1]]
+                for name, inner in module.original_module.named_modules():
+                    if inner is self.head:
+                        self._head = [copies["default"].get_submodule(name)]
+                        return
 
     def use_flat_batches(self) -> bool:
         """Switch to flat batches and byte dropout; False where the family does not allow it."""
@@ -100,13 +108,15 @@ class TextClassifier(nn.Module):
         family = self.family
         assert family is not None
         trunk = self.network if self.pooling is not None else getattr(self.network, family.trunk)
-        more = {} if batch.token_type_ids is None else {"token_type_ids": batch.token_type_ids}
+        typed = self.tells_texts_apart and batch.token_type_ids is not None
+        more = {"token_type_ids": batch.token_type_ids} if typed else {}
         hidden = trunk(
             input_ids=batch.input_ids,
             position_ids=batch.position_ids + family.first_position,
             flat=batch.where,
             stream=self.stream,
-            **({"use_cache": False} if family.reads == "last" else more),
+            **({"use_cache": False} if family.reads == "last" else {}),
+            **more,
         ).last_hidden_state[0]
         if self.pooling is not None:
             pooled = POOL[self.pooling](hidden, batch.where)
@@ -117,6 +127,8 @@ class TextClassifier(nn.Module):
 
     def _padded_features(self, batch: FlatBatch) -> Tensor:
         inputs = batch.padded(self.pad_id)
+        if not self.tells_texts_apart:
+            inputs.pop("token_type_ids", None)
         if self.pooling is not None:
             hidden = self.network(**inputs).last_hidden_state
             pooled = padded_pool(hidden, inputs["attention_mask"], self.pooling)

@@ -86,7 +86,11 @@ def load_classifier(
         nn.init.zeros_(head.bias)
         return TextClassifier(network, head, pooling, family, pad_id, chance)
     head = _output_layer(network, family, len(labels), place)
-    return TextClassifier(network, head, None, family, pad_id, chance)
+    model = TextClassifier(network, head, None, family, pad_id, chance)
+    if family is not None and family.dense and not _pretrained(place, family.dense):
+        _start_as_identity(network.get_submodule(family.dense))
+        model.fresh = (family.dense,)
+    return model
 
 
 _HAVE_POOLER = {"bert", "roberta", "xlm-roberta", "albert", "mpnet", "camembert", "longformer"}
@@ -104,10 +108,7 @@ def _labelled(config: Any, labels: Sequence[str], multi_label: bool, tokenizer: 
 
 def _output_layer(network: Any, family: Family | None, num_labels: int, place: Place) -> nn.Linear:
     if family is not None:
-        head = network.get_submodule(family.output)
-        if family.dense:
-            _start_as_identity(network, family, place)
-        return head  # type: ignore[no-any-return]
+        return network.get_submodule(family.output)  # type: ignore[no-any-return]
     last = [m for m in network.modules() if isinstance(m, nn.Linear) and m.out_features == num_labels]
     if not last:
         kind = type(network).__name__
@@ -115,12 +116,10 @@ def _output_layer(network: Any, family: Family | None, num_labels: int, place: P
     return last[-1]
 
 
-def _start_as_identity(network: Any, family: Family, place: Place) -> None:
-    """A new square layer below the output starts as the identity, so that it loses nothing."""
-    dense = network.get_submodule(family.dense)
-    if not _pretrained(place, family.dense):
-        nn.init.eye_(dense.weight)
-        nn.init.zeros_(dense.bias)
+def _start_as_identity(dense: nn.Linear) -> None:
+    """A new square layer below the output starts so that it loses nothing."""
+    nn.init.eye_(dense.weight)
+    nn.init.zeros_(dense.bias)
 
 
 def _pretrained(place: Place, module: str) -> bool:

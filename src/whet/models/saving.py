@@ -7,7 +7,8 @@ whose classifier cannot express the pooling, a sentence-transformers folder) or 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,8 @@ def save(model: TextClassifier, adapter: Any, tokenizer: Any, about: About, fold
         elif about.kind == "sentence":
             _save_sentence(model, tokenizer, about, inside)
         else:
-            _own_classifier(model, about).save_pretrained(inside)
+            with _plain_attention(model):
+                _own_classifier(model, about).save_pretrained(inside)
         tokenizer.model_max_length = about.max_length
         if about.kind != "sentence":
             tokenizer.save_pretrained(inside)
@@ -114,9 +116,20 @@ def load(folder: Path) -> tuple[TextClassifier, Any, About]:
     return model, tokenizer, about
 
 
+@contextlib.contextmanager
+def _plain_attention(model: TextClassifier) -> Iterator[None]:
+    """No trace of our attention in a configuration that is saved, and no change to the model in use."""
+    config = model.network.config
+    known = config._attn_implementation
+    config._attn_implementation = "sdpa"
+    try:
+        yield
+    finally:
+        config._attn_implementation = known
+
+
 def _own_classifier(model: TextClassifier, about: About) -> Any:
     if model.pooling is None:
-        model.network.config._attn_implementation = "sdpa"
         return model.network
     return averaging.as_own_classifier(model, about.labels)
 
