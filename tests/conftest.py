@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # before torch, transformers and datasets are imported: they read these once
 for _name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
@@ -19,8 +19,13 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "2")  # sums depend on the number of threads, bit for bit
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # said once, no warning when a test forks
 
-# times on a busy machine say nothing about the code
-settings.register_profile("whet", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# times on a busy machine say nothing about the code; explaining a failure takes minutes
+settings.register_profile(
+    "whet",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[phase for phase in Phase if phase is not Phase.explain],
+)
 settings.load_profile("whet")
 
 

@@ -126,7 +126,9 @@ def create(path: Path, version: str) -> RunFolder:
     folder = RunFolder(path)
     if path.exists() and (not path.is_dir() or any(p.name != ".lock" for p in path.iterdir())):
         what = "holds a run already" if folder.state.exists() else "exists and is not empty"
-        remedy = f"Continue it with 'whet resume {path}', or choose another folder with --out."
+        remedy = "Choose another folder with --out."
+        if folder.state.exists():
+            remedy = f"Continue it with 'whet resume {path}', or choose another folder with --out."
         raise UserError(Problem("F013", str(path), f"{what}.", remedy))
     folder.write_state(RUNNING, id=uuid.uuid4().hex, name=path.name, whet=version, started_at=now(), finished_at=None)
     return folder

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +26,7 @@ def shuffled(lengths: NDArray[np.int64], batch_tokens: int, seed: int, epoch: in
     ends = np.cumsum(lengths[rows])
     window_tokens = WINDOW_BATCHES * batch_tokens
     num_windows = max(1, round(int(ends[-1]) / window_tokens)) if len(rows) else 1
-    marks = np.searchsorted(ends, np.arange(1, num_windows) * (int(ends[-1]) / num_windows)) if len(rows) else []
+    marks: Any = np.searchsorted(ends, np.arange(1, num_windows) * (int(ends[-1]) / num_windows)) if len(rows) else []
     batches: list[NDArray[np.int64]] = []
     for window in np.split(rows, marks):
         batches += cut(window[np.argsort(lengths[window], kind="stable")], lengths, batch_tokens)
@@ -42,7 +44,7 @@ def cut(rows: NDArray[np.int64], lengths: NDArray[np.int64], batch_tokens: int) 
     ends = np.cumsum(lengths[rows])
     total = int(ends[-1])
     number = min(len(rows), max(1, round(total / batch_tokens)))
-    marks = np.searchsorted(ends, np.arange(1, number) * (total / number), side="left") + 1
+    marks: Any = np.searchsorted(ends, np.arange(1, number) * (total / number), side="left") + 1
     return [piece for piece in np.split(rows, np.unique(np.minimum(marks, len(rows)))) if len(piece)]
 
 

@@ -20,6 +20,7 @@ def evaluate(
     data: Annotated[str, typer.Argument(metavar="DATA", help="Labelled rows: a file, or a folder with a test file.")],
     text: Annotated[str | None, typer.Option(help="Column with the text.")] = None,
     label: Annotated[str | None, typer.Option(help="Column with the label.")] = None,
+    model: Annotated[str | None, typer.Option(help="Another model of the run than the one it ships.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep predictions and scores here.")] = None,
     json: Json = False,
 ) -> None:
@@ -30,7 +31,7 @@ def evaluate(
     screen = console(to_stderr=json)
     progress = ProgressLine(screen)
     named = {name: value for name, value in {"text": text, "label": label}.items() if value is not None}
-    found = score(run, data, named, out, progress.tell)
+    found = score(run, data, named, out, progress.tell, model)
     progress.clear()
     if json:
         print_json(found)

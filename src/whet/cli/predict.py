@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,7 @@ def predict(
     text: Annotated[str | None, typer.Option(help="Column with the text.")] = None,
     text_pair: Annotated[str | None, typer.Option(help="Column with the second text of a pair.")] = None,
     encoding: Annotated[str, typer.Option(help="Text encoding of the file.")] = "utf-8",
+    model: Annotated[str | None, typer.Option(help="Another model of the run than the one it ships.")] = None,
     all_scores: Annotated[bool, typer.Option("--all-scores", help="The probability of every label.")] = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write here, whole or not at all.")] = None,
     json: Json = False,
@@ -41,9 +43,9 @@ def predict(
     progress = ProgressLine(screen)
     count = 0
 
-    def lines():  # type: ignore[no-untyped-def]
+    def lines() -> Iterator[str]:
         nonlocal count
-        for one in answer(run, file, text, text_pair, encoding, progress.tell):
+        for one in answer(run, file, text, text_pair, encoding, progress.tell, model):
             count += 1
             row = {"line": one.line, "text": one.text, "label": one.label, "score": round(one.score, 6)}
             row |= {"labels": list(one.labels)} if list(one.labels) != [one.label] else {}

@@ -7,15 +7,11 @@ from typing import Any
 
 from whet.data.duplicates import EXAMPLES, Across, Within
 from whet.data.forms import Examples
-from whet.data.shown import shown_row
+from whet.data.shown import rows_in_words, shown_row
 from whet.findings import Finding
 
 Splits = Mapping[str, Examples]
 Between = Mapping[tuple[str, str], Across]
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 def _pair(splits: Splits, here: str, row: int, there: str, other: int) -> dict[str, Any]:
@@ -46,7 +42,9 @@ def _inside(code: str, splits: Splits, counts: Mapping[str, int], examples: list
     some = {split: count for split, count in counts.items() if count}
     if not some:
         return Finding(code, "passed", f"No row repeats {what}.", evidence=evidence)
-    parts = ", ".join(f"{_rows(count)} of {split} ({count / len(splits[split]):.1%})" for split, count in some.items())
+    parts = ", ".join(
+        f"{rows_in_words(count)} of {split} ({count / len(splits[split]):.1%})" for split, count in some.items()
+    )
     much = any(count >= 0.05 * len(splits[split]) for split, count in some.items())
     verb = "repeats" if sum(some.values()) == 1 else "repeat"
     remedy = "Repeats weigh a text more than once; in test they make an interval look narrower than it is."
@@ -70,7 +68,7 @@ def across_finding(splits: Splits, between: Between, num_leaked: int) -> Finding
     if not some:
         return Finding("A004", "passed", "No row of one split stands in another.", evidence=evidence)
     message = " ".join(
-        f"{_rows(found.normalised)} of {here} ({found.normalised / len(splits[here]):.1%}) also in {there}"
+        f"{rows_in_words(found.normalised)} of {here} ({found.normalised / len(splits[here]):.1%}) also in {there}"
         f" ({found.raw:,} as it stands, {found.lowered:,} in lower case, {found.other_label:,} with another label)."
         for (here, there), found in some.items()
     )
@@ -82,19 +80,27 @@ def across_finding(splits: Splits, between: Between, num_leaked: int) -> Finding
 def contradiction_finding(splits: Splits, inside: Mapping[str, Within], between: Between) -> Finding:
     """A005: one text, different labels: within a split, and across splits."""
     counts = {split: found.contradicting for split, found in inside.items()}
+    exact = {split: found.exactly_contradicting for split, found in inside.items()}
     others = {f"{here}_in_{there}": found.other_label for (here, there), found in between.items()}
     total = sum(counts.values()) + sum(others.values())
     examples = _examples(splits, ((split, found.contradicting_examples) for split, found in inside.items()))
-    evidence = {"count": total, "splits": counts, "across": others, "examples": examples}
+    evidence = {"count": total, "splits": counts, "word_for_word": exact, "across": others, "examples": examples}
     if not total:
-        return Finding("A005", "passed", "Equal texts have equal labels.", evidence=evidence)
-    parts = [f"{_rows(count)} of {split}" for split, count in counts.items() if count]
-    parts += [f"{_rows(count)} of {pair.replace('_in_', ' against ')}" for pair, count in others.items() if count]
-    much = any(count >= 0.01 * len(splits[split]) for split, count in counts.items())
+        return Finding("A005", "passed", "Texts equal but for case, digits or punctuation agree.", evidence=evidence)
+    parts = [
+        f"{rows_in_words(count)} of {split} ({exact[split]:,} word for word)"
+        for split, count in counts.items()
+        if count
+    ]
+    parts += [
+        f"{rows_in_words(count)} of {pair.replace('_in_', ' against ')}" for pair, count in others.items() if count
+    ]
+    # Punctuation may carry meaning here (markers around a word), so only exact repeats make an issue.
+    much = any(count >= 0.01 * len(splits[split]) for split, count in exact.items())
     return Finding(
         "A005",
         "issue" if much else "tip",
-        f"Equal texts with different labels: {', '.join(parts)}.",
+        f"Texts equal but for case, digits or punctuation have different labels: {', '.join(parts)}.",
         ", ".join(split for split, count in counts.items() if count) or "across splits",
         "Decide on one label per text, or let rows carry several labels.",
         evidence,

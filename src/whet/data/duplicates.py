@@ -48,10 +48,10 @@ def label_keys(label_ids: NDArray[Any]) -> NDArray[np.uint64]:
     """(n,) equal for rows of equal labels; from (n,) int or (n, C) bool."""
     if label_ids.ndim == 1:
         return label_ids.astype(np.uint64)
-    weights = generator(0, "label keys").integers(1, 2**63, size=label_ids.shape[1], dtype=np.uint64)
+    draw = generator(0, "label keys")
     keys = np.zeros(len(label_ids), dtype=np.uint64)
-    for label, weight in enumerate(weights):
-        keys[label_ids[:, label]] += weight
+    for label in range(label_ids.shape[1]):
+        keys[label_ids[:, label]] += np.uint64(draw.integers(1, 2**63))
     return keys
 
 
@@ -60,12 +60,14 @@ class Within:
     """Repeats inside one split: rows beyond the first of their kind.
 
     ``exact`` + ``near`` = rows that a normalised duplicate precedes. ``contradicting`` counts rows in
-    groups of one normalised text whose labels differ.
+    groups of one normalised text whose labels differ, ``exactly_contradicting`` those in groups of one
+    text as it stands.
     """
 
     exact: int
     near: int
     contradicting: int
+    exactly_contradicting: int
     exact_examples: list[tuple[int, int]]
     near_examples: list[tuple[int, int]]
     contradicting_examples: list[tuple[int, int]]
@@ -94,24 +96,29 @@ class Across:
 def within(keys: Keys) -> Within:
     """Find the repeats inside one split."""
     order = np.argsort(keys.hashes, kind="stable")
-    in_order = keys.hashes[order]
-    follows = np.append(False, in_order[1:] == in_order[:-1])
-    group = np.cumsum(~follows)
-    members = order[follows | np.append(follows[1:], False)] if len(order) else order
-    raw = _sparse(keys.examples, members, lower=False)
-    heads = order[~follows]
+    follows = _equals_previous(keys.hashes[order])
+    members = np.sort(order[follows | np.append(follows[1:], False)]) if follows.any() else order[:0]
     first = np.empty(len(order), dtype=np.int64)
-    first[order] = heads[group - 1] if len(order) else 0
+    first[order] = order[~follows][np.cumsum(~follows) - 1]
+    raw = _sparse(keys.examples, members, lower=False)
     exact, near = _repeats(members, raw, first)
-    contradicting, shown = _contradicting(keys.labels, order, follows, group)
+    contradicting, shown = _contradicting(keys.hashes[members], keys.labels[members])
+    exactly, shown_exactly = _contradicting(raw, keys.labels[members])
     return Within(
         exact=len(exact),
         near=len(near),
         contradicting=contradicting,
+        exactly_contradicting=exactly,
         exact_examples=_pairs(exact, first),
         near_examples=_pairs(near, first),
-        contradicting_examples=shown,
+        contradicting_examples=[(int(members[a]), int(members[b])) for a, b in shown_exactly or shown],
     )
+
+
+def _equals_previous(values: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    equal = np.zeros(len(values), dtype=bool)
+    equal[1:] = values[1:] == values[:-1]
+    return equal
 
 
 def _sparse(examples: Examples, rows: NDArray[np.int64], *, lower: bool) -> NDArray[np.uint64]:
@@ -127,26 +134,22 @@ def _sparse(examples: Examples, rows: NDArray[np.int64], *, lower: bool) -> NDAr
 def _repeats(
     members: NDArray[np.int64], raw: NDArray[np.uint64], first: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows that repeat an earlier one: as it stands, or only once normalised."""
-    by_row = np.argsort(members, kind="stable")
-    members, raw = members[by_row], raw[by_row]
+    """Rows that repeat an earlier one: as it stands, or only once normalised. ``members`` ascend."""
     new = np.zeros(len(members), dtype=bool)
     new[np.unique(raw, return_index=True)[1]] = True
-    later = first[members] != members
-    return members[~new], members[new & later]
+    return members[~new], members[new & (first[members] != members)]
 
 
-def _contradicting(
-    labels: NDArray[np.uint64], order: NDArray[np.int64], follows: NDArray[np.bool_], group: NDArray[np.int64]
-) -> tuple[int, list[tuple[int, int]]]:
-    if not len(order):
-        return 0, []
-    differs = np.append(False, follows[1:] & (labels[order[1:]] != labels[order[:-1]]))
-    torn = np.unique(group[differs])
-    count = int(np.isin(group, torn).sum())
+def _contradicting(texts: NDArray[np.uint64], labels: NDArray[np.uint64]) -> tuple[int, list[tuple[int, int]]]:
+    """How many rows share a text with a row of another label, and some such pairs of positions."""
+    order = np.argsort(texts, kind="stable")
+    follows = _equals_previous(texts[order])
+    differs = follows & ~_equals_previous(labels[order])
+    group = np.cumsum(~follows)
     places = np.flatnonzero(differs)
-    _, kept = np.unique(group[places], return_index=True)
-    return count, [(int(order[place - 1]), int(order[place])) for place in places[kept][:EXAMPLES]]
+    torn, kept = np.unique(group[places], return_index=True)
+    pairs = [(int(order[place - 1]), int(order[place])) for place in sorted(places[kept])[:EXAMPLES]]
+    return int(np.isin(group, torn).sum()), pairs
 
 
 def _pairs(rows: NDArray[np.int64], first: NDArray[np.int64]) -> list[tuple[int, int]]:

@@ -13,11 +13,15 @@ CONTROL = "control character"
 TWICE = "decoded with the wrong encoding"
 
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
-_WORTH_A_LOOK = r"\x{FFFD}|[\x{00}-\x{08}\x{0B}\x{0C}\x{0E}-\x{1F}\x{7F}-\x{9F}]|[\x{C2}-\x{F4}]"
-
 # The characters that cp1252 gives for the bytes 0x80 to 0xBF, which continue a character in UTF-8.
 _CONTINUING = "".join(bytes([byte]).decode("cp1252", "ignore") for byte in range(0x80, 0xC0))
 _SEQUENCE = re.compile(f"[\u00c2-\u00f4][{re.escape(_CONTINUING)}\u0080-\u009f]{{1,3}}")
+
+_WORTH_A_LOOK = (
+    r"\x{FFFD}|[\x{00}-\x{08}\x{0B}\x{0C}\x{0E}-\x{1F}\x{7F}-\x{84}\x{86}-\x{9F}]"
+    f"|[\u00c2-\u00f4][{re.escape(_CONTINUING)}]"
+)
+"""RE2, run over a whole block at once."""
 
 _PLAUSIBLE = re.compile("[\u00a0-\u017f\u0400-\u045f\u2010-\u2044\u20ac\u2122\ufe0f\U0001f300-\U0001faff]+")
 """What people had written before: Western and Eastern European letters, Cyrillic, signs, pictographs.

@@ -11,7 +11,7 @@ from whet.data.content import Stat, chunks, head, refuse_binary
 from whet.data.csv_rows import open_csv
 from whet.data.decoding import as_it_comes, in_whole_lines, is_utf8, refuse_unknown
 from whet.data.json_rows import holds_lines, open_json_document, open_json_lines
-from whet.data.rows import Opened, Told
+from whet.data.rows import ROWS_PER_BLOCK, Block, Opened, Told
 from whet.data.sources import BINARY, SourceFile, not_allowed
 from whet.errors import Problem, Problems, UserError
 
@@ -46,6 +46,8 @@ def text_lines(file: SourceFile, encoding: str, problems: Problems, told: Told) 
 
 
 def _open_text(file: SourceFile, beginning: str, encoding: str, problems: Problems, told: Told) -> Opened:
+    if file.format == "txt":
+        return _open_lines(text_lines(file, encoding, problems, told))
     if file.format in ("csv", "tsv"):
         return open_csv(file, beginning, text_lines(file, encoding, problems, told), problems)
     if file.format == "jsonl":
@@ -57,6 +59,21 @@ def _open_text(file: SourceFile, beginning: str, encoding: str, problems: Proble
     size = Path(file.path).stat().st_size
     raw = chunks(file, lambda done: told(f"reading {file.name}", done, size))
     return open_json_document(file, as_it_comes(raw, encoding, file.name), problems)
+
+
+def _open_lines(texts: Iterator[str]) -> Opened:
+    """Plain text: one column, ``text``, a row a line, blank lines included."""
+    return Opened(["text"], {}, lambda wanted: _line_blocks(texts))
+
+
+def _line_blocks(texts: Iterator[str]) -> Iterator[Block]:
+    line = 1
+    for text in texts:
+        rows = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
+        for start in range(0, len(rows), ROWS_PER_BLOCK):
+            part = rows[start : start + ROWS_PER_BLOCK]
+            yield Block(range(line, line + len(part)), {"text": part}.__getitem__)
+            line += len(part)
 
 
 def _decoded_head(beginning: bytes, encoding: str) -> str:

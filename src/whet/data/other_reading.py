@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 from whet.data.columns import Columns
-from whet.data.content import FileFacts, chunks, head, refuse_binary
-from whet.data.decoding import in_whole_lines, is_utf8, refuse_unknown
-from whet.data.forms import Examples, Shape, writing
-from whet.data.intake import Intake
+from whet.data.content import FileFacts
+from whet.data.forms import Examples
 from whet.data.labels import refuse_unknown_labels
 from whet.data.ledger import SplitLedger
-from whet.data.rows import ROWS_PER_BLOCK, Block, Told, silent
+from whet.data.rows import Told, silent
 from whet.data.sources import COMPRESSIONS, SourceFile
-from whet.data.transfer import Choice, Transfer, inputs_of
-from whet.errors import Problem, Problems, UserError
+from whet.data.transfer import Choice, Input, Transfer, inputs_of
+from whet.errors import Problem, UserError
 from whet.files import BESIDE, explained
 
 STANDARD_INPUT = "-"
@@ -86,15 +84,16 @@ def read_unlabelled(
         such lines from standard input.
     :raises UserError: as :func:`whet.data.reading.read`.
     """
-    lines = _plain_lines(source)
-    with _workplace(into) as folder:
+    with _workplace(into) as name:
+        folder = Path(name)
+        choice = Choice(text, None, text_pair, encoding=encoding, labelled=False)
+        transfer = Transfer(choice, folder, progress, keep_empty=True)
+        lines = _plain_lines(source, folder)
         if lines is not None:
-            refuse_unknown(encoding)
-            return _take_lines(source, lines, Path(folder), into / "predict.arrow", encoding, progress)
-        transfer = Transfer(
-            Choice(text, None, text_pair, encoding=encoding, labelled=False), Path(folder), progress, keep_empty=True
-        )
-        inputs, notes = inputs_of(source)
+            inputs, notes = {"all": [Input(lines)]}, []
+            transfer.chosen = Columns("text", reasons={"text": "one text on each line"})
+        else:
+            inputs, notes = inputs_of(source)
         if "all" not in inputs:
             remedy = "Name one of its files."
             raise UserError(Problem("D006", str(source), "is a data set of several splits.", remedy))
@@ -119,50 +118,15 @@ def _moved(found: Examples, target: Path, transfer: Transfer, notes: Sequence[st
     )
 
 
-def _plain_lines(source: str | Path) -> SourceFile | None:
-    """The file if it is plain text by its name, or standard input."""
+def _plain_lines(source: str | Path, folder: Path) -> SourceFile | None:
+    """The file if it is plain text by its name; for standard input, what comes from there put into a file."""
     if str(source) == STANDARD_INPUT:
-        return SourceFile(Path("/dev/stdin"), "txt")
-    parts = Path(source).name.lower().split(".")
-    compression = COMPRESSIONS.get(parts[-1])
-    is_text = parts[-2 if compression else -1] == "txt" if len(parts) > (2 if compression else 1) else False
-    return SourceFile(Path(source), "txt", compression) if is_text else None
-
-
-def _take_lines(
-    source: str | Path, file: SourceFile, folder: Path, target: Path, encoding: str, progress: Told
-) -> OtherRows:
-    from_input = str(source) == STANDARD_INPUT
-    name = "standard input" if from_input else file.name
-    raw = _input_chunks() if from_input else chunks(file, lambda done: progress(f"reading {name}", done, None))
-    first = next(raw, b"") if from_input else head(file)
-    refuse_binary(
-        file if not from_input else SourceFile(Path(name), "txt"), first, "utf-8" if is_utf8(encoding) else encoding
-    )
-    problems = Problems()
-    texts = in_whole_lines(chain([first], raw) if from_input else raw, encoding, name, problems)
-    columns = Columns("text", reasons={"text": "one text on each line"})
-    ledger = SplitLedger()
-    with writing(target, Shape(labelled=False)) as writer:
-        Intake(name, columns, writer, ledger, problems, keep_empty=True).take(_line_blocks(texts))
-        problems.raise_if_any()
-    return OtherRows(Examples.open(target, "predict"), columns, ledger, (), ())
-
-
-def _input_chunks() -> Iterator[bytes]:
-    while chunk := sys.stdin.buffer.read(1 << 20):
-        yield chunk
-
-
-def _line_blocks(texts: Iterator[str]) -> Iterator[Block]:
-    line = 1
-    for text in texts:
-        rows = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
-        for start in range(0, len(rows), ROWS_PER_BLOCK):
-            part = rows[start : start + ROWS_PER_BLOCK]
-            yield Block(range(line, line + len(part)), _always(part))
-            line += len(part)
-
-
-def _always(values: list[str]):  # type: ignore[no-untyped-def]
-    return lambda name: values
+        path = folder / "standard input"
+        with explained(path), path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        return SourceFile(path, "txt")
+    name = Path(source).name.lower()
+    for ending, compression in ((".txt", None), *((f".txt.{ending}", kind) for ending, kind in COMPRESSIONS.items())):
+        if name.endswith(ending):
+            return SourceFile(Path(source), "txt", compression)
+    return None

@@ -11,6 +11,11 @@ LONGEST = 160
 """Characters of an example's text."""
 
 
+def rows_in_words(count: int) -> str:
+    """``"1 row"``, ``"2,000 rows"``."""
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
 def shown_text(text: str) -> str:
     """A text as it may be shown: masked first, then cut, so that no half of a secret is left."""
     # Masking looks a good deal further than what is shown, but not through a whole book.

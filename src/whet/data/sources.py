@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -87,7 +88,9 @@ def find(source: str | Path) -> Found:
 
 def missing(path: Path) -> UserError:
     """The error for a path that leads nowhere."""
-    near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    near: list[str] = []
+    with contextlib.suppress(OSError):
+        near = [entry.name for entry in path.parent.iterdir()]
     return UserError(Problem("D001", str(path), "does not exist.", did_you_mean(path.name, near)))
 
 

@@ -14,7 +14,7 @@ from whet.data.forms import Examples
 from whet.data.languages import LOOKED_AT, SAMPLED_ROWS, language
 from whet.data.lengths import characters, summary
 from whet.data.rows import Told
-from whet.data.shown import shown_row
+from whet.data.shown import rows_in_words, shown_row
 from whet.findings import Finding
 
 EXAMPLES = 3
@@ -104,7 +104,7 @@ def encoding_finding(splits: Mapping[str, Examples], broken: Tally, total: int) 
     return Finding(
         "A010",
         "issue" if count >= 0.01 * total else "tip",
-        f"{count:,} of {total:,} rows look damaged: {kinds}.",
+        f"Signs of damage in {count:,} of {rows_in_words(total)}: {kinds}.",
         ", ".join(broken.rows),
         "Export the data anew as UTF-8, or set data.encoding to what the file is in.",
         evidence,
@@ -121,7 +121,7 @@ def privacy_finding(splits: Mapping[str, Examples], private: Tally) -> Finding:
     return Finding(
         "A011",
         "issue" if secret else "tip",
-        f"{private.rows.total():,} rows seem to hold secrets or personal data: {kinds}.",
+        f"Signs of secrets or personal data in {rows_in_words(private.rows.total())}: {kinds}.",
         ", ".join(private.rows),
         "A model can repeat what it was trained on: mask them if you may not use them.",
         evidence,

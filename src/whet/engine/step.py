@@ -55,7 +55,7 @@ def gradients(
         if not math.isfinite(total):
             return StepResult(total, math.nan)
         # a single piece is divided before the backward pass, which saves a pass over all gradients
-        (loss.total / loss.num_counted if len(pieces) == 1 else loss.total).backward()  # type: ignore[no-untyped-call]
+        (loss.total / loss.num_counted if len(pieces) == 1 else loss.total).backward()
     count = 1 if len(pieces) == 1 else num_counted
     norm = float(_norm(weights)) / count
     factor = min(1.0, clip_norm / (norm + 1e-6)) / count
@@ -66,7 +66,8 @@ def gradients(
 
 def _norm(weights: Weights) -> Tensor:
     grads = [p.grad for p in weights.masters.values() if p.grad is not None]
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+    return norm
 
 
 def is_out_of_memory(error: BaseException) -> bool:

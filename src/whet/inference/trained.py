@@ -13,25 +13,13 @@ from torch import Tensor
 
 from whet.batches.encoding import Encoded, encode
 from whet.batches.flat import for_prediction
+from whet.inference.answers import Answer, answers
 from whet.models import saving
 from whet.models.classifier import TextClassifier
 from whet.models.saving import About
 from whet.tasks import text_classification as task
 
 BATCH_TOKENS = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a model says about one text.
-
-    ``label`` is the likeliest; ``labels`` all that reach their threshold (one, with a single label a row).
-    """
-
-    label: str
-    score: float
-    labels: tuple[str, ...]
-    scores: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +50,22 @@ class TrainedModel:
 
     def answers(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Answer]:
         """One answer per text, in their order."""
-        if not len(texts):
-            return []
-        return [self._answer(row) for row in self.probabilities(texts, pairs)]
+        return answers(self, texts, pairs)
 
-    def _answer(self, row: NDArray[np.float32]) -> Answer:
-        labels = self.about.labels
-        best = int(row.argmax())
-        chosen: tuple[str, ...] = (labels[best],)
-        if self.about.thresholds is not None:
-            chosen = tuple(labels[i] for i in np.flatnonzero(row >= np.asarray(self.about.thresholds, np.float32)))
-        return Answer(labels[best], float(row[best]), chosen, dict(zip(labels, map(float, row), strict=True)))
+    @property
+    def labels(self) -> Sequence[str]:
+        """C names, in the order of the columns."""
+        return self.about.labels
+
+    @property
+    def thresholds(self) -> Sequence[float] | None:
+        """Per label, only with several labels a row."""
+        return self.about.thresholds
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a text may carry several labels."""
+        return self.about.multi_label
 
 
 def logits(model: TextClassifier, encoded: Encoded, progress: Callable[[int], None] | None = None) -> Tensor:

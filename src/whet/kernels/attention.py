@@ -14,7 +14,6 @@ from torch import Tensor
 from whet.kernels import dropout as byte_dropout
 from whet.kernels.flat import Layout, pad, unpad
 
-
 FAR_BELOW = -1e30
 """Added to scores that must not count; finite, so that a row never becomes 0 / 0."""
 

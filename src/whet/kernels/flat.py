@@ -78,27 +78,27 @@ def layout(lengths: Tensor) -> Layout:
 
 class _Pad(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, flat: Tensor, slots: Tensor, num_slots: int) -> Tensor:  # type: ignore[no-untyped-def, override]
+    def forward(ctx, flat: Tensor, slots: Tensor, num_slots: int) -> Tensor:  # type: ignore[no-untyped-def]
         ctx.save_for_backward(slots)
         padded = flat.new_zeros((num_slots, *flat.shape[1:]))
         padded.index_copy_(0, slots, flat)
         return padded
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[no-untyped-def, override]
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[no-untyped-def]
         (slots,) = ctx.saved_tensors
         return grad.index_select(0, slots), None, None
 
 
 class _Unpad(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, padded: Tensor, slots: Tensor) -> Tensor:  # type: ignore[no-untyped-def, override]
+    def forward(ctx, padded: Tensor, slots: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
         ctx.save_for_backward(slots)
         ctx.num_slots = padded.shape[0]
         return padded.index_select(0, slots)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def, override]
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
         (slots,) = ctx.saved_tensors
         padded = grad.new_zeros((ctx.num_slots, *grad.shape[1:]))
         padded.index_copy_(0, slots, grad)

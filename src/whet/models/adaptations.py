@@ -70,7 +70,7 @@ def adapt_lora(
     config = LoraConfig(
         task_type=TaskType.SEQ_CLS if native else TaskType.FEATURE_EXTRACTION,
         r=rank,
-        lora_alpha=alpha,
+        lora_alpha=alpha,  # type: ignore[arg-type]  # PEFT declares int, and divides it by the rank
         lora_dropout=dropout,
         target_modules=found,
         base_model_name_or_path=known_as,

@@ -63,7 +63,7 @@ class TextClassifier(nn.Module):
     @property
     def head_name(self) -> str:
         """Its dotted name among this module's parameters."""
-        return next(name for name, module in self.named_modules() if module is self.head)
+        return str(next(name for name, module in self.named_modules() if module is self.head))
 
     def follow_head(self) -> None:
         """Point ``head`` at the copy that PEFT trains and saves beside an adapter."""
@@ -72,7 +72,9 @@ class TextClassifier(nn.Module):
             if isinstance(copies, nn.ModuleDict) and "default" in copies:
                 for name, inner in module.original_module.named_modules():
                     if inner is self.head:
-                        self._head = [copies["default"].get_submodule(name)]
+                        copy = copies["default"].get_submodule(name)
+                        assert isinstance(copy, nn.Linear)
+                        self._head = [copy]
                         return
 
     def use_flat_batches(self) -> bool:
@@ -102,7 +104,8 @@ class TextClassifier(nn.Module):
     def forward(self, batch: FlatBatch) -> Tensor:
         """Logits (B, C) in float32."""
         features = self.drop(self.features(batch))
-        return self.head(features.to(self.head.weight.dtype)).float()
+        logits: Tensor = self.head(features.to(self.head.weight.dtype))
+        return logits.float()
 
     def _flat_features(self, batch: FlatBatch) -> Tensor:
         family = self.family

@@ -39,7 +39,7 @@ def for_transformers(
         key[0].transpose(0, 1),
         value[0].transpose(0, 1),
         flat,
-        module.head_dim**-0.5 if scaling is None else scaling,  # type: ignore[operator]
+        float(query.shape[-1]) ** -0.5 if scaling is None else scaling,
         causal=bool(getattr(module, "is_causal", False)),
         keep=stream,
         chance=dropout,

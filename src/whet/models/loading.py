@@ -23,6 +23,9 @@ def load_tokenizer(place: Place) -> Any:
 
     :raises UserError: M006, it has none or it cannot be read.
     """
+    if not any(found for pattern in _TOKENIZER_FILES for found in place.folder.glob(pattern)):
+        # transformers would make one up that knows no word
+        raise UserError(Problem("M006", str(place.folder), "has no tokenizer.", "Add its tokenizer.json."))
     with quiet(), _explained(place.folder, "M006", "its tokenizer cannot be loaded"):
         from transformers import AutoTokenizer
 
@@ -32,6 +35,9 @@ def load_tokenizer(place: Place) -> Any:
     if tokenizer.pad_token is None and tokenizer.eos_token is not None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+_TOKENIZER_FILES = ("tokenizer.json", "vocab*", "*.model", "*.tiktoken")
 
 
 def longest_input(place: Place, tokenizer: Any) -> int:
@@ -152,20 +158,25 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _explained(folder: Path, code: str, what: str) -> Iterator[None]:
+    from safetensors import SafetensorError
+
     try:
         yield
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(Problem(code, str(folder), f"{what}: {reason}", "Is this a complete model folder?")) from error
 
 
 def count_parameters(place: Place) -> int:
-    """Weights of a base, read off its files without loading them."""
+    """Weights of a base, read off its files without loading them.
+
+    :raises UserError: M007, a file is damaged.
+    """
     from safetensors import safe_open
 
     total = 0
     for path in place.folder.glob("*.safetensors"):
-        with safe_open(path, framework="pt") as file:
+        with _explained(place.folder, "M007", "its weights cannot be read"), safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118  (not a mapping)
                 size = 1
                 for length in file.get_slice(name).get_shape():

@@ -48,7 +48,9 @@ def declared(folder: Path) -> Pooling | None:
         modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
         place = next(m["path"] for m in modules if m["type"].rsplit(".", 1)[-1] == "Pooling")
         settings = json.loads((folder / place / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, StopIteration):
+    except (OSError, ValueError, KeyError, TypeError, StopIteration):
+        return None
+    if not isinstance(settings, dict):
         return None
     if "pooling_mode" in settings:
         return _NAMES.get(str(settings["pooling_mode"]))

@@ -151,7 +151,8 @@ def _load_own(folder: Path, about: About) -> tuple[TextClassifier, Any]:
 
 
 def _last_linear(network: Any, num_labels: int) -> str:
-    return [n for n, m in network.named_modules() if isinstance(m, nn.Linear) and m.out_features == num_labels][-1]
+    found = [n for n, m in network.named_modules() if isinstance(m, nn.Linear) and m.out_features == num_labels]
+    return str(found[-1])
 
 
 def _load_adapted(folder: Path, about: About) -> tuple[TextClassifier, Any]:

@@ -21,4 +21,4 @@ def flops_per_token(model: TextClassifier, mean_length: float) -> float:
     ]
     weights = sum((6.0 if m.weight.requires_grad else 4.0) * m.weight.numel() for m in linear)
     config = model.network.config
-    return weights + 12.0 * mean_length * config.hidden_size * config.num_hidden_layers
+    return float(weights + 12.0 * mean_length * config.hidden_size * config.num_hidden_layers)

@@ -66,7 +66,12 @@ def build(values: Mapping[str, Any], lines: Mapping[str, str]) -> Recipe:
 
 def dump(recipe: Recipe) -> str:
     """The recipe as YAML with every default written out; ``load(dump(r)) == r``."""
-    return yaml.safe_dump(recipe.model_dump(), sort_keys=False, allow_unicode=True, width=100)
+    values = recipe.model_dump()
+    for readable in (True, False):  # unescaped, the rarer line breaks of Unicode would not come back
+        text = str(yaml.safe_dump(values, sort_keys=False, allow_unicode=readable, width=100))
+        if yaml.safe_load(text) == values:
+            break
+    return text
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
@@ -218,7 +223,7 @@ def describe(annotation: Any, metadata: Iterable[Any] = ()) -> str:
         if getattr(rule, key, None) is not None
     )
     if annotation in _KINDS:
-        return _KINDS[annotation] + (f" {bounds}" if bounds else "")
+        return str(_KINDS[annotation]) + (f" {bounds}" if bounds else "")
     if hasattr(annotation, "__metadata__"):
         inner, *rules = get_args(annotation)
         return describe(inner, rules)

@@ -48,7 +48,7 @@ def _stages(run: Running) -> Iterator[Event]:
     yield from stage("decide", partial(preparing.decide, run))
     yield from stage("prove", partial(preparing.prove, run))
 
-    baselines = list(recipe.evaluation.baselines)
+    baselines: list[str] = list(recipe.evaluation.baselines)
     for name in baselines:
         if name != "probe":
             yield from stage(f"baseline {name}", partial(evaluating.baseline, run, name))

@@ -15,7 +15,7 @@ from whet.workflows.summary import summary
 
 if TYPE_CHECKING:
     from whet.engine.events import Event
-    from whet.inference.trained import Answer, TrainedModel
+    from whet.inference.answers import Answer, Answering
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Run:
     """A finished run."""
 
     path: Path
-    _model: TrainedModel | None = field(default=None, repr=False)
+    _model: Answering | None = field(default=None, repr=False)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -52,11 +52,13 @@ class Run:
 
     def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Answer]:
         """One answer per text, by the model the run ships; ``pairs`` are second texts."""
+        from whet.inference.answers import answers
+
         if self._model is None:
             from whet.workflows.using import open_model
 
             self._model = open_model(self.path)
-        return self._model.answers(texts, pairs)
+        return answers(self._model, texts, pairs)
 
 
 def fit(

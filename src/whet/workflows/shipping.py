@@ -90,7 +90,7 @@ def ship(run: Running, trained: list[str]) -> Iterator[Event]:
         (run.folder.path / ".partial-model").replace(run.folder.model)
     shutil.rmtree(run.folder.models / name, ignore_errors=True)
     if name != verdict["ship"]:
-        yield Said(f"the verdict names {verdict['ship']}, which is no network; run/model holds {name}")
+        yield Said(f"the verdict ships {verdict['ship']}, which is no network; run/model holds {name} for comparison")
     write_json(run.folder.path / "shipped.json", {"model": name})
 
 

@@ -247,7 +247,7 @@ def finished(run: Running, name: str) -> Trained:
     outcome = best_outcome(run, name)
     keeper = FolderKeeper(run.folder.checkpoints / name / str(outcome["attempt"]))
     model, adapter = prepared(run, name, seeds.derive(run.recipe.seed, name, int(outcome["attempt"])))
-    facts = {
+    facts: dict[str, Any] = {
         "train_seconds": outcome["train_seconds"],
         "tokens": outcome["tokens"],
         "steps": outcome["steps"],

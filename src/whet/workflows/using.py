@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from whet.baselines import tfidf_linear
 from whet.data import other_reading
 from whet.data.predictions import Predictions, save
 from whet.errors import Problem, UserError
 from whet.evaluation.scoring import score_all
 from whet.files import read_json, write_json
 from whet.folder import FINISHED, RunFolder
+from whet.inference.answers import Answering, answers
 from whet.inference.trained import TrainedModel
+from whet.registry import unknown
 from whet.workflows.running import Tell
 
 BLOCK = 4096
@@ -35,23 +38,49 @@ class Prediction:
     scores: dict[str, float]
 
 
-def open_model(path: Path) -> TrainedModel:
-    """The model of a finished run, or one of the folders below its ``models``.
+def open_model(path: Path, name: str | None = None) -> Answering:
+    """A model of a finished run: the one its verdict ships, or ``name``; or a saved model's own folder.
 
-    :raises UserError: F012 no run, F015 not finished, M030 no model in it.
+    Where the verdict ships a baseline that is not kept as a model (majority, label names), the best
+    trained model answers.
+
+    :raises UserError: F012 no run, F015 not finished, G001 no such model, M030 no model in it.
     """
     folder = RunFolder(path)
-    if not folder.state.exists():
+    if not folder.state.exists() and (path / "whet.json").exists():
         return TrainedModel.load(path)
     state = folder.read_state()["state"]
     if state != FINISHED:
         what = f"is {state}, not finished: it has no model yet."
         raise UserError(Problem("F015", str(path), what, f"Go on with: whet resume {path}"))
-    return TrainedModel.load(folder.model)
+    kept = kept_models(folder)
+    chosen = name or model_name(folder)
+    if chosen not in kept:
+        raise UserError(unknown(chosen, sorted(kept), "--model"))
+    place = kept[chosen]
+    return tfidf_linear.load(place) if tfidf_linear.is_saved(place) else TrainedModel.load(place)
+
+
+def kept_models(folder: RunFolder) -> dict[str, Path]:
+    """The models a run can predict with, and where they lie."""
+    found = {place.name: place for place in sorted(folder.models.glob("*")) if place.is_dir()}
+    return {**found, str(read_json(folder.path / "shipped.json")["model"]): folder.model}
+
+
+def model_name(folder: RunFolder) -> str:
+    """The model that answers unless another is named."""
+    ships = str(read_json(folder.verdict)["ship"])
+    return ships if ships in kept_models(folder) else str(read_json(folder.path / "shipped.json")["model"])
 
 
 def predict(
-    path: Path, source: str, text: str | None, text_pair: str | None, encoding: str, tell: Tell
+    path: Path,
+    source: str,
+    text: str | None,
+    text_pair: str | None,
+    encoding: str,
+    tell: Tell,
+    name: str | None = None,
 ) -> Iterator[Prediction]:
     """Answers to every row of ``source`` (a file, or '-' for lines of standard input), in their order.
 
@@ -61,32 +90,33 @@ def predict(
         rows = other_reading.read_unlabelled(
             source, into=Path(work), text=text, text_pair=text_pair, encoding=encoding, progress=tell
         )
-        model = open_model(path)
+        model = open_model(path, name)
         total, done = len(rows.examples), 0
         lines = rows.examples.numbers("line")
         for start in range(0, total, BLOCK):
             numbers = np.arange(start, min(start + BLOCK, total))
             texts = rows.examples.texts(numbers)
             for number, words, answer in zip(
-                numbers, texts, model.answers(texts, rows.examples.pairs(numbers)), strict=True
+                numbers, texts, answers(model, texts, rows.examples.pairs(numbers)), strict=True
             ):
                 yield Prediction(int(lines[number]), words, answer.label, answer.score, answer.labels, answer.scores)
             done += len(numbers)
             tell("predicting", done, total)
 
 
-def evaluate(path: Path, source: str, named: dict[str, Any], out: Path | None, tell: Tell) -> dict[str, Any]:
+def evaluate(
+    path: Path, source: str, named: dict[str, Any], out: Path | None, tell: Tell, model_named: str | None = None
+) -> dict[str, Any]:
     """Scores of a run's model on labelled rows of ``source``, in the form of scores.json.
 
     :param named: text, label, text_pair, label_separator where they are given.
     :param out: a folder for predictions and scores; nothing is written without it.
     """
-    model = open_model(path)
-    about = model.about
+    model = open_model(path, model_named)
     with tempfile.TemporaryDirectory(prefix="whet-") as work:
-        rows = other_reading.read_for_evaluation(source, into=Path(work), labels=about.labels, progress=tell, **named)
+        rows = other_reading.read_for_evaluation(source, into=Path(work), labels=model.labels, progress=tell, **named)
         examples = rows.examples
-        if examples.multi_label != about.multi_label:
+        if examples.multi_label != model.multi_label:
             several = "several labels a row" if examples.multi_label else "one label a row"
             remedy = "Name the label column (--label) that the run was trained for."
             raise UserError(Problem("M040", source, f"has {several}, unlike what the model was trained for.", remedy))
@@ -96,14 +126,14 @@ def evaluate(path: Path, source: str, named: dict[str, Any], out: Path | None, t
         found = Predictions(
             "model",
             "test",
-            tuple(about.labels),
+            tuple(model.labels),
             examples.numbers("id"),
             examples.hashes,
-            examples.label_ids(about.labels),
+            examples.label_ids(model.labels),
             scores,
-            None if about.thresholds is None else np.asarray(about.thresholds, np.float32),
+            None if model.thresholds is None else np.asarray(model.thresholds, np.float32),
         )
-    name = _name(path)
+    name = model_named or _name(path)
     found = replace(found, model=name)
     result = score_all([found], seed=0)
     if out is not None:
@@ -113,5 +143,5 @@ def evaluate(path: Path, source: str, named: dict[str, Any], out: Path | None, t
 
 
 def _name(path: Path) -> str:
-    shipped = path / "shipped.json"
-    return str(read_json(shipped)["model"]) if shipped.exists() else path.name
+    folder = RunFolder(path)
+    return model_name(folder) if folder.state.exists() else path.name

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.made_models import make_base
+
+from .ready import LABELS, Ready, ready
+
+MEAN = {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}
+
+
+@pytest.fixture(scope="session")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A tiny base of a family on disk, made once; ``pooler=False`` as a masked language model's checkpoint."""
+    root = tmp_path_factory.mktemp("bases")
+
+    def base(family: str, pooler: bool = True) -> Path:
+        folder = root / (family if pooler else f"{family}-without-pooler")
+        return folder if folder.exists() else make_base(folder, family, MEAN, pooler)
+
+    return base
+
+
+@pytest.fixture
+def made(bases: Callable[..., Path]) -> Callable[..., Ready]:
+    """A classifier on a tiny base, its head drawn at random, in evaluation mode."""
+
+    def make(family: str, pooling: str | None, labels: tuple[str, ...] = LABELS, **more: bool) -> Ready:
+        return ready(bases(family, **more), pooling, labels)
+
+    return make

@@ -1,0 +1,167 @@
+"""Batches without padding give the logits of padded ones, family by family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification
+
+from tests.made_models import BERT_LIKE, FAMILIES, POSITIONS
+from whet.models import flat_attention
+from whet.models.families import FAMILIES as TABLE
+
+from .ready import LABELS, SECONDS, TEXTS, Ready, apart
+
+Made = Callable[..., Ready]
+CASES = [
+    (family, pooling)
+    for family in FAMILIES
+    for pooling in (None, "mean", "first", "last")
+    if (family, pooling) != ("llama", "first")  # a causal model's first token knows nothing of the rest
+]
+
+
+@pytest.mark.parametrize("pairs", [None, SECONDS], ids=["single", "pairs"])
+@pytest.mark.parametrize(("family", "pooling"), CASES)
+def test_flat_logits_equal_padded_ones(made: Made, family: str, pooling: str | None, pairs: tuple[str, ...] | None):
+    ready = made(family, pooling)
+    batch = ready.batch(pairs=pairs)
+    assert batch.num_tokens > POSITIONS, "more tokens than positions, so that a batch is no sequence"
+    padded = ready.logits(batch)
+    assert ready.model.use_flat_batches()
+    flat = ready.logits(batch)
+    assert apart(padded), padded
+    torch.testing.assert_close(flat, padded, atol=1e-5, rtol=1e-5)
+    ready.model.use_padded_batches()
+    torch.testing.assert_close(ready.logits(batch), padded, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_native_logits_are_those_of_plain_transformers(made: Made, family: str):
+    ready = made(family, None)
+    inputs = ready.tokenizer(list(TEXTS), padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        plain = ready.model.network(**inputs).logits
+    torch.testing.assert_close(ready.logits(), plain, atol=1e-5, rtol=1e-5)
+    ready.model.use_flat_batches()
+    torch.testing.assert_close(ready.logits(), plain, atol=1e-5, rtol=1e-5)
+
+
+def test_token_types_of_pairs_reach_bert(made: Made):
+    ready = made("bert", None)
+    inputs = ready.tokenizer(list(TEXTS), list(SECONDS), padding=True, return_tensors="pt")
+    assert inputs["token_type_ids"].sum() > 0
+    with torch.inference_mode():
+        plain = ready.model.network(**inputs).logits
+        without = ready.model.network(**{k: v for k, v in inputs.items() if k != "token_type_ids"}).logits
+    ready.model.use_flat_batches()
+    found = ready.logits(ready.batch(pairs=SECONDS))
+    torch.testing.assert_close(found, plain, atol=1e-5, rtol=1e-5)
+    assert (plain - without).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("family", BERT_LIKE)
+def test_gradients_of_flat_batches_equal_those_of_padded_ones(made: Made, family: str):
+    def gradients(flat: bool) -> dict[str, torch.Tensor]:
+        ready = made(family, "mean")  # in evaluation mode, since dropout draws differ
+        if flat:
+            ready.model.use_flat_batches()
+        ready.model(ready.batch()).square().sum().backward()
+        return {n: p.grad for n, p in ready.model.named_parameters() if p.grad is not None}
+
+    plain, fast = gradients(flat=False), gradients(flat=True)
+    assert plain.keys() == fast.keys()
+    for name, grad in plain.items():
+        torch.testing.assert_close(fast[name], grad, atol=1e-4, rtol=1e-3, msg=lambda m, name=name: f"{name}: {m}")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_neighbour_changes_nothing(made: Made, family: str):
+    ready = made(family, None)
+    ready.model.use_flat_batches()
+    together = ready.logits()
+    for number, text in enumerate(TEXTS):
+        alone = ready.logits(ready.batch((text,)))
+        torch.testing.assert_close(together[number : number + 1], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_rows_of_equal_length_take_the_path_without_slots(made: Made):
+    ready = made("bert", "mean")
+    batch = ready.batch(("where is my card", "i want a refund", "please cancel the order"))
+    assert batch.where.slots is None
+    padded = ready.logits(batch)
+    ready.model.use_flat_batches()
+    torch.testing.assert_close(ready.logits(batch), padded, atol=1e-5, rtol=1e-5)
+
+
+def test_dropout_is_drawn_from_the_seed_and_absent_in_evaluation(made: Made):
+    model = (ready := made("bert", "mean")).model
+    model.use_flat_batches()
+    still = ready.logits()
+    model.train()
+    drawn = []
+    for seed in (1, 1, 2):
+        model.reseed(seed)
+        drawn.append(ready.logits())
+    model.eval()
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.allclose(drawn[0], drawn[2])
+    assert not torch.allclose(drawn[0], still)
+    assert torch.equal(ready.logits(), still)
+
+
+def test_flat_attention_refuses_to_run_without_boundaries(made: Made):
+    model = made("bert", "mean").model
+    model.use_flat_batches()
+    with pytest.raises(ValueError, match="needs the layout"):
+        model.network(input_ids=torch.ones(1, 4, dtype=torch.int64))
+
+
+def test_an_unlisted_family_stays_padded(made: Made):
+    ready = made("bert", "mean")
+    ready.model.family = None
+    assert not ready.model.use_flat_batches()
+    assert not ready.model.flat
+
+
+def test_every_family_names_modules_that_exist():
+    from transformers import AutoConfig
+
+    for name, family in TABLE.items():
+        small = {"num_hidden_layers": 1, "hidden_size": 8, "intermediate_size": 8, "vocab_size": 8}
+        heads = {"num_attention_heads": 2} | ({"num_key_value_heads": 1} if family.reads == "last" else {})
+        config = AutoConfig.for_model(name, **small, **heads, pad_token_id=0)
+        config.num_labels = len(LABELS)
+        model = AutoModelForSequenceClassification.from_config(config)
+        assert model.get_submodule(family.output).out_features == len(LABELS), name
+        assert model.get_submodule(family.trunk) is model.base_model, name
+        if family.dense:
+            dense = model.get_submodule(family.dense)
+            assert dense.in_features == dense.out_features, name
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_compact_embedding_gives_the_same_logits_and_comes_off_again(made: Made, family: str):
+    ready = made(family, None)
+    ready.model.use_flat_batches()
+    before = ready.logits()
+    table = {n: p.clone() for n, p in ready.model.named_parameters() if "embed" in n}
+    used = torch.from_numpy(ready.batch().encoded.used(len(ready.tokenizer)))
+    assert ready.model.compact_embedding(used)
+    torch.testing.assert_close(ready.logits(), before, atol=1e-6, rtol=0)
+    assert not ready.model.compact_embedding(used), "not a plain table any more"
+    ready.model.dense_embedding()
+    assert torch.equal(ready.logits(), before)
+    assert {n: p.shape for n, p in ready.model.named_parameters() if "embed" in n}.items() == {
+        n: t.shape for n, t in table.items()
+    }.items()
+
+
+def test_flat_attention_is_in_the_public_registry():
+    from transformers import AttentionInterface
+
+    flat_attention.register()
+    flat_attention.register()
+    assert AttentionInterface()[flat_attention.NAME] is flat_attention.for_transformers

@@ -1,0 +1,344 @@
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from whet.errors import UserError
+from whet.recipe import Recipe, dump, from_options, load
+from whet.recipe.reading import all_options, describe, option_names, parse_assignments
+from whet.recipe.rules import contradictions
+from whet.recipe.schema import TrainingRecipe
+
+SOURCE = {"data.source": "tickets.csv"}
+
+OPTIONS = [
+    "version",
+    "task",
+    "base",
+    "method",
+    "seed",
+    "data.source",
+    "data.text",
+    "data.text_pair",
+    "data.label",
+    "data.label_separator",
+    "data.encoding",
+    "data.drop_unlabelled",
+    "data.validation_share",
+    "data.test_share",
+    "data.max_length",
+    "head.pooling",
+    "head.start",
+    "training.epochs",
+    "training.learning_rate",
+    "training.head_learning_rate",
+    "training.batch_tokens",
+    "training.micro_batch_tokens",
+    "training.weight_decay",
+    "training.warmup_share",
+    "training.clip_norm",
+    "training.label_smoothing",
+    "training.precision",
+    "training.evaluations_per_epoch",
+    "training.patience",
+    "training.max_seconds",
+    "training.checkpoint_seconds",
+    "training.restarts",
+    "training.fast_paths",
+    "lora.rank",
+    "lora.alpha",
+    "lora.dropout",
+    "lora.target_modules",
+    "lora.merge",
+    "evaluation.baselines",
+    "evaluation.margin",
+    "evaluation.alpha",
+    "evaluation.resamples",
+]
+"""The surface. A new option is argued for: derive before you ask."""
+
+
+def problems(values: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    with pytest.raises(UserError) as caught:
+        from_options(values)
+    return [(p.code, p.where, p.what, p.remedy) for p in caught.value.problems]
+
+
+def written(text: str, folder: Path) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def codes(error: pytest.ExceptionInfo[UserError]) -> list[tuple[str, str]]:
+    return [(p.code, p.where) for p in error.value.problems]
+
+
+# --- the surface and the round trip ------------------------------------------------------------------
+
+
+def test_the_option_surface():
+    assert sorted(all_options()) == sorted(OPTIONS)
+
+
+def test_every_option_says_what_it_is_for():
+    for name in all_options():
+        *parents, leaf = name.split(".")
+        part: Any = Recipe
+        for parent in parents:
+            part = part.model_fields[parent].annotation
+        field = part.model_fields[leaf]
+        assert field.description and field.description.endswith("."), name
+        words = describe(field.annotation, field.metadata)
+        assert words and "<" not in words and "typing" not in words, (name, words)
+
+
+numbers = st.floats(1e-9, 1e6)
+shares = st.floats(0.01, 0.4)
+words = st.text(max_size=20)
+auto = st.just("auto")
+
+recipes = st.fixed_dictionaries(
+    {"data.source": words},
+    optional={
+        "base": words,
+        "seed": st.integers(0, 2**31 - 1),
+        "data.text": words.filter(lambda w: w not in ("auto", "none")).map(lambda w: f"a{w}"),
+        "data.label": words.map(lambda w: f"b{w}"),
+        "data.label_separator": st.none() | st.text(min_size=1, max_size=3),
+        "data.validation_share": shares,
+        "data.test_share": shares,
+        "data.max_length": auto | st.integers(8, 9999),
+        "head.pooling": st.sampled_from(["auto", "native", "mean", "first", "last"]),
+        "training.epochs": auto | numbers,
+        "training.learning_rate": auto | numbers,
+        "training.batch_tokens": auto | st.integers(16, 10**6),
+        "training.weight_decay": st.floats(0, 1),
+        "training.max_seconds": st.none() | numbers,
+        "training.fast_paths": st.booleans(),
+        "lora.target_modules": auto | st.lists(words, max_size=3),
+        "lora.alpha": numbers,
+        "evaluation.baselines": st.lists(st.sampled_from(["majority", "tfidf_linear", "label_names", "probe"])),
+    },
+)
+
+
+@given(recipes)
+def test_a_dumped_recipe_loads_as_itself(values: dict[str, Any]):
+    recipe = from_options(values)
+    text = dump(recipe)
+    with tempfile.TemporaryDirectory() as folder:
+        again = load(written(text, Path(folder)))
+    assert again == recipe
+    assert dump(again) == text
+
+
+def test_a_dump_writes_every_default_out():
+    import yaml
+
+    values = yaml.safe_load(dump(from_options(SOURCE)))
+    found = {f"{k}.{leaf}" for k, v in values.items() if isinstance(v, dict) for leaf in v}
+    assert found | {k for k, v in values.items() if not isinstance(v, dict)} == set(OPTIONS)
+
+
+def test_a_recipe_is_frozen():
+    recipe = from_options(SOURCE)
+    with pytest.raises(ValidationError, match="frozen"):
+        recipe.seed = 3
+
+
+# --- mistakes ----------------------------------------------------------------------------------------
+
+
+def test_every_mistake_at_once_with_its_line(tmp_path: Path):
+    path = written(
+        "data:\n  source: a.csv\n  lable: intent\ntraining:\n  epochs: -1\n  learning_rate: fast\n  learn-rate: 1\n"
+        "methd: lora\nseed: -3\n",
+        tmp_path,
+    )
+    with pytest.raises(UserError) as caught:
+        load(path)
+    found = {p.where: (p.code, p.remedy) for p in caught.value.problems}
+    assert found.keys() == {
+        f"{path}:3 data.lable",
+        f"{path}:5 training.epochs",
+        f"{path}:6 training.learning_rate",
+        f"{path}:7 training.learn-rate",
+        f"{path}:8 methd",
+        f"{path}:9 seed",
+    }
+    assert found[f"{path}:3 data.lable"] == ("R010", "Did you mean 'label'?")
+    assert found[f"{path}:8 methd"] == ("R010", "Did you mean 'method'?")
+    assert found[f"{path}:7 training.learn-rate"] == ("R010", "Did you mean 'learning_rate'?")
+    assert found[f"{path}:5 training.epochs"][0] == "R011"
+    assert "'auto' or a number above 0" in found[f"{path}:5 training.epochs"][1]
+
+
+@pytest.mark.parametrize("name", ["x-y", "2", "float", "auto", "str", "a b", "é"])
+@pytest.mark.parametrize("part", ["", "training."])
+def test_an_unknown_key_of_any_looks_is_named(name: str, part: str):
+    ((code, where, what, remedy),) = problems({**SOURCE, f"{part}{name}": 1})
+    assert (code, where, what) == ("R010", f"{part}{name}", "is not an option.")
+    assert remedy
+
+
+def test_a_key_that_is_no_text_is_named(tmp_path: Path):
+    with pytest.raises(UserError) as caught:
+        load(written("data: {source: a.csv}\n1: 2\n", tmp_path))
+    assert [code for code, _ in codes(caught)] == ["R010"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("seed", 2**31, "a whole number at least 0 and below 2147483648"),
+        ("seed", 1.5, "a whole number"),
+        ("training.epochs", 0, "'auto' or a number above 0"),
+        ("training.learning_rate", float("inf"), "'auto' or a number above 0"),
+        ("training.clip_norm", float("nan"), "a number above 0"),
+        ("training.batch_tokens", 15, "'auto' or a whole number at least 16"),
+        ("training.max_seconds", -1, "a number above 0 or null"),
+        ("training.fast_paths", "maybe", "true or false"),
+        ("data.test_share", 1, "a number above 0 and below 1"),
+        ("data.max_length", 7, "'auto' or a whole number at least 8"),
+        ("data.label_separator", "", "text or null"),
+        ("method", "qlora", "'auto' or 'probe' or 'lora' or 'full'"),
+        ("task", "translation", "'text-classification'"),
+        ("lora.rank", 0, "a whole number at least 1"),
+        ("lora.target_modules", [1], "'auto' or a list of text"),
+        ("evaluation.baselines", ["random"], "a list of 'majority' or"),
+        ("data", 3, "options of its own: source, text,"),
+        ("training", None, "options of its own: epochs,"),
+    ],
+)
+def test_a_value_out_of_range_says_what_is_taken(name: str, value: Any, wanted: str):
+    values = {name: value} if name == "data" else {**SOURCE, name: value}
+    ((code, where, what, remedy),) = problems(values)
+    assert (code, where) == ("R011", name)
+    assert what.startswith("got ")
+    assert f"Takes {wanted}" in remedy
+    assert "None" not in remedy and "<class" not in remedy
+
+
+@pytest.mark.parametrize("values", [{}, {"data.text": "message"}])
+def test_what_is_required_is_said(values: dict[str, Any]):
+    ((code, where, _, remedy),) = problems(values)
+    assert (code, where) == ("R012", "data.source" if values else "data")
+    assert "command line" in remedy
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "line"),
+    [
+        (None, "R001", ""),
+        (b"\xff\xfe", "R001", ""),
+        (b"data: {source: a\nseed: 1\n", "R002", ":2"),
+        (b"data:\n\t- x\n", "R002", ":2"),
+        (b"- a\n- b\n", "R003", ""),
+        (b"", "R003", ""),
+    ],
+)
+def test_files_that_are_no_recipe(tmp_path: Path, content: bytes | None, code: str, line: str):
+    path = tmp_path / "recipe.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        load(path)
+    assert codes(caught) == [(code, f"{path}{line}")]
+
+
+CONTRADICTIONS = [
+    ("R020", "data.label", {"data.text": "message", "data.label": "message"}),
+    ("R021", "lora", {"method": "full", "lora.rank": 8}),
+    ("R021", "lora", {"method": "probe", "lora.merge": True}),
+    ("R022", "training", {"method": "probe", "training.epochs": 3}),
+    ("R023", "training.micro_batch_tokens", {"training.batch_tokens": 100, "training.micro_batch_tokens": 101}),
+    ("R024", "data.test_share", {"data.validation_share": 0.5, "data.test_share": 0.5}),
+]
+
+
+@pytest.mark.parametrize(("code", "where", "values"), CONTRADICTIONS)
+def test_contradictions_are_refused(code: str, where: str, values: dict[str, Any]):
+    ((found, place, what, remedy),) = problems({**SOURCE, **values})
+    assert (found, place) == (code, where)
+    assert what and remedy
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"data.text": "none", "data.text_pair": "none"},
+        {"method": "lora", "lora.rank": 8},
+        {"method": "auto", "lora.rank": 8},
+        {"method": "probe", "training.fast_paths": False},
+        {"training.micro_batch_tokens": 100_000},
+        {"training.batch_tokens": 100, "training.micro_batch_tokens": 100},
+    ],
+)
+def test_what_can_be_meant_together_is_taken(values: dict[str, Any]):
+    assert list(contradictions(from_options({**SOURCE, **values}))) == []
+
+
+def test_several_contradictions_are_told_together():
+    found = problems({**SOURCE, "method": "probe", "training.epochs": 1, "lora.rank": 2})
+    assert [code for code, *_ in found] == ["R021", "R022"]
+
+
+# --- the command line --------------------------------------------------------------------------------
+
+
+def test_options_of_the_command_line_win_over_the_file(tmp_path: Path):
+    path = written("data: {source: a.csv, text: message}\nseed: 1\ntraining: {epochs: 1}\n", tmp_path)
+    recipe = load(path, {"seed": 2, "training.patience": 5, "data.text": "body"})
+    assert (recipe.seed, recipe.data.text, recipe.data.source) == (2, "body", "a.csv")
+    assert recipe.training == TrainingRecipe(epochs=1, patience=5)
+
+
+def test_an_option_below_a_value_is_refused():
+    ((code, where, what, _),) = problems({**SOURCE, "seed": 3, "seed.more": 1})
+    assert (code, where) == ("R010", "seed.more")
+    assert "'seed' has no options" in what
+
+
+@pytest.mark.parametrize(
+    ("given_text", "expected"),
+    [
+        ("training.epochs=3", {"training.epochs": 3}),
+        ("training.learning_rate=1e-4", {"training.learning_rate": 1e-4}),
+        ("training.learning_rate=2E-5", {"training.learning_rate": 2e-5}),
+        ("base=../models/e5", {"base": "../models/e5"}),
+        ("lora.target_modules=[query, value]", {"lora.target_modules": ["query", "value"]}),
+        ("data.label_separator=;", {"data.label_separator": ";"}),
+        ("data.label_separator=a=b", {"data.label_separator": "a=b"}),
+        ("data.text='1'", {"data.text": "1"}),
+        ("data.text=[", {"data.text": "["}),
+        ("training.max_seconds=null", {"training.max_seconds": None}),
+        ("training.fast_paths=false", {"training.fast_paths": False}),
+        (" seed =4", {"seed": 4}),
+    ],
+)
+def test_assignments_are_read_as_yaml(given_text: str, expected: dict[str, Any]):
+    assert parse_assignments([given_text]) == expected
+
+
+@given(st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.booleans())
+def test_a_number_is_read_as_it_is_printed(value: float):
+    assert parse_assignments([f"a={value}"]) == {"a": value}
+
+
+def test_every_bad_assignment_is_told():
+    with pytest.raises(UserError) as caught:
+        parse_assignments(["training.epochs", "=3", "seed=1", "seed=2", "base=x", "base=x"])
+    assert [c for c, _ in codes(caught)] == ["R004"] * 3
+    assert "1 and 2" in caught.value.problems[2].what
+
+
+def test_options_are_listed_by_part():
+    assert option_names("head") == ["pooling", "start"]
+    assert option_names("nonsense") == option_names("seed") == []

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whet.recipe import from_options
+from whet.recipe.reading import all_options
+from whet.recipe.resolve import Facts, candidates, resolve
+
+FACTS: dict[str, Any] = {
+    "num_rows": 10_000,
+    "num_tokens": 150_000,
+    "longest": 90,
+    "num_labels": 77,
+    "num_parameters": 22_700_000,
+    "limit": 256,
+    "dtype": "bf16",
+    "dtype_reason": "the CPU multiplies bf16 natively",
+    "pooling": "mean",
+    "pooling_reason": "the base was trained with it",
+    "memory_bytes": 16 * 2**30,
+}
+DECIDED_LATER = {"data.text", "data.text_pair", "data.label"}
+"""Columns are found in the file; the reading stage records which and why."""
+
+
+def resolved(options: dict[str, Any] | None = None, **facts: Any) -> dict[str, Any]:
+    found = resolve(from_options({"data.source": "a.csv", **(options or {})}), Facts(**FACTS | facts))
+    assert list(found) and set(found) == set(all_options())
+    assert all(choice.reason for choice in found.values())
+    return {name: choice.value for name, choice in found.items()}
+
+
+@given(
+    st.integers(1, 10**7),
+    st.integers(1, 500),
+    st.integers(10**5, 10**11),
+    st.integers(2**28, 2**41),
+    st.sampled_from(["auto", "probe", "lora", "full"]),
+)
+def test_every_option_has_a_value_and_a_reason(rows: int, mean: int, size: int, memory: int, method: str):
+    found = resolved(
+        {"method": method},
+        num_rows=rows,
+        num_tokens=rows * mean,
+        longest=2 * mean,
+        num_parameters=size,
+        memory_bytes=memory,
+    )
+    left = {name for name, value in found.items() if value == "auto"}
+    assert left <= DECIDED_LATER | {"lora.target_modules"}
+    assert found["training.micro_batch_tokens"] >= 2 * mean
+    assert 3 <= found["training.epochs"] <= 10
+    assert 256 <= found["training.batch_tokens"] <= 16_384
+    assert 0 < found["training.learning_rate"] < found["training.head_learning_rate"]
+
+
+def test_what_was_set_is_kept_and_said():
+    options = {"training.epochs": 2.5, "training.learning_rate": 1e-3, "seed": 4}
+    recipe = from_options({"data.source": "a.csv", **options})
+    found = resolve(recipe, Facts(**FACTS))
+    for name, value in options.items():
+        assert (found[name].value, found[name].reason) == (value, "set in the recipe")
+    assert found["data.source"].reason == "set in the recipe"
+    assert found["training.weight_decay"].reason == "default"
+    assert found["training.head_learning_rate"].value == pytest.approx(5e-3), "follows the rate below it"
+
+
+def test_facts_become_values():
+    found = resolved()
+    assert found["method"] == "full"
+    assert found["data.max_length"] == 256
+    assert (found["head.pooling"], found["training.precision"]) == ("mean", "bf16")
+    assert found["training.batch_tokens"] == 32 * 15
+    assert found["training.micro_batch_tokens"] == 480
+    assert found["training.epochs"] == 3.0
+
+
+def test_a_base_that_does_not_fit_is_adapted_by_lora():
+    big = resolved(num_parameters=7_000_000_000)
+    assert big["method"] == "lora"
+    assert big["training.learning_rate"] == pytest.approx(1e-4), "five times that of full tuning"
+    assert resolved({"method": "full"}, num_parameters=7_000_000_000)["method"] == "full", "unless asked for"
+
+
+def test_few_rows_are_seen_more_often():
+    assert [resolved(num_rows=n)["training.epochs"] for n in (100, 4000, 50_000)] == [10.0, 6.0, 3.0]
+
+
+def test_larger_bases_take_smaller_steps():
+    rates = [resolved(num_parameters=n)["training.learning_rate"] for n in (2e7, 5e7, 1e8, 3e8)]
+    assert rates == sorted(rates, reverse=True)
+    assert len(set(rates)) == 4
+
+
+def test_a_head_from_scratch_moves_faster():
+    probe, scratch = resolved(), resolved({"head.start": "random"})
+    assert scratch["training.head_learning_rate"] == 2 * probe["training.head_learning_rate"]
+
+
+def test_the_probe_is_always_trained_first():
+    assert candidates("probe") == ["probe"]
+    assert candidates("full") == ["probe", "full"]
+    assert candidates("lora") == ["probe", "lora"]

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+
+import pytest
+
+from whet import folder
+from whet.errors import UserError
+from whet.folder import FINISHED, INTERRUPTED, RUNNING, RunFolder
+
+
+def test_a_new_run_has_an_identity_and_a_state(tmp_path: Path):
+    run = folder.create(tmp_path / "runs" / "mine", "0.1.0")
+    state = run.read_state()
+    assert (state["state"], state["name"], state["whet"]) == (RUNNING, "mine", "0.1.0")
+    assert state["finished_at"] is None
+    assert len(state["id"]) == 32
+    assert datetime.datetime.fromisoformat(state["started_at"]).utcoffset() == datetime.timedelta(0)
+    assert folder.create(tmp_path / "other", "0.1.0").read_state()["id"] != state["id"]
+
+
+def test_a_state_changes_and_the_rest_is_kept(tmp_path: Path):
+    run = folder.create(tmp_path / "mine", "0.1.0")
+    identity = run.read_state()["id"]
+    run.write_state(INTERRUPTED)
+    run.write_state(FINISHED, finished_at="then")
+    assert run.read_state()["id"] == identity
+    assert (run.read_state()["state"], run.read_state()["finished_at"]) == (FINISHED, "then")
+
+
+def test_an_empty_folder_may_be_used_with_its_lock(tmp_path: Path):
+    (tmp_path / ".lock").touch()
+    assert folder.create(tmp_path, "0.1.0").state.exists()
+
+
+@pytest.mark.parametrize("there", ["a run", "a file", "something else"])
+def test_a_folder_that_holds_something_is_refused(tmp_path: Path, there: str):
+    place = tmp_path / "out"
+    if there == "a run":
+        folder.create(place, "0.1.0")
+    elif there == "a file":
+        place.write_text("x")
+    else:
+        place.mkdir()
+        (place / "thesis.tex").touch()
+    before = place.read_text() if place.is_file() else sorted(place.iterdir())
+    with pytest.raises(UserError) as caught:
+        folder.create(place, "0.1.0")
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.where) == ("F013", str(place))
+    assert ("holds a run already" in problem.what) == (there == "a run")
+    assert ("whet resume" in problem.remedy) == (there == "a run"), "only a run can be continued"
+    assert before == (place.read_text() if place.is_file() else sorted(place.iterdir()))
+
+
+def test_what_is_no_run_folder_is_said(tmp_path: Path):
+    with pytest.raises(UserError, match="F012"):
+        RunFolder(tmp_path).read_state()
+    (tmp_path / "state.json").write_text('{"state": "runn')
+    with pytest.raises(UserError, match="F011"):
+        RunFolder(tmp_path).read_state()
+
+
+def test_every_path_lies_inside_and_none_is_another(tmp_path: Path):
+    run = RunFolder(tmp_path)
+    names = [n for n, value in vars(RunFolder).items() if isinstance(value, property)]
+    paths = [getattr(run, name) for name in names] + [run.predictions("full", "test")]
+    assert len(set(paths)) == len(paths) == 15
+    assert all(path.is_relative_to(tmp_path) and path != tmp_path for path in paths)
+    assert run.predictions("full", "test") == tmp_path / "predictions" / "full.test.parquet"
+
+
+def test_a_folder_can_be_moved(tmp_path: Path):
+    folder.create(tmp_path / "here", "0.1.0")
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert RunFolder(tmp_path / "there").read_state()["name"] == "here"
+    assert str(tmp_path) not in json.dumps(RunFolder(tmp_path / "there").read_state())

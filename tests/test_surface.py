@@ -1,0 +1,179 @@
+"""What users lean on, as lists: a name that comes or goes is a decision, taken here.
+
+A new option is argued for: can it be derived instead? A code is never given another meaning.
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args, get_type_hints
+
+from typer.main import get_command
+
+import whet
+from whet.cli.app import app
+from whet.findings import CODES
+from whet.recipe.reading import all_options
+
+PUBLIC = ["Interrupted", "Problem", "Run", "UserError", "fit", "open_run", "resume"]
+
+RUN = ["findings", "path", "predict", "report", "scores", "summary", "verdict"]
+
+OPTIONS = [
+    "version",
+    "task",
+    "base",
+    "method",
+    "seed",
+    "data.source",
+    "data.text",
+    "data.text_pair",
+    "data.label",
+    "data.label_separator",
+    "data.encoding",
+    "data.drop_unlabelled",
+    "data.validation_share",
+    "data.test_share",
+    "data.max_length",
+    "head.pooling",
+    "head.start",
+    "training.epochs",
+    "training.learning_rate",
+    "training.head_learning_rate",
+    "training.batch_tokens",
+    "training.micro_batch_tokens",
+    "training.weight_decay",
+    "training.warmup_share",
+    "training.clip_norm",
+    "training.label_smoothing",
+    "training.precision",
+    "training.evaluations_per_epoch",
+    "training.patience",
+    "training.max_seconds",
+    "training.checkpoint_seconds",
+    "training.restarts",
+    "training.fast_paths",
+    "lora.rank",
+    "lora.alpha",
+    "lora.dropout",
+    "lora.target_modules",
+    "lora.merge",
+    "evaluation.baselines",
+    "evaluation.margin",
+    "evaluation.alpha",
+    "evaluation.resamples",
+]
+
+COMMANDS = {
+    "fit": [
+        "DATA",
+        "--task TEXT",
+        "--base TEXT",
+        "--method TEXT",
+        "--text TEXT",
+        "--label TEXT",
+        "--set NAME=VALUE",
+        "--recipe FILE",
+        "--out DIR",
+        "--seed NUMBER",
+        "--json",
+    ],
+    "resume": ["RUN", "--json"],
+    "check": ["RECIPE", "--set NAME=VALUE", "--json"],
+    "audit": ["DATA", "--text TEXT", "--label TEXT", "--json"],
+    "predict": [
+        "RUN",
+        "[FILE|-]",
+        "--text TEXT",
+        "--text-pair TEXT",
+        "--encoding TEXT",
+        "--model TEXT",
+        "--all-scores",
+        "--out FILE",
+        "--json",
+    ],
+    "evaluate": ["RUN", "DATA", "--text TEXT", "--label TEXT", "--model TEXT", "--out DIR", "--json"],
+    "compare": ["RUN RUN...", "--margin NUMBER", "--alpha NUMBER", "--json"],
+    "report": ["RUN", "--json"],
+    "runs": ["--rebuild", "--in DIR", "--limit NUMBER", "--json"],
+}
+
+FINDINGS = {
+    "A001",
+    "A002",
+    "A003",
+    "A004",
+    "A005",
+    "A006",
+    "A007",
+    "A008",
+    "A009",
+    "A010",
+    "A011",
+    "A012",
+    "A013",
+    "A014",
+    "A015",
+    "E001",
+    "E002",
+    "E003",
+    "E004",
+    "E005",
+    "E006",
+    "E007",
+    "E008",
+    "V001",
+    "V002",
+    "V003",
+    "V004",
+    "V005",
+    "V006",
+    "V007",
+}
+
+
+def _surface(command: Any) -> list[str]:
+    """Arguments by their metavar, options by every name, with what they take unless they are switches."""
+    hints = get_type_hints(command.callback)
+    found = []
+    for one in command.params:
+        names = ", ".join([*one.opts, *one.secondary_opts])
+        kind = next((member for member in get_args(hints[one.name]) if member is not type(None)), hints[one.name])
+        found.append(one.metavar if one.param_type_name == "argument" else names)
+        if one.param_type_name == "option" and kind is not bool:
+            found[-1] += f" {one.metavar or KINDS[next(iter(get_args(kind)), kind).__name__]}"
+    return found
+
+
+KINDS = {"str": "TEXT", "int": "NUMBER", "float": "NUMBER", "Path": "PATH"}
+
+
+def test_recipe_options() -> None:
+    assert all_options() == OPTIONS
+
+
+def test_commands_and_their_options() -> None:
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    assert {name: _surface(command) for name, command in commands.items()} == COMMANDS
+
+
+def test_every_command_says_what_it_does() -> None:
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        assert (command.callback.__doc__ or "").strip(), name
+        for one in command.params:
+            if one.param_type_name == "option":
+                assert one.help, f"{name} {one.opts}"
+
+
+def test_public_names() -> None:
+    assert sorted(whet.__all__) == PUBLIC
+    for name in PUBLIC:
+        assert getattr(whet, name) is not None
+
+
+def test_what_a_run_offers() -> None:
+    offered = {name for name in vars(whet.Run) if not name.startswith("_")} | {"path"}
+    assert sorted(offered) == RUN
+
+
+def test_finding_codes() -> None:
+    assert set(CODES) == FINDINGS
