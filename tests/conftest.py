@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,7 @@ from hypothesis import HealthCheck, Phase, settings
 # before torch, transformers and datasets are imported: they read these once
 for _name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
     os.environ[_name] = "1"
-for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "2")  # sums depend on the number of threads, bit for bit
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a busy machine must not stop the tests
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # said once, no warning when a test forks
 
 # times on a busy machine say nothing about the code; explaining a failure takes minutes
@@ -27,6 +27,15 @@ settings.register_profile(
     phases=[phase for phase in Phase if phase is not Phase.explain],
 )
 settings.load_profile("whet")
+
+
+def pytest_collection_finish() -> None:
+    """Fix the number of threads, on which sums depend bit for bit: one is fastest for models this small.
+
+    What tests start as a program of its own chooses for itself.
+    """
+    if torch := sys.modules.get("torch"):  # not for the sake of rooms that never load it
+        torch.set_num_threads(1)
 
 
 class NetworkUsed(RuntimeError):

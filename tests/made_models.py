@@ -12,48 +12,11 @@ from typing import Any
 
 import torch
 
-WORDS = [
-    "where",
-    "is",
-    "my",
-    "card",
-    "the",
-    "order",
-    "has",
-    "not",
-    "arrived",
-    "yet",
-    "please",
-    "help",
-    "i",
-    "want",
-    "a",
-    "refund",
-    "for",
-    "this",
-    "item",
-    "it",
-    "was",
-    "broken",
-    "when",
-    "came",
-    "how",
-    "do",
-    "change",
-    "password",
-    "account",
-    "and",
-    "cancel",
-    "why",
-    "charged",
-    "twice",
-    "no",
-    "one",
-    "answers",
-    "phone",
-    "thank",
-    "you",
-]
+_SENTENCES = """
+where is my card the order has not arrived yet please help i want a refund for this item it was broken
+when it came how do i change my password account and cancel why was i charged twice no one answers phone thank you
+"""
+WORDS = _SENTENCES.split()
 WIDTH, HEADS, LAYERS, INNER = 16, 4, 2, 24
 POSITIONS = 40
 """Fewer than the tokens of a flat batch in these tests: only sequences must fit, not the batch."""

@@ -22,7 +22,7 @@ FLOORS = {
     4: ["models"],
     3: ["data", "batches", "engine"],
     2: ["recipe", "store", "kernels", "folder"],
-    1: ["findings", "registry", "files", "seeds"],
+    1: ["findings", "registry", "files", "seeds", "threads"],
     0: ["errors"],
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

@@ -60,9 +60,10 @@ def test_makefile_has_every_target_that_pages_name() -> None:
 def test_constraints_pin_everything_exactly() -> None:
     pins = _pins()
     assert pins["torch"] == "2.13.0", "no local suffix: builds for CPU and CUDA satisfy the same line"
-    names = [name.lower() for name in pins]
-    assert names == sorted(names) and len({canonicalize_name(name) for name in names}) == len(names)
-    versions = {canonicalize_name(name): version for name, version in pins.items()}
+    lines = [f"{name}=={version}" for name, version in pins.items()]
+    assert lines == sorted(lines, key=str.upper)
+    versions: dict[str, str] = {canonicalize_name(name): version for name, version in pins.items()}
+    assert len(versions) == len(pins)
     for name, wanted in _requirements().items():
         assert wanted.specifier.contains(versions[name]), f"{name}=={versions[name]} is not {wanted.specifier}"
 

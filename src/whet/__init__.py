@@ -17,7 +17,7 @@ know each other. ``tests/test_floors.py`` holds it.
     4  models                             a model ready to train, and its files
     3  data  batches  engine              rows · tensors · the loop
     2  recipe  store  kernels  folder     what is wanted · index of runs · mathematics · a run's files
-    1  findings  registry  files  seeds
+    1  findings  registry  files  seeds  threads
     0  errors
 
 kernels, batches, engine, models, tasks and inference may import torch; the others may not, and the
@@ -40,6 +40,9 @@ _LATER = ("Run", "fit", "open_run", "resume")
 
 def __getattr__(name: str) -> Any:
     if name in _LATER:
+        from whet.threads import sleep_while_waiting
+
+        sleep_while_waiting()  # the last moment: what follows loads torch
         from whet.workflows import library
 
         return getattr(library, name)

@@ -41,7 +41,7 @@ def explained(path: Path) -> Iterator[None]:
                     "F001",
                     str(path),
                     "the disk is full; nothing half-written was left.",
-                    "Free some space and run 'whet resume' on the run folder.",
+                    "Free some space; then run 'whet resume' on the run folder, or begin again if it left none.",
                 )
             ) from error
         if number in (errno.EACCES, errno.EPERM, errno.EROFS):

@@ -69,11 +69,11 @@ def test_equal_scores_are_decided_by_the_tie_break_and_then_by_who_came_first():
 
 
 @pytest.mark.parametrize("patience", [1, 2])
-def test_patience_is_the_number_of_disappointments_that_are_borne(patience: int):
+def test_patience_is_the_number_of_disappointments_that_end_training(patience: int):
     trial = Trial(settings=plan(patience=patience, evaluate_every=2), scores=lambda look: -float(look))
     ended = trial.run()
     assert ended.reason == "patience"
-    assert ended.steps == 2 * (patience + 1)
+    assert ended.steps == 2 * patience
     assert ended.best_step == 0
 
 

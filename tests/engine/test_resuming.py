@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from whet import files
 from whet.engine import loop
 from whet.engine.checkpoint import FolderKeeper
 from whet.engine.events import Ended, Evaluated, Noted
@@ -114,30 +115,13 @@ def test_killed_between_the_two_renames_of_a_save(
     uninterrupted: Trial, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
 ):
     """The old state has been moved aside and the new one is not yet in place: sweeping puts it back."""
-    from whet import files
-
     keeper = FolderKeeper(tmp_path)
     with pytest.raises(Interrupted):
         list(Trial(keeper).start(stopping_after(step)))
     kept = keeper.load("best")
     assert kept is not None
-    rename, kill = files.os.replace, files.os.kill
-
-    class System:  # only what the two functions under test call
-        def __getattr__(self, name: str) -> Any:
-            return getattr(__import__("os"), name)
-
-        @staticmethod
-        def replace(source: Any, target: Any) -> None:
-            if str(source).startswith(str(tmp_path / files.BESIDE)):
-                raise Killed
-            rename(source, target)
-
-    assert kill is not None
     with monkeypatch.context() as patch:
-        patch.setattr(files, "os", System())
-        patch.setattr(files.shutil, "rmtree", lambda *_, **__: None)  # the dead tidy nothing up
-        patch.setattr(files, "_put_in_place", _without_repair)
+        patch.setattr(files, "_put_in_place", _die_halfway)
         for name in ("last", "best"):
             with pytest.raises(Killed):
                 keeper.save(name, {"wrong": torch.zeros(1)}, {})
@@ -148,10 +132,8 @@ def test_killed_between_the_two_renames_of_a_save(
     check_equal(again, uninterrupted)
 
 
-def _without_repair(new: Path, path: Path) -> None:
+def _die_halfway(new: Path, path: Path) -> None:
     """What a process does that is killed between the two renames."""
-    from whet import files
-
     path.rename(path.parent / f"{files.REPLACED}{path.name}")
     raise Killed
 

@@ -51,7 +51,7 @@ def check_round_trip(ready: Ready, adapter: Any, about: saving.About, folder: Pa
     assert not loaded.training
     again = replace(ready, model=loaded, tokenizer=tokenizer)
     torch.testing.assert_close(again.logits(), before, atol=1e-5, rtol=1e-5)
-    assert loaded.use_flat_batches()
+    assert loaded.use_flat_batches() == ready.model.flat
     torch.testing.assert_close(again.logits(), before, atol=1e-5, rtol=1e-5)
     found = parity.probabilities(folder, about, TEXTS, None, str(ready.place.folder), rows_at_once=2)
     np.testing.assert_allclose(found, before.softmax(-1).numpy(), atol=2e-3)

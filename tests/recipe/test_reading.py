@@ -17,50 +17,19 @@ from whet.recipe.schema import TrainingRecipe
 
 SOURCE = {"data.source": "tickets.csv"}
 
-OPTIONS = [
-    "version",
-    "task",
-    "base",
-    "method",
-    "seed",
-    "data.source",
-    "data.text",
-    "data.text_pair",
-    "data.label",
-    "data.label_separator",
-    "data.encoding",
-    "data.drop_unlabelled",
-    "data.validation_share",
-    "data.test_share",
-    "data.max_length",
-    "head.pooling",
-    "head.start",
-    "training.epochs",
-    "training.learning_rate",
-    "training.head_learning_rate",
-    "training.batch_tokens",
-    "training.micro_batch_tokens",
-    "training.weight_decay",
-    "training.warmup_share",
-    "training.clip_norm",
-    "training.label_smoothing",
-    "training.precision",
-    "training.evaluations_per_epoch",
-    "training.patience",
-    "training.max_seconds",
-    "training.checkpoint_seconds",
-    "training.restarts",
-    "training.fast_paths",
-    "lora.rank",
-    "lora.alpha",
-    "lora.dropout",
-    "lora.target_modules",
-    "lora.merge",
-    "evaluation.baselines",
-    "evaluation.margin",
-    "evaluation.alpha",
-    "evaluation.resamples",
-]
+_SURFACE = """
+version task base method seed
+data.source data.text data.text_pair data.label data.label_separator data.encoding data.drop_unlabelled
+data.validation_share data.test_share data.max_length
+head.pooling head.start
+training.epochs training.learning_rate training.head_learning_rate training.batch_tokens
+training.micro_batch_tokens training.weight_decay training.warmup_share training.clip_norm
+training.label_smoothing training.precision training.evaluations_per_epoch training.patience
+training.max_seconds training.checkpoint_seconds training.restarts training.fast_paths
+lora.rank lora.alpha lora.dropout lora.target_modules lora.merge
+evaluation.baselines evaluation.margin evaluation.alpha evaluation.resamples
+"""
+OPTIONS = _SURFACE.split()
 """The surface. A new option is argued for: derive before you ask."""
 
 

@@ -9,6 +9,7 @@ import typer
 
 from whet.cli import audit, check, compare, evaluate, fit, predict, report, resume, runs
 from whet.errors import EXIT_OURS, EXIT_USER, Interrupted, UserError
+from whet.threads import sleep_while_waiting
 
 app = typer.Typer(
     name="whet",
@@ -27,6 +28,7 @@ for module in COMMANDS:
 
 def main() -> None:
     """Run the command line; exit codes: 0 done, 1 our mistake, 2 the user's, 130 interrupted."""
+    sleep_while_waiting()
     try:
         app(standalone_mode=True)
     except UserError as error:

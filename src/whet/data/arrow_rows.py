@@ -108,6 +108,7 @@ def open_batches(file: SourceFile, schema: pa.Schema, batches: Batches) -> Opene
         first = next((batch for batch in batches(None) if batch.num_rows), None)
         if first is None:
             raise UserError(Problem("D003", file.name, "has no rows.", "Give one row per text."))
+        first.validate(full=True)
         sample = {name: _values(first.slice(0, ROWS_PER_BLOCK), name, names) for name in columns}
 
     def blocks(wanted: Sequence[str]) -> Iterator[Block]:

@@ -75,7 +75,8 @@ def prior_shift(labels: Sequence[str], counts: Counts, rows: Mapping[str, int], 
         compare = _several_shift if multi_label else _single_shift
         distance, p = compare(counts["train"], counts[split], rows["train"], rows[split])
         gaps = counts[split] / rows[split] - counts["train"] / max(1, rows["train"])
-        most = int(np.abs(gaps).argmax())
+        # Rounded, so that of two equal gaps the first is named, whatever the last bit says.
+        most = int(np.abs(gaps).round(12).argmax())
         evidence[split] = {"distance": distance, "p": p, "label": labels[most], "difference": float(gaps[most])}
         if p < 0.01 and distance >= 0.05:
             bin = "issue" if distance >= 0.1 or bin == "issue" else "tip"

@@ -42,9 +42,9 @@ LABEL_NAMES = (
 )
 ID_NAMES = re.compile(
     r"(.*[_ .-])?(id|ids|idx|index|uuid|guid|key|hash|number|nr|no|row|date|time|timestamp|created|created_at"
-    r"|updated_at|url|link|file|filename|path|user|username|author|email)|\(column \d+\)|unnamed.*"
+    r"|updated_at|url|link|file|filename|path|user|username|author|email)|\(column_\d+\)|unnamed.*"
 )
-"""Columns that stand for the row and not for what it says; never chosen by content."""
+"""Columns that stand for the row and not for what it says, as :func:`_plain` spells them; never chosen by content."""
 
 LONGEST_LABEL = 60
 """Characters; a longer value is not taken for a label unless the user says so."""
@@ -130,7 +130,8 @@ def refuse_absent(option: str, name: str, columns: Sequence[str], where: str) ->
 
 
 def _refuse_same(text: str, text_pair: str | None, label: str | None, where: str) -> None:
-    if label in (text, text_pair) or text == text_pair:
+    named = [name for name in (text, text_pair, label) if name is not None]
+    if len(set(named)) < len(named):
         what = f"one column cannot be two things (text: {text!r}, text_pair: {text_pair!r}, label: {label!r})."
         raise UserError(Problem("D021", where, what, "Name them with --text, --text-pair and --label."))
 

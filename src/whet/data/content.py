@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,28 +85,33 @@ def refuse_if_changed(path: Path, before: Stat) -> None:
     except UserError:
         after = None
     if after != before:
-        raise UserError(
-            Problem(
-                "D010", str(path), "changed while it was read.", "Wait until nothing writes to it, then start again."
-            )
-        )
+        raise changed(path)
+
+
+def changed(path: Path) -> UserError:
+    """The error for a file that did not hold still."""
+    remedy = "Wait until nothing writes to it, then start again."
+    return UserError(Problem("D010", str(path), "changed while it was read.", remedy))
 
 
 def checked_hash(path: Path) -> str:
     """SHA-256 of a file's bytes.
 
-    :raises UserError: D004 not allowed.
+    :raises UserError: D001 missing, D004 not allowed.
     """
     try:
         return sha256(path)
     except PermissionError:
         raise not_allowed(path) from None
+    except FileNotFoundError:
+        raise missing(path) from None
 
 
 def chunks(file: SourceFile, told: Callable[[int], None]) -> Iterator[bytes]:
     """The unpacked bytes of a file; ``told`` receives how many bytes of the file itself are done.
 
-    :raises UserError: D004 not allowed, D009 a compressed file that is damaged or cut short.
+    :raises UserError: D004 not allowed, D009 a compressed file that is damaged or cut short, D010 a
+        file that grows, for it may have no end.
     """
     try:
         raw = file.path.open("rb")
@@ -119,7 +125,10 @@ def chunks(file: SourceFile, told: Callable[[int], None]) -> Iterator[bytes]:
             if file.compression is None
             else pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), file.compression)
         )
+        size = os.fstat(raw.fileno()).st_size
         while chunk := _read(stream, file):
+            if raw.tell() > size:
+                raise changed(file.path)
             told(raw.tell())
             yield chunk
 

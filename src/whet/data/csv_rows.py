@@ -96,9 +96,23 @@ def dialect(file: SourceFile, beginning: str) -> tuple[str, Any, list[str]]:
 
 
 def _quotes_are_text(beginning: str) -> bool:
-    """Whether a TSV has values that open with a quotation mark and do not close with one."""
-    values = (value for line in re.split(r"[\r\n]+", beginning)[:-1] for value in line.split("\t"))
-    return any(value.startswith('"') and (len(value) == 1 or not value.endswith('"')) for value in values)
+    """Whether a TSV is regular only if its quotation marks are taken as text: many writers quote nothing."""
+    if '"' not in beginning:
+        return False
+    # The last line may be cut.
+    lines = io.StringIO(beginning, newline="").readlines()
+    lines = lines[:-1] if len(lines) > 2 else lines
+    return not _regular(lines, csv.QUOTE_MINIMAL) and _regular(lines, csv.QUOTE_NONE)
+
+
+def _regular(lines: list[str], quoting: Any) -> bool:
+    with _long_values():
+        try:
+            return (
+                len({len(row) for row in csv.reader(lines, delimiter="\t", quoting=quoting, strict=True) if row}) == 1
+            )
+        except csv.Error:
+            return False
 
 
 def _header(state: _Csv) -> list[str]:
@@ -143,35 +157,38 @@ def _blocks(state: _Csv) -> Iterator[Block]:
 
 def _block(state: _Csv) -> Block | None:
     """The next rows that have the right width; the others go to the problems. None at the end."""
-    width, reader, lines = len(state.columns), state.reader, state.lines
     rows: list[list[str]] = []
     numbers: list[int] = []
+    ended = False
+    while not rows and not ended:
+        ended = _take_rows(state, rows, numbers)
+    if not rows:
+        return None
+    by_name = dict(zip(state.columns, zip(*rows, strict=True), strict=True))
+    return Block(numbers, lambda name: list(by_name[name]))
+
+
+def _take_rows(state: _Csv, rows: list[list[str]], numbers: list[int]) -> bool:
+    """Fill ``rows`` up to a block; whether the file ended."""
+    width, reader, lines = len(state.columns), state.reader, state.lines
     most_chunks = lines.chunks + CHUNKS_PER_BLOCK
     begin = state.begin
     while True:
         try:
             for row in reader:
-                if len(row) == width:
-                    rows.append(row)
-                    numbers.append(begin + 1)
-                elif not row and width == 1:
-                    rows.append([""])
+                if len(row) == width or (width == 1 and not row):
+                    rows.append(row or [""])
                     numbers.append(begin + 1)
                 else:
                     _odd_row(state, row, begin + 1)
-                begin = reader.line_num
+                state.begin = begin = reader.line_num
                 if len(rows) >= ROWS_PER_BLOCK or lines.chunks > most_chunks:
-                    break
-            break
+                    return False
+            return True
         except csv.Error as error:
             problem = _malformed(state.file.name, begin + 1, str(error))
             state.problems.add(problem.code, problem.where, problem.what, problem.remedy)
-            begin = reader.line_num
-    state.begin = begin
-    if not rows:
-        return None if lines.chunks <= most_chunks else _block(state)
-    by_name = dict(zip(state.columns, zip(*rows, strict=True), strict=True))
-    return Block(numbers, lambda name: list(by_name[name]))
+            state.begin = begin = reader.line_num
 
 
 def _odd_row(state: _Csv, row: list[str], line: int) -> None:

@@ -25,7 +25,10 @@ def refuse_unknown(encoding: str) -> None:
     :raises UserError: D008, there is no such text encoding.
     """
     try:
-        b"".decode(encoding)
+        # Not of empty bytes: for those, Python does not look the name up.
+        b"some".decode(encoding)
+    except UnicodeError:
+        pass
     except (LookupError, ValueError):
         raise UserError(
             Problem("D008", "data.encoding", f"{encoding!r} is not a text encoding.", "Try utf-8, cp1252 or utf-16.")

@@ -79,4 +79,7 @@ def _line_blocks(texts: Iterator[str]) -> Iterator[Block]:
 def _decoded_head(beginning: bytes, encoding: str) -> str:
     """The beginning as text, only to look at: what does not fit is replaced."""
     decoder = codecs.getincrementaldecoder("utf-8-sig" if is_utf8(encoding) else encoding)(errors="replace")
-    return decoder.decode(beginning)
+    try:
+        return decoder.decode(beginning)
+    except UnicodeError:
+        return ""

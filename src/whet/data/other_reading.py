@@ -90,7 +90,7 @@ def read_unlabelled(
         transfer = Transfer(choice, folder, progress, keep_empty=True)
         lines = _plain_lines(source, folder)
         if lines is not None:
-            inputs, notes = {"all": [Input(lines)]}, []
+            inputs, notes = {"all": [Input(lines)]}, list[str]()
             transfer.chosen = Columns("text", reasons={"text": "one text on each line"})
         else:
             inputs, notes = inputs_of(source)

@@ -3,7 +3,8 @@
 Rows of one normalised hash form a group that is never torn apart. Groups of several rows are drawn
 first, each for the split that the draw names if it still has room there; single rows then fill every
 label's share exactly, by rounding the running total (so that neither a label nor the whole is off by
-more than one row where single rows are enough). Every label keeps a row for training.
+more than one row where single rows are enough). Where they are not, further groups are moved out of
+training. Every label keeps a row for training.
 """
 
 from __future__ import annotations
@@ -80,18 +81,20 @@ def carve(
         raise _too_few(where, f"the shares for {' and '.join(parts)} leave no row to train on.")
     if len(hashes) < FEWEST_ROWS:
         raise _too_few(where, f"{len(hashes)} rows are too few to set {' and '.join(parts)} aside.")
-    strata = rarest(label_ids)
     groups = np.unique(hashes, return_inverse=True)[1]
+    plan = _Plan(rarest(label_ids), list(parts.values()))
     draw = generator(seed, "split", len(hashes))
-    plan = _Plan(strata, list(parts.values()))
-    placed = _place_groups(plan, groups, draw)
+    repeated = _Groups.of(groups)
+    placed = _place_groups(plan, repeated, draw)
     _place_single_rows(plan, placed, draw)
+    _fill_with_groups(plan, repeated, placed)
     _keep_labels_in_training(label_ids, groups, placed)
     found = {"train": np.flatnonzero(placed == 0)}
     found |= {split: np.flatnonzero(placed == number) for number, split in enumerate(parts, start=1)}
     empty = [split for split, rows in found.items() if not len(rows)]
     if empty:
-        raise _too_few(where, f"no row could be set aside for {' and '.join(empty)}: the labels have too few rows.")
+        what = f"no row could be set aside for {' and '.join(empty)}: too few rows of each label, or too many repeats."
+        raise _too_few(where, what)
     return found
 
 
@@ -124,34 +127,85 @@ class _Plan:
         self.wanted[:, self.sizes == 1] = 0
         self.has = np.zeros(self.wanted.shape, dtype=np.int64)
 
+    def of(self, rows: NDArray[np.int64]) -> dict[int, int]:
+        """Stratum -> how many of ``rows`` it has."""
+        strata, counts = np.unique(self.strata[rows], return_counts=True)
+        return dict(zip(strata.tolist(), counts.tolist(), strict=True))
+
+    def give(self, part: int, counts: Mapping[int, int]) -> None:
+        """Count rows as those of ``part``."""
+        for stratum, count in counts.items():
+            self.has[part, stratum] += count
+
     def has_room(self, part: int, counts: Mapping[int, int]) -> bool:
-        """Whether ``part`` can take a group of so many rows per stratum, with one left to train on."""
-        return all(
-            self.has[part, stratum] + count <= np.ceil(self.wanted[part, stratum])
-            and self.has[:, stratum].sum() + count < self.sizes[stratum]
-            for stratum, count in counts.items()
+        """Whether ``part`` can take so many rows per stratum without having too many."""
+        return self.can_spare(counts) and all(
+            self.has[part, stratum] + count <= np.ceil(self.wanted[part, stratum]) for stratum, count in counts.items()
         )
 
+    def can_spare(self, counts: Mapping[int, int]) -> bool:
+        """Whether every stratum keeps a row to train on without these."""
+        return all(self.has[:, stratum].sum() + count < self.sizes[stratum] for stratum, count in counts.items())
 
-def _place_groups(plan: _Plan, groups: NDArray[np.int64], draw: np.random.Generator) -> NDArray[np.int8]:
-    """Place the groups of several rows; -1 for the rows that stand alone."""
-    placed = np.full(len(groups), -1, dtype=np.int8)
-    order = np.argsort(groups, kind="stable")
-    begins = np.flatnonzero(np.diff(groups[order], prepend=-1))
-    ends = np.append(begins[1:], len(order))
-    several = np.flatnonzero(ends - begins > 1)
-    draws = draw.random(len(several))
-    for place, number in enumerate(draw.permutation(several)):
-        rows = order[begins[number] : ends[number]]
-        strata, counts = np.unique(plan.strata[rows], return_counts=True)
-        part = int(np.searchsorted(plan.draws, draws[place], side="right"))
-        by_stratum = dict(zip(strata.tolist(), counts.tolist(), strict=True))
-        if part < len(plan.draws) and plan.has_room(part, by_stratum):
-            plan.has[part, strata] += counts
-            placed[rows] = part + 1
-        else:
-            placed[rows] = 0
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """The rows of equal hash, for those groups that have several: ``order[begins[i]:ends[i]]``."""
+
+    order: NDArray[np.int64]
+    begins: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+    @staticmethod
+    def of(groups: NDArray[np.int64]) -> _Groups:
+        """Find them."""
+        order = np.argsort(groups, kind="stable")
+        begins = np.flatnonzero(np.diff(groups[order], prepend=-1))
+        ends = np.append(begins[1:], len(order))
+        several = ends - begins > 1
+        return _Groups(order, begins[several], ends[several])
+
+    def __len__(self) -> int:
+        return len(self.begins)
+
+    def rows(self, number: int) -> NDArray[np.int64]:
+        """The rows of one group, ascending."""
+        return self.order[self.begins[number] : self.ends[number]]
+
+
+def _place_groups(plan: _Plan, groups: _Groups, draw: np.random.Generator) -> NDArray[np.int8]:
+    """Place the groups of several rows as drawn, in random order; -1 for the rows that stand alone."""
+    placed = np.full(len(groups.order), -1, dtype=np.int8)
+    parts = np.searchsorted(plan.draws, draw.random(len(groups)), side="right")
+    for part, number in zip(parts.tolist(), draw.permutation(len(groups)).tolist(), strict=True):
+        rows = groups.rows(number)
+        placed[rows] = 0
+        if part < len(plan.draws):
+            counts = plan.of(rows)
+            if plan.has_room(part, counts):
+                plan.give(part, counts)
+                placed[rows] = part + 1
     return placed
+
+
+def _fill_with_groups(plan: _Plan, groups: _Groups, placed: NDArray[np.int8]) -> None:
+    """Where single rows did not suffice, move groups out of training, the smallest first."""
+    short = [part for part in range(len(plan.wanted)) if plan.wanted[part].sum() - plan.has[part].sum() >= 1]
+    if not short:
+        return
+    by_size = np.argsort(groups.ends - groups.begins, kind="stable")
+    for part in short:
+        for number in by_size.tolist():
+            rows = groups.rows(number)
+            owed = plan.wanted[part].sum() - plan.has[part].sum()
+            if owed < 1:
+                break
+            counts = plan.of(rows)
+            # One group too large is better than no row at all.
+            fits = plan.has_room(part, counts) if plan.has[part].any() else plan.can_spare(counts)
+            if placed[rows[0]] == 0 and fits and (len(rows) <= owed or not plan.has[part].any()):
+                plan.give(part, counts)
+                placed[rows] = part + 1
 
 
 def _place_single_rows(plan: _Plan, placed: NDArray[np.int8], draw: np.random.Generator) -> None:
@@ -169,6 +223,7 @@ def _place_single_rows(plan: _Plan, placed: NDArray[np.int8], draw: np.random.Ge
             least, most = np.floor(wanted) - plan.has[part, stratum], np.ceil(wanted) - plan.has[part, stratum]
             count = int(max(0, min(np.clip(np.round(owed[part]), least, most), free, spare)))
             placed[alone[start : start + count]] = part + 1
+            plan.has[part, stratum] += count
             owed[part] -= count
             start, free, spare = start + count, free - count, spare - count
     placed[placed < 0] = 0

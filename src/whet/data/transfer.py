@@ -15,7 +15,7 @@ from whet.data.forms import Examples, ExamplesWriter, Shape, writing
 from whet.data.intake import Intake
 from whet.data.ledger import Ledger, SplitLedger
 from whet.data.opening import open_file
-from whet.data.rows import Opened, Told
+from whet.data.rows import ABSENT, Opened, Told
 from whet.data.sources import SourceFile, find
 from whet.errors import Problem, Problems, UserError, did_you_mean
 
@@ -159,8 +159,8 @@ class Transfer:
             labelled=choice.labelled,
         )
         if self.chosen.label is not None:
-            values = opened.sample[self.chosen.label]
-            self.multi_label = choice.label_separator is not None or any(isinstance(value, list) for value in values)
+            values = (value for value in opened.sample[self.chosen.label] if value is not None and value is not ABSENT)
+            self.multi_label = choice.label_separator is not None or isinstance(next(values, None), list)
 
     def _shape(self) -> Shape:
         return Shape(self.columns.text_pair is not None, self.columns.label is not None, self.multi_label)
@@ -188,4 +188,4 @@ class Transfer:
         if one.hub is not None:
             # A hub data set has no one file; its own fingerprint stands for its bytes.
             return FileFacts(one.file.name, int(one.rows.data.nbytes), str(getattr(one.rows, "_fingerprint", "")), rows)
-        return FileFacts(one.file.name, one.file.path.stat().st_size, checked_hash(one.file.path), rows)
+        return FileFacts(one.file.name, Stat.of(one.file.path).size, checked_hash(one.file.path), rows)

@@ -230,7 +230,7 @@ def _ended_before(session: _Session) -> str:
 
 
 def _impatient(session: _Session) -> str:
-    return "patience" if session.progress.since_best > session.plan.patience else ""
+    return "patience" if session.progress.since_best >= session.plan.patience else ""
 
 
 def _diverged(session: _Session) -> str:

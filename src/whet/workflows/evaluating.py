@@ -21,15 +21,14 @@ from whet.data.predictions import load as load_predictions
 from whet.data.predictions import save as save_predictions
 from whet.engine.events import Event
 from whet.evaluation import calibration
-from whet.evaluation.curves import read_curves
 from whet.evaluation.gates import gates
 from whet.evaluation.scoring import score_all
 from whet.evaluation.verdict import decide
-from whet.files import read_json, read_jsonl, write_json
-from whet.findings import Finding
+from whet.files import read_json, write_json
 from whet.inference import trained
 from whet.tasks import text_classification as task
 from whet.workflows.events import Said
+from whet.workflows.gathering import gather
 from whet.workflows.running import Running
 from whet.workflows.training import Trained
 
@@ -154,7 +153,8 @@ def judge(run: Running, baselines: Sequence[str], candidates: Sequence[str]) -> 
     )
     write_json(run.folder.verdict, verdict.to_json())
     found = gates(verdict, list(test.values()), scores, seed=run.recipe.seed)
-    write_json(run.folder.findings, [finding.to_json() for finding in _findings(run, found, candidates)])
+    gathered = gather(run.folder, found, {name: facts(run, name) for name in candidates})
+    write_json(run.folder.findings, [finding.to_json() for finding in gathered])
     yield Said(verdict.reason)
 
 
@@ -162,27 +162,3 @@ def _costs(run: Running, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     wanted = ("train_seconds", "predict_rows_per_second", "size_bytes", "trainable_parameters")
     known = {name: facts(run, name) for name in names}
     return {name: {key: value[key] for key in wanted if value.get(key) is not None} for name, value in known.items()}
-
-
-def _findings(run: Running, found: Sequence[Finding], candidates: Sequence[str]) -> list[Finding]:
-    """Audit, training and gates, in the order of their codes."""
-    events = read_jsonl(run.folder.events)
-    tuned = [name for name in candidates if name != "probe"]
-    curves = [
-        read_curves([e for e in events if e["kind"] == "evaluation" and e.get("model") == name], name) for name in tuned
-    ] or [Finding("V005", "not_applicable", "Nothing was fine-tuned.")]
-    notes: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for event in events:
-        if event["kind"] == "note":
-            notes.setdefault((event["code"], event.get("model", "")), []).append(event)
-    told = [
-        Finding(
-            code,
-            "issue",
-            f"{group[-1]['message']} ({len(group)} times)" if len(group) > 1 else group[0]["message"],
-            model,
-        )
-        for (code, model), group in notes.items()
-    ]
-    audited = audit.load(run.folder.data / "audit.json").findings
-    return sorted([*audited, *told, *found, *curves], key=lambda finding: finding.code)

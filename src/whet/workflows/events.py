@@ -46,13 +46,14 @@ class Said(Event):
 
 @dataclass(frozen=True, slots=True)
 class OfModel(Event):
-    """An event of the engine while one model trains."""
+    """An event of the engine while one model trains; ``attempt`` counts its restarts from 0."""
 
     kind: ClassVar[str] = "model"
     model: str
     event: Event
+    attempt: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """The engine's event with the model's name."""
+        """The engine's event with the model's name and attempt."""
         inner: Mapping[str, Any] = self.event.to_json()
-        return {**inner, "model": self.model}
+        return {**inner, "model": self.model, "attempt": self.attempt}

@@ -42,7 +42,8 @@ def fit(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[],
 def _stages(run: Running) -> Iterator[Event]:
     stage, recipe = run.stage, run.recipe
     yield from stage("read", partial(preparing.read, run))
-    note_run(run.folder.path)
+    for problem in note_run(run.folder.path):
+        yield Said(str(problem))
     yield from stage("audit", partial(preparing.look, run))
     yield from stage("encode", partial(preparing.encode, run))
     yield from stage("decide", partial(preparing.decide, run))

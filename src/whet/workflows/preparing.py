@@ -42,6 +42,7 @@ def read_rows(recipe: Recipe, into: Path, tell: Tell) -> reading.ReadResult:
 
 def read(run: Running) -> Iterator[Event]:
     """Source to checked splits."""
+    _ = run.tokenizer, loading.count_parameters(run.place)  # a base that is none is said before a long file is read
     found = read_rows(run.recipe, run.folder.data, run.tell)
     run.data = found
     for reason in found.columns.reasons.values():

@@ -103,11 +103,12 @@ def fine_tune(run: Running, method: str) -> Iterator[Event]:
         outcome = keeper.folder / "outcome.json"
         if not outcome.exists():
             ended = yield from _attempt(run, method, attempt, keeper)
+            if ended["best_score"] <= floor:
+                message = f"attempt {attempt + 1} was not better than always saying the commonest label ({floor:.1%})"
+                yield OfModel(method, Noted("E003", message, 0), attempt)
             write_json(outcome, {**ended, "attempt": attempt, "failed": ended["best_score"] <= floor})
         if not read_json(outcome)["failed"]:
             break
-        message = f"attempt {attempt + 1} was not better than always saying the commonest label ({floor:.1%})"
-        yield OfModel(method, Noted("E003", message, 0))
 
 
 def _attempt(run: Running, method: str, attempt: int, keeper: FolderKeeper) -> Generator[Event, None, dict[str, Any]]:
@@ -131,9 +132,9 @@ def _attempt(run: Running, method: str, attempt: int, keeper: FolderKeeper) -> G
         )
         for event in events:
             if isinstance(event, Ended):
-                yield OfModel(method, event)
+                yield OfModel(method, event, attempt)
                 return event.to_json() | _speed(run, model, event)
-            yield OfModel(method, event)
+            yield OfModel(method, event, attempt)
     except ModelTooLarge:
         remedy = "Lower data.max_length, choose --method probe or lora, or a smaller base."
         raise UserError(Problem("T001", method, "memory runs out even with one row at a time.", remedy)) from None
@@ -250,6 +251,7 @@ def finished(run: Running, name: str) -> Trained:
     facts: dict[str, Any] = {
         "train_seconds": outcome["train_seconds"],
         "tokens": outcome["tokens"],
+        "attempt": outcome["attempt"],
         "steps": outcome["steps"],
         "best_step": outcome["best_step"],
         "ended": outcome["reason"],

@@ -19,6 +19,7 @@ from whet.files import read_json, write_json
 from whet.folder import FINISHED, RunFolder
 from whet.inference.answers import Answering, answers
 from whet.inference.trained import TrainedModel
+from whet.recipe import load
 from whet.registry import unknown
 from whet.workflows.running import Tell
 
@@ -86,11 +87,12 @@ def predict(
 
     :raises UserError: as :func:`open_model` and :func:`whet.data.other_reading.read_unlabelled`.
     """
+    model = open_model(path, name)
+    text_pair = text_pair or _read_as(RunFolder(path)).get("text_pair")
     with tempfile.TemporaryDirectory(prefix="whet-") as work:
         rows = other_reading.read_unlabelled(
             source, into=Path(work), text=text, text_pair=text_pair, encoding=encoding, progress=tell
         )
-        model = open_model(path, name)
         total, done = len(rows.examples), 0
         lines = rows.examples.numbers("line")
         for start in range(0, total, BLOCK):
@@ -113,6 +115,7 @@ def evaluate(
     :param out: a folder for predictions and scores; nothing is written without it.
     """
     model = open_model(path, model_named)
+    named = {**_read_as(RunFolder(path)), **named}
     with tempfile.TemporaryDirectory(prefix="whet-") as work:
         rows = other_reading.read_for_evaluation(source, into=Path(work), labels=model.labels, progress=tell, **named)
         examples = rows.examples
@@ -140,6 +143,15 @@ def evaluate(
         save(found, out / "predictions" / f"{name}.test.parquet")
         write_json(out / "scores.json", result)
     return {"run": str(path), "data": source, "model": name, **result}
+
+
+def _read_as(folder: RunFolder) -> dict[str, Any]:
+    """What the run was told about its rows and that no look at others tells: a separator, a second text."""
+    if not folder.recipe.exists():
+        return {}
+    data = load(folder.recipe).data
+    pair = {} if data.text_pair == "auto" else {"text_pair": data.text_pair}
+    return {**pair, **({} if data.label_separator is None else {"label_separator": data.label_separator})}
 
 
 def _name(path: Path) -> str:
