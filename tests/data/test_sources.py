@@ -131,6 +131,14 @@ def test_what_is_no_path_may_be_a_hub_id(name, tmp_path, monkeypatch):
     assert find(name).hub == name
 
 
+def test_a_slip_in_an_ending_is_no_hub_id(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    csv_file(tmp_path, name="tickets.csv")
+    (problem,) = problems_of(find, "tickets.cvs")
+    assert (problem.code, problem.remedy) == ("D001", "Did you mean 'tickets.csv'?")
+    assert find("tickets").hub == "tickets"
+
+
 def test_a_file_wins_over_a_hub_id(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     csv_file(tmp_path / "owner")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -78,20 +76,6 @@ def test_the_second_signal_stops_at_once(runs: Runs, tmp_path: Path, number: int
     child.process.join(20)
     assert child.process.exitcode == 128 + number
     assert states(run) == "running"  # there was no time to say otherwise, and nothing depends on it
-
-
-def test_stopped_before_it_began(tmp_path: Path):
-    """Before a run folder exists there is nothing to save and nothing to say but that it ended."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "whet.cli.app", "predict", str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == -signal.SIGTERM
-    process.communicate()
 
 
 def test_an_interrupted_run_is_not_used(runs: Runs, tmp_path: Path):

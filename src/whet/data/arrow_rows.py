@@ -101,9 +101,9 @@ def open_batches(file: SourceFile, schema: pa.Schema, batches: Batches) -> Opene
 
     :raises UserError: D003 no rows, D014 two columns of one name, D017 damaged.
     """
-    refuse_repeated(schema.names, file.name)
-    columns = [str(name) for name in schema.names]
     with _explained(file):
+        columns = [str(name) for name in schema.names]
+        refuse_repeated(columns, file.name)
         names = class_names(schema)
         first = next((batch for batch in batches(None) if batch.num_rows), None)
         if first is None:

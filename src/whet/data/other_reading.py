@@ -124,6 +124,8 @@ def _plain_lines(source: str | Path, folder: Path) -> SourceFile | None:
         path = folder / "standard input"
         with explained(path), path.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
+        if not path.stat().st_size:
+            raise UserError(Problem("D002", "standard input", "is empty.", "Give a text on each line."))
         return SourceFile(path, "txt")
     name = Path(source).name.lower()
     for ending, compression in ((".txt", None), *((f".txt.{ending}", kind) for ending, kind in COMPRESSIONS.items())):

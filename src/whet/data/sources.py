@@ -81,17 +81,21 @@ def find(source: str | Path) -> Found:
         raise not_allowed(path) from None
     except OSError as error:
         raise UserError(Problem("D001", str(source)[:200], f"cannot be looked up: {error.strerror}.")) from None
-    if _looks_like_hub_id(str(source)):
+    # A name with an ending that is nearly one of a file here is a slip, not a name on the hub.
+    if _looks_like_hub_id(str(source)) and not (path.suffix and _suggestion(path)):
         return Found(hub=str(source))
     raise missing(path)
 
 
 def missing(path: Path) -> UserError:
     """The error for a path that leads nowhere."""
-    near: list[str] = []
+    return UserError(Problem("D001", str(path), "does not exist.", _suggestion(path)))
+
+
+def _suggestion(path: Path) -> str:
     with contextlib.suppress(OSError):
-        near = [entry.name for entry in path.parent.iterdir()]
-    return UserError(Problem("D001", str(path), "does not exist.", did_you_mean(path.name, near)))
+        return did_you_mean(path.name, [entry.name for entry in path.parent.iterdir()])
+    return ""
 
 
 def not_allowed(path: Path) -> UserError:

@@ -70,6 +70,7 @@ def save(model: TextClassifier, adapter: Any, tokenizer: Any, about: About, fold
         if adapter is not None:
             adapter.save_pretrained(inside)
             _drop_card(inside)
+            _in_order(inside / "adapter_config.json")
             if model.pooling is not None:
                 save_file(_head_state(model.head), inside / "head.safetensors")
         elif about.kind == "sentence":
@@ -225,6 +226,15 @@ def _load_sentence(folder: Path, about: About) -> tuple[TextClassifier, Any]:
 def _head_state(head: nn.Linear) -> dict[str, torch.Tensor]:
     state = {"weight": head.weight.detach().contiguous()}
     return state if head.bias is None else {**state, "bias": head.bias.detach().contiguous()}
+
+
+def _in_order(path: Path) -> None:
+    """PEFT lists the modules of a set in the order of its hashes, which differs from process to process."""
+    config = read_json(path)
+    for name in ("target_modules", "exclude_modules"):
+        if isinstance(config.get(name), list):
+            config[name].sort()
+    write_json(path, config)
 
 
 def _drop_card(folder: Path) -> None:
