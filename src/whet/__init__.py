@@ -40,9 +40,9 @@ _LATER = ("Run", "fit", "open_run", "resume")
 
 def __getattr__(name: str) -> Any:
     if name in _LATER:
-        from whet.threads import sleep_while_waiting
+        from whet.threads import spin_briefly
 
-        sleep_while_waiting()  # the last moment: what follows loads torch
+        spin_briefly()  # the last moment: what follows loads torch
         from whet.workflows import library
 
         return getattr(library, name)

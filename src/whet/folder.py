@@ -6,6 +6,7 @@ draws its report; the store is only an index of such folders.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import uuid
 from collections.abc import Mapping
@@ -121,7 +122,7 @@ class RunFolder:
 def create(path: Path, version: str) -> RunFolder:
     """Start a run folder at ``path``, which must be new or empty.
 
-    :raises UserError: F013, the folder holds something already.
+    :raises UserError: F013, the folder holds something already; F001 to F003, it cannot be written.
     """
     folder = RunFolder(path)
     if path.exists() and (not path.is_dir() or any(p.name != ".lock" for p in path.iterdir())):
@@ -130,7 +131,16 @@ def create(path: Path, version: str) -> RunFolder:
         if folder.state.exists():
             remedy = f"Continue it with 'whet resume {path}', or choose another folder with --out."
         raise UserError(Problem("F013", str(path), f"{what}.", remedy))
-    folder.write_state(RUNNING, id=uuid.uuid4().hex, name=path.name, whet=version, started_at=now(), finished_at=None)
+    new = not path.exists()
+    try:
+        folder.write_state(
+            RUNNING, id=uuid.uuid4().hex, name=path.name, whet=version, started_at=now(), finished_at=None
+        )
+    except UserError:
+        if new:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
     return folder
 
 

@@ -9,7 +9,7 @@ import typer
 
 from whet.cli import audit, check, compare, evaluate, fit, predict, report, resume, runs
 from whet.errors import EXIT_OURS, EXIT_USER, Interrupted, UserError
-from whet.threads import sleep_while_waiting
+from whet.threads import spin_briefly
 
 app = typer.Typer(
     name="whet",
@@ -28,7 +28,7 @@ for module in COMMANDS:
 
 def main() -> None:
     """Run the command line; exit codes: 0 done, 1 our mistake, 2 the user's, 130 interrupted."""
-    sleep_while_waiting()
+    spin_briefly()
     try:
         app(standalone_mode=True)
     except UserError as error:

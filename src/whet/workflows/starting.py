@@ -42,7 +42,9 @@ def reopen(path: Path) -> tuple[Recipe, RunFolder]:
     if folder.read_state()["state"] == folders.FINISHED:
         raise UserError(Problem("F014", str(path), "is finished.", f"See {folder.report}, or fit anew with --out."))
     if not folder.recipe.exists():
-        raise UserError(Problem("F010", str(folder.recipe), "is missing.", "The run never began; start it again."))
+        raise UserError(
+            Problem("F010", str(folder.recipe), "is missing: the run never began.", f"Delete {path} and start again.")
+        )
     return load(folder.recipe), folder
 
 

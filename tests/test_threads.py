@@ -1,0 +1,37 @@
+"""Waiting threads spin briefly, unless torch is loaded already or somebody decided otherwise."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import os
+from whet.threads import spin_briefly
+print(spin_briefly(), os.environ.get("GOMP_SPINCOUNT"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "True 1000"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "False None"), ({"GOMP_SPINCOUNT": "7"}, "False 7")],
+)
+def test_the_users_word_counts(given: dict[str, str], expected: str):
+    kept = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    done = subprocess.run(
+        [sys.executable, "-c", CODE], env={**kept, **given}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == expected
+
+
+def test_it_is_too_late_once_torch_is_loaded(monkeypatch: pytest.MonkeyPatch):
+    from whet.threads import spin_briefly
+
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setitem(sys.modules, "torch", sys)
+    assert not spin_briefly()
+    assert "GOMP_SPINCOUNT" not in os.environ
