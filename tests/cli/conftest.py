@@ -8,6 +8,8 @@ import pytest
 from tests import made_runs
 from tests.made_runs import Runs
 
+from .calling import Whet, caller
+
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
@@ -20,3 +22,9 @@ def quiet_machine(tmp_path: Path, own_store: None) -> Iterator[None]:
     """One thread, and the store of this test."""
     with made_runs.quiet_machine(tmp_path / "store.sqlite"):
         yield
+
+
+@pytest.fixture
+def whet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Whet:
+    """Runs the command in this process."""
+    return caller(capsys, monkeypatch)

@@ -17,9 +17,9 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def half(file: Path | int) -> None:
+def half(path: Path) -> None:
     """Leave the first half of a file, as a write that was under way."""
-    os.truncate(file, os.stat(file).st_size // 2)
+    os.truncate(path, path.stat().st_size // 2)
 
 
 def _replace(place: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
@@ -62,7 +62,7 @@ class KilledIn:
         target = next(one for one in given[1:] if isinstance(one, Path) or hasattr(one, "flush"))
         if not isinstance(target, Path):
             target.flush()
-            half(target.fileno())
+            os.truncate(target.fileno(), target.tell() // 2)
         elif target.is_dir():
             whole = sorted(path for path in target.rglob("*") if path.is_file())
             for path in whole[len(whole) // 2 :]:

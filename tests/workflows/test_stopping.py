@@ -1,4 +1,4 @@
-"""Asked to stop by Ctrl-C or SIGTERM: the state is saved, the message says how to go on, and going on changes nothing."""
+"""Asked to stop by Ctrl-C or SIGTERM: the state is saved, and going on from it changes nothing."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def main() -> None:
     """Run the command line; exit codes: 0 done, 1 our mistake, 2 the user's, 130 interrupted."""
     spin_briefly()
     try:
-        app(standalone_mode=True)
+        app(prog_name="whet")
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(EXIT_USER)

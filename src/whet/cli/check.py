@@ -15,7 +15,11 @@ def add_to(app: typer.Typer) -> None:
     app.command("check")(check)
 
 
-def check(recipe: Annotated[Path, typer.Argument(metavar="RECIPE")], set_: Set = None, json: Json = False) -> None:
+def check(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe file (YAML).")],
+    set_: Set = None,
+    json: Json = False,
+) -> None:
     """Validate RECIPE and show every resolved value with its reason; nothing is trained."""
     from whet.cli.screen import ProgressLine, console, print_json, table
     from whet.workflows.inspecting import check as look

@@ -9,6 +9,9 @@ import typer
 
 from whet.cli.options import Json, Run
 
+SHARES = ("accuracy", "macro_f1", "micro_f1", "ece")
+"""Metrics shown in percent."""
+
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
@@ -37,5 +40,8 @@ def evaluate(
         print_json(found)
         return
     scores = found["models"][found["model"]]
-    rows = [[name.replace("_", " "), measured(value, percent=name != "log_loss")] for name, value in scores.items()]
+    rows = [
+        [f"{name.replace('_', ' ')}{' (%)' if name in SHARES else ''}", measured(value, percent=name in SHARES)]
+        for name, value in scores.items()
+    ]
     table(screen, ["metric", f"{found['model']} on {found['num_rows']:,} rows"], rows, right=(1,))

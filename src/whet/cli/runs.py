@@ -40,8 +40,8 @@ def runs(
     if not found:
         screen.print("No runs yet. Start one with: whet fit DATA", markup=False)
         return
-    titles = ["run", "state", "task", "data", "method", "ships", "score", "started"]
-    table(screen, titles, [_row(one) for one in found], right=(6,))
+    titles = ["run", "state", "data", "ships", "score", "started"]
+    table(screen, titles, [_row(one) for one in found], right=(4,))
 
 
 def _rebuild(screen: Any, roots: list[Path]) -> None:
@@ -58,8 +58,8 @@ def _rebuild(screen: Any, roots: list[Path]) -> None:
 
 def _row(one: RunRow) -> list[str]:
     score = "-" if one.score is None else f"{one.metric} {100 * one.score.value:.1f}"
-    started = "-" if one.started_at is None else f"{one.started_at:%Y-%m-%d %H:%M}"
-    return [one.name, one.state, one.task or "-", one.data or "-", one.method or "-", one.ship or "-", score, started]
+    started = "-" if one.started_at is None else f"{one.started_at:%m-%d %H:%M}"
+    return [one.name, one.state, one.data or "-", one.ship or "-", score, started]
 
 
 def _object(one: RunRow) -> dict[str, Any]:

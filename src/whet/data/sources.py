@@ -89,7 +89,7 @@ def find(source: str | Path) -> Found:
 
 def missing(path: Path) -> UserError:
     """The error for a path that leads nowhere."""
-    return UserError(Problem("D001", str(path), "does not exist.", _suggestion(path)))
+    return UserError(Problem("D001", str(path), "does not exist.", _suggestion(path) or "Check the path."))
 
 
 def _suggestion(path: Path) -> str:

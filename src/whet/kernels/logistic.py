@@ -1,8 +1,9 @@
 """Linear classifiers on fixed features, by L-BFGS on tensors.
 
-The same optimum as scikit-learn's ``LogisticRegression`` on standardised features (for two classes, at
-twice its C: a softmax has two vectors where a sigmoid has one), several times sooner: products run in the matrix library on all cores, and a path of strengths starts each fit
-from the one before.
+The same optimum as scikit-learn's ``LogisticRegression`` on standardised features, several times
+sooner: products run in the matrix library on all cores, and a path of strengths starts each fit
+from the one before. (For two classes it is the optimum at twice the C: a softmax has two vectors
+where a sigmoid has one.)
 """
 
 from __future__ import annotations

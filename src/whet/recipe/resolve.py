@@ -100,7 +100,10 @@ def _derive(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
         "training.head_learning_rate": _head_rate(recipe, rate),
         "training.epochs": _epochs(facts),
         "training.batch_tokens": batch,
-        "training.micro_batch_tokens": Choice(max(min(whole, 8192), facts.longest), "a whole batch up to 8,192 tokens"),
+        # batches share the rows evenly, so that some hold a little more than they are asked to
+        "training.micro_batch_tokens": Choice(
+            max(min(whole * 3 // 2, 8192), facts.longest), "a whole batch up to 8,192 tokens"
+        ),
         "lora.target_modules": Choice("auto", "every linear layer of the pretrained model"),
     }
 
@@ -133,8 +136,8 @@ def _head_rate(recipe: Recipe, rate: Choice) -> Choice:
 
 
 def _epochs(facts: Facts) -> Choice:
-    epochs = min(10, max(3, round(24_000 / max(1, facts.num_rows))))
-    return Choice(float(epochs), f"{facts.num_rows:,} training rows: 3 passes, more where rows are few, 10 at most")
+    epochs = min(8, max(3, round(24_000 / max(1, facts.num_rows))))
+    return Choice(float(epochs), f"{facts.num_rows:,} training rows: 3 passes, more where rows are few, 8 at most")
 
 
 def _batch(facts: Facts) -> Choice:

@@ -80,7 +80,7 @@ class TrainingRecipe(_Part):
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="AdamW decay of weight matrices.")
     warmup_share: Annotated[float, Field(ge=0, lt=1)] = Field(0.06, description="Share of the steps that warm up.")
     clip_norm: Positive = Field(1.0, description="Largest norm of the gradient.")
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Share of the target spread evenly.")
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="Share of the target spread evenly.")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="Of products; master weights stay fp32.")
     evaluations_per_epoch: Count = Field(1, description="How often validation is looked at.")
     patience: Count = Field(3, description="Evaluations without a better one before training stops.")

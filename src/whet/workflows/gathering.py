@@ -31,8 +31,8 @@ def _once(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     found = {}
     for event in events:
         if event["kind"] in ("note", "evaluation"):
-            place = (event["kind"], event.get("model"), event.get("attempt"), event["step"], event.get("code"))
-            found[place] = event
+            what = ("model", "attempt", "step", "code", "message")
+            found[(event["kind"], *(event.get(name) for name in what))] = event
     return list(found.values())
 
 

@@ -51,4 +51,13 @@ def check(recipe: Recipe, tell: Any) -> dict[str, Choice]:
         run.data = preparing.read_rows(recipe, run.folder.data, tell)
         audit.audit(run.data, tell).save(run.folder.data / "audit.json")
         list(preparing.encode(run))
-        return resolve(recipe, preparing.facts_of(run))
+        return {**resolve(recipe, preparing.facts_of(run)), **_columns(run.data)}
+
+
+def _columns(data: reading.ReadResult) -> dict[str, Choice]:
+    """The columns that reading chose, and why."""
+    chosen = {"text": data.columns.text, "text_pair": data.columns.text_pair, "label": data.columns.label}
+    return {
+        f"data.{name}": Choice(column, data.columns.reasons.get(name, "rows have one text"))
+        for name, column in chosen.items()
+    }

@@ -1,0 +1,281 @@
+"""Every command on runs of tiny models: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import forked, made_rows
+from tests.made_runs import KINDS, Runs
+
+from .calling import Answer, Whet
+
+SUMMARY = {"run", "scores", "num_test_rows", "verdict", "findings", "seconds", "tokens_per_second", "mfu"}
+
+
+def last_object(answer: Answer) -> dict[str, Any]:
+    """The last line of standard output; with ``--json`` it is also the only one."""
+    return dict(json.loads(answer.out.splitlines()[-1]))
+
+
+# --- fit ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["probe", "full", "auto-pairs", "lora-several", "full-separator"])
+def test_fit_as_json(whet: Whet, runs: Runs, tmp_path: Path, kind: str):
+    answer = whet([*runs.line(kind, tmp_path / "run"), "--json"])
+    assert answer.code == 0, answer.err
+    assert len(answer.out.splitlines()) == 1
+    found = last_object(answer)
+    assert set(found) == SUMMARY
+    assert found["run"] == str(tmp_path / "run")
+    assert {"majority", "tfidf_linear", "label_names", "probe"} <= set(found["scores"])
+    assert {"code", "ship", "reason"} <= set(found["verdict"])
+    assert found["verdict"]["ship"] in found["scores"]
+    for metrics in found["scores"].values():
+        assert set(metrics[found["verdict"]["metric"]]) == {"value", "low", "high"}
+    assert all(set(finding) == {"code", "bin", "message"} for finding in found["findings"])
+    assert list(found["seconds"])[:2] == ["read", "audit"]
+    assert all(seconds >= 0 for seconds in found["seconds"].values())
+    trains = KINDS[kind].method != "probe"
+    assert (found["tokens_per_second"] is not None) == trains
+    assert (found["mfu"] is not None) == trains
+    assert not trains or 0 < found["mfu"] < 1
+    assert f"run: {tmp_path / 'run'}" in answer.err
+    assert "- read: " in answer.err
+
+
+def test_fit_for_people(whet: Whet, runs: Runs, tmp_path: Path):
+    run = tmp_path / "run"
+    answer = whet(runs.line("full", run))
+    assert answer.code == 0
+    assert answer.err == ""
+    lines = answer.out.splitlines()
+    assert lines[0] == f"run: {run}"
+    assert any("column 'message'" in line for line in lines), "the choice of columns is said"
+    assert any("method = full: set in the recipe" in line for line in lines), "and so is every decision"
+    verdict = json.loads((run / "verdict.json").read_text())
+    assert f"Verdict ({verdict['code'].replace('_', ' ')}): {verdict['reason']}" in answer.out
+    assert f"> {verdict['ship']}" in answer.out
+    assert f"report:  {run / 'report.html'}" in lines
+    assert f"predict: whet predict {run} FILE" in lines
+
+
+def test_fit_without_a_folder_named(whet: Whet, runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    words = runs.line("probe", tmp_path)[:-2]
+    first, second = (Path(last_object(whet([*words, "--json"]))["run"]) for _ in range(2))
+    assert first != second
+    assert first.parent == second.parent == Path("runs")
+    assert first.name.startswith("messages-20")
+
+
+def test_a_recipe_says_the_same_as_options(whet: Whet, runs: Runs, tmp_path: Path):
+    """The recipe that a run leaves fits it again."""
+    recipe = runs.finished("full") / "recipe.yaml"
+    answer = whet(["fit", "--recipe", str(recipe), "--out", str(tmp_path / "run"), "--json"])
+    assert answer.code == 0, answer.err
+    found = last_object(answer)
+    assert found["scores"] == json.loads((runs.finished("full") / "scores.json").read_text())["models"]
+    assert (tmp_path / "run" / "recipe.yaml").read_bytes() == recipe.read_bytes()
+
+
+def test_a_column_is_named(whet: Whet, runs: Runs, tmp_path: Path):
+    """Against what its name would say."""
+    rows = [(topic, text, str(number)) for number, (text, topic) in enumerate(made_rows.texts(60))]
+    source = made_rows.write_csv(tmp_path / "rows.csv", ["about", "words", "label"], list(rows))
+    words = ["fit", str(source), "--text", "words", "--label", "about", "--base", str(runs.base()), "--method", "probe"]
+    answer = whet([*words, "--set", "evaluation.resamples=100", "--out", str(tmp_path / "run")])
+    assert answer.code == 0, answer.err
+    assert json.loads((tmp_path / "run" / "scores.json").read_text())["labels"] == ["card", "late", "refund"]
+
+
+# --- predict --------------------------------------------------------------------------------------
+
+
+def test_predict_a_file(whet: Whet, runs: Runs):
+    answer = whet(["predict", str(runs.finished("full")), str(runs.data())])
+    assert answer.code == 0, answer.err
+    rows = [json.loads(line) for line in answer.out.splitlines()]
+    assert [row["line"] for row in rows] == list(range(2, 122))
+    assert {row["label"] for row in rows} <= {"card", "late", "refund"}
+    assert set(rows[0]) == {"line", "text", "label", "score"}
+
+
+@pytest.mark.parametrize("kind", ["full", "lora-several", "auto-pairs"])
+def test_predictions_are_those_of_the_run(whet: Whet, runs: Runs, kind: str):
+    """Each model of the run says of its test rows what the run saved."""
+    from whet.data.predictions import load as load_predictions
+
+    run = runs.finished(kind)
+    tuned = "lora" if kind.startswith("lora") else "full"
+    for model in ("tfidf_linear", "probe", tuned):
+        answer = whet(["predict", str(run), str(runs.data(KINDS[kind].rows)), "--model", model, "--all-scores"])
+        assert answer.code == 0, answer.err
+        by_line = {row["line"]: row["scores"] for row in map(json.loads, answer.out.splitlines())}
+        from whet.data import reading
+
+        said = load_predictions(run / "predictions" / f"{model}.test.parquet")
+        lines = reading.reopen(run / "data").splits["test"].numbers("line")
+        for line, scores in zip(lines, said.scores, strict=True):
+            assert list(by_line[int(line)].values()) == pytest.approx(scores.tolist(), abs=2e-5), (model, line)
+
+
+def test_predict_into_a_file(whet: Whet, runs: Runs, tmp_path: Path):
+    out = tmp_path / "answers.jsonl"
+    words = ["predict", str(runs.finished("lora-several")), str(runs.data(made_rows.several_jsonl))]
+    answer = whet([*words, "--all-scores", "--out", str(out), "--json"])
+    assert answer.code == 0, answer.err
+    assert last_object(answer) == {"run": words[1], "rows": 120, "out": str(out)}
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(rows) == 120
+    assert set(rows[0]["scores"]) == {"card", "late", "question", "refund"}
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == ["store.sqlite"][:0]
+
+
+def test_predict_standard_input(runs: Runs, tmp_path: Path):
+    """A real process, as ``echo`` feeds it."""
+    process = subprocess.run(
+        [sys.executable, "-m", "whet.cli.app", "predict", str(runs.finished("full")), "-"],
+        input="where is my card\n\nmy order has not arrived\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    rows = [json.loads(line) for line in process.stdout.splitlines()]
+    assert [row["text"] for row in rows] == ["where is my card", "", "my order has not arrived"]
+    assert process.stderr == ""
+
+
+# --- evaluate, compare, report, audit, check ------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["full", "full-separator", "lora-several", "auto-pairs"])
+def test_evaluate(whet: Whet, runs: Runs, tmp_path: Path, kind: str):
+    """A separator that the run was given need not be given again."""
+    words = ["evaluate", str(runs.finished(kind)), str(runs.data(KINDS[kind].rows)), "--out", str(tmp_path / "scored")]
+    answer = whet([*words, "--json"])
+    assert answer.code == 0, answer.err
+    found = last_object(answer)
+    assert found["model"] == json.loads((runs.finished(kind) / "verdict.json").read_text())["ship"]
+    assert found["num_rows"] == json.loads((tmp_path / "scored" / "scores.json").read_text())["num_rows"]
+    assert (tmp_path / "scored" / "predictions" / f"{found['model']}.test.parquet").is_file()
+    shown = whet(words)
+    assert f"on {found['num_rows']} rows" in shown.out
+
+
+def test_compare(whet: Whet, runs: Runs):
+    """One data set, one seed: the same test rows."""
+    words = ["compare", str(runs.finished("probe")), str(runs.finished("full"))]
+    answer = whet([*words, "--json"])
+    assert answer.code == 0, answer.err
+    found = last_object(answer)
+    assert set(found) == {"runs", "num_test_rows", "scores", "verdict"}
+    assert len(found["scores"]) == 2
+    assert found["verdict"]["code"] in ("ship", "keep_baseline", "cannot_tell")
+    shown = whet(words)
+    assert shown.code == 0
+    assert f"Verdict ({found['verdict']['code'].replace('_', ' ')}): {found['verdict']['reason']}" in shown.out
+
+
+def test_report(whet: Whet, runs: Runs, tmp_path: Path):
+    run = runs.copied("full", tmp_path / "copied")
+    (run / "report.html").unlink()
+    answer = whet(["report", str(run)])
+    assert answer.code == 0, answer.err
+    assert answer.out == f"{run / 'report.html'}\n"
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert json.loads((run / "verdict.json").read_text())["reason"][:30] in page
+    assert last_object(whet(["report", str(run), "--json"])) == {"run": str(run), "report": str(run / "report.html")}
+
+
+def test_audit(whet: Whet, runs: Runs):
+    answer = whet(["audit", str(runs.data()), "--json"])
+    assert answer.code == 0, answer.err
+    found = last_object(answer)
+    assert set(found) == {"data", "splits", "findings"}
+    assert sum(split["rows"] for split in found["splits"].values()) == 120
+    assert "A004" in {finding["code"] for finding in found["findings"]}
+    shown = whet(["audit", str(runs.data())])
+    assert "column 'message'" in shown.out
+    assert "A004" in shown.out
+
+
+def test_check(whet: Whet, runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Every value with its reason; nothing is trained and nothing is left."""
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"base: {runs.base('mean')}\ndata:\n  source: {runs.data()}\n")
+    before = sorted(tmp_path.iterdir())
+    answer = whet(["check", str(recipe), "--json"])
+    assert answer.code == 0, answer.err
+    found = last_object(answer)
+    assert found["head.pooling"]["value"] == "mean"
+    assert "sentence-transformers" in found["head.pooling"]["reason"]
+    assert found["method"]["value"] == "full"
+    assert all(set(one) == {"value", "reason"} and one["reason"] for one in found.values())
+    assert sorted(tmp_path.iterdir()) == before
+    shown = whet(["check", str(recipe), "--set", "training.epochs=2"])
+    assert shown.code == 0
+    assert "set in the recipe" in shown.out
+
+
+# --- runs -----------------------------------------------------------------------------------------
+
+
+def test_runs_are_listed_and_found_again(whet: Whet, runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert whet(["runs"]).out == "No runs yet. Start one with: whet fit DATA\n"
+    names = ("full", "probe")
+    for name in names:
+        runs.copied(name, tmp_path / "runs" / name / "run")
+    answer = whet(["runs", "--rebuild"])
+    assert answer.code == 0, answer.err
+    assert "2 runs found, 2 recorded, 0 dropped." in answer.out
+    found = last_object(whet(["runs", "--json"]))["runs"]
+    assert {Path(one["folder"]).parent.name for one in found} == set(names)
+    for one in found:
+        verdict = json.loads((Path(one["folder"]) / "verdict.json").read_text())
+        assert (one["state"], one["ship"], one["verdict"]) == ("finished", verdict["ship"], verdict["code"])
+        assert one["score"]["low"] <= one["score"]["value"] <= one["score"]["high"]
+    assert len(last_object(whet(["runs", "--json", "--limit", "1"]))["runs"]) == 1
+
+
+def test_a_run_is_listed_when_it_ends(whet: Whet, runs: Runs, tmp_path: Path):
+    whet(runs.line("probe", tmp_path / "run"))
+    (one,) = last_object(whet(["runs", "--json"]))["runs"]
+    assert (one["folder"], one["state"]) == (str(tmp_path / "run"), "finished")
+
+
+def test_a_run_in_use(runs: Runs, tmp_path: Path):
+    """Two processes at once on one folder: the second is told of the first."""
+    from tests.workflows.mishaps import SlowSteps
+
+    run = tmp_path / "run"
+    first = forked.start(runs.line("full", run), tmp_path / "first", [SlowSteps(0.2)])
+    first.wait_for(lambda: (run / "stages" / "train probe.json").exists())
+    second = forked.run(["resume", str(run)], tmp_path / "second")
+    assert second.code() == 2
+    assert second.err.startswith(f"F020 {run}: is in use by process {first.pid}.")
+    third = forked.run(runs.line("full", run), tmp_path / "third")
+    assert third.code() == 2
+    assert third.err.startswith(f"F013 {run}: holds a run already.")
+    assert first.code() == 0, first.err
+
+
+def test_the_reader_goes_away(runs: Runs):
+    """``whet predict ... | head -1`` ends quietly."""
+    words = [sys.executable, "-m", "whet.cli.app", "predict", str(runs.finished("full")), str(runs.data())]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    said = process.stderr.read()
+    process.wait(60)
+    process.stderr.close()
+    assert "Traceback" not in said
+    assert "mistake in whet" not in said
