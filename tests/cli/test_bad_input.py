@@ -95,6 +95,28 @@ def cut_weights(place: Place) -> list[str]:
     return place.fit(place.good(), base=base)
 
 
+def of_type(model_type: str) -> Case:
+    """A base whose configuration is of another kind of model."""
+
+    def case(place: Place) -> list[str]:
+        base = Path(shutil.copytree(place.runs.base(), place.folder / "base"))
+        config = json.loads((base / "config.json").read_text())
+        (base / "config.json").write_text(json.dumps({**config, "model_type": model_type}))
+        return place.fit(place.good(), base=base)
+
+    return case
+
+
+def evaluate_several_labels(place: Place) -> list[str]:
+    several = place.runs.data(made_rows.several_jsonl)
+    rows = [
+        {**row, "labels": [one for one in row["labels"] if one != "question"]}
+        for row in map(json.loads, several.open())
+    ]
+    source = place.write("new.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    return ["evaluate", str(place.runs.finished("full")), str(source)]
+
+
 def no_tokenizer(place: Place) -> list[str]:
     base = Path(shutil.copytree(place.runs.base(), place.folder / "base"))
     for path in base.glob("tokenizer*"):
@@ -214,6 +236,8 @@ CASES: dict[str, tuple[Case, tuple[str, ...]]] = {
     "base of pickles": (pickled_weights, ("M005", "holds its weights as pickle (.bin) only", "safetensors")),
     "base of cut weights": (cut_weights, ("M007", "base")),
     "base without tokenizer": (no_tokenizer, ("M006", "base")),
+    "base for pictures": (of_type("vit"), ("M008", "is a model of type 'vit', which transformers cannot make")),
+    "base of a type that nobody knows": (of_type("nonsense"), ("M007", "model type `nonsense`")),
     "base of the hub without network": (
         lambda place: place.fit(place.good(), base="somebody/model"),
         ("M004 base 'somebody/model'", "the hub cannot be reached", "--base minilm"),
@@ -290,6 +314,10 @@ CASES: dict[str, tuple[Case, tuple[str, ...]]] = {
     "evaluate with an unknown label": (
         evaluate_unknown_label,
         ("D032 test: the label 'Card' does not occur in training (new.csv:3)", "Training has 'card'", "'lost'"),
+    ),
+    "evaluate on several labels a row": (
+        evaluate_several_labels,
+        ("M040", "has several labels a row, unlike what the model was trained for"),
     ),
     "compare one run": (of_run("compare", "RUN"), ("F016",)),
     "compare a run with itself": (of_run("compare", "RUN", "RUN"), ("F016",)),

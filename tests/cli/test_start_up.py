@@ -49,7 +49,7 @@ def test_help(runs: Runs):
 
 
 def test_runs(index: None):
-    assert "probe" in whet(["runs"]).stdout
+    assert "finished" in whet(["runs"]).stdout
     assert fastest(["runs"]) <= ON_A_BUSY_MACHINE
 
 

@@ -49,6 +49,22 @@ def longest_input(place: Place, tokenizer: Any) -> int:
     return min(limits, default=512)
 
 
+def refuse_unusable(place: Place, wanted: str) -> None:
+    """Check, without loading it, that the base can be read and can classify texts.
+
+    :param wanted: ``head.pooling`` of the recipe.
+    :raises UserError: M007, its configuration or weights cannot be read; M008, it is no model for texts.
+    """
+    from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig
+
+    count_parameters(place)
+    with quiet(), _explained(place.folder, "M007", "cannot be loaded"):
+        config = AutoConfig.from_pretrained(place.folder)
+    if choose_pooling(place, wanted)[0] is None and type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+        what = f"is a model of type {config.model_type!r}, which transformers cannot make a classifier of texts."
+        raise UserError(Problem("M008", str(place.folder), what, "Use another base."))
+
+
 def choose_pooling(place: Place, wanted: str) -> tuple[Pooling | None, str]:
     """The pooling for ``head.pooling = wanted``, None meaning the architecture's own; and the reason."""
     if wanted == "native":

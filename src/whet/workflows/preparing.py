@@ -42,7 +42,8 @@ def read_rows(recipe: Recipe, into: Path, tell: Tell) -> reading.ReadResult:
 
 def read(run: Running) -> Iterator[Event]:
     """Source to checked splits."""
-    _ = run.tokenizer, loading.count_parameters(run.place)  # a base that is none is said before a long file is read
+    loading.refuse_unusable(run.place, run.recipe.head.pooling)  # before a long file is read
+    _ = run.tokenizer
     found = read_rows(run.recipe, run.folder.data, run.tell)
     run.data = found
     for reason in found.columns.reasons.values():

@@ -1,0 +1,133 @@
+"""results/*.json > RESULTS.md. No number is typed here."""
+
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+from sets import SETS
+
+HERE = Path(__file__).parent
+MODELS = ("majority", "label_names", "tfidf_linear", "probe", "full")
+
+
+def read(name: str) -> Any:
+    path = HERE / "results" / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def value(one: dict[str, float] | None) -> str:
+    if one is None:
+        return "-"
+    return f"{100 * one['value']:.1f} ({100 * one['low']:.1f}-{100 * one['high']:.1f})"
+
+
+def quality() -> list[str]:
+    lines = [
+        "## `whet fit` with defaults",
+        "",
+        "Command: `python benchmarks/classification.py`, base `minilm`, seed 0.",
+    ]
+    lines += ["Test accuracy in percent with its 95 % interval; *floor* is TF-IDF with a linear SVM as the data's card"]
+    lines += ["states it (trained on validation's rows too where whet carves validation out of train).", ""]
+    lines += ["| set | train / test rows | floor | tfidf_linear | label_names | probe | full | verdict | seconds |"]
+    lines += ["|---|---|---|---|---|---|---|---|---|"]
+    for known in SETS:
+        found = read(known.name)
+        if found is None:
+            continue
+        scores = found["scores"]
+        cells = [
+            value(scores.get(name, {}).get("accuracy")) for name in ("tfidf_linear", "label_names", "probe", "full")
+        ]
+        verdict = f"{found['verdict']['code'].replace('_', ' ')}: {found['verdict']['ship']}"
+        rows = f"{found['num_train_rows']:,} / {found['num_test_rows']:,}"
+        row = [known.name, rows, f"{known.floor:.1f}", *cells, verdict, f"{found['total_seconds']:.0f}"]
+        lines.append("| " + " | ".join(row) + " |")
+    lines += [
+        "",
+        "| set | macro F1 of full | micro F1 of full | published elsewhere | the verdict's words |",
+        "|---|---|---|---|---|",
+    ]
+    for known in SETS:
+        found = read(known.name)
+        if found is None:
+            continue
+        full = found["scores"].get("full", {})
+        cells = [value(full.get("macro_f1")), value(full.get("micro_f1")), known.published, found["verdict"]["reason"]]
+        lines.append(f"| {known.name} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def speed() -> list[str]:
+    lines = ["## Speed against the tuned HF Trainer (bf16, length grouping)", ""]
+    for name in ("banking77", "chemprot"):
+        found = read(f"throughput-{name}")
+        if found is None:
+            continue
+        lines += [
+            f"Full tuning, real tokens a second, equal batches in tokens, {len(found['rounds'])} rounds in turn "
+            f"(`python benchmarks/throughput.py {len(found['rounds'])} {name}`):",
+            "",
+            "| round | peer | whet | ratio | share of the matrix-product ceiling |",
+            "|---|---|---|---|---|",
+        ]
+        for number, row in enumerate(found["rounds"], 1):
+            lines.append(
+                f"| {number} | {row['peer']:.0f} | {row['whet']:.0f} | {row['ratio']:.2f} | {row['mfu']:.0%} |"
+            )
+        lines += [
+            "",
+            f"Median ratio **{found['median_ratio']:.2f}** ({found['lowest']:.2f} to {found['highest']:.2f}).",
+            "",
+        ]
+    found = read("time_to_accuracy")
+    if found:
+        lines += ["Whole commands on banking77 (`python benchmarks/time_to_accuracy.py`):", ""]
+        lines += ["| round | what | seconds | share of the peer's | test accuracy |", "|---|---|---|---|---|"]
+        for number, row in enumerate(found["rounds"], 1):
+            for name, words in (
+                ("peer", "HF Trainer, 5 epochs"),
+                ("probe", "probe"),
+                ("full", "full, 1 epoch from the probe"),
+            ):
+                share = row[name]["seconds"] / row["peer"]["seconds"]
+                accuracy = 100 * row[name]["accuracy"]
+                lines.append(f"| {number} | {words} | {row[name]['seconds']:.0f} | {share:.2f} | {accuracy:.1f} |")
+        before = max(row["full"]["stages_before_training"] for row in found["rounds"])
+        lines += ["", f"Stages before the first training step (baselines aside): {before:.1f} s at most.", ""]
+    return lines
+
+
+def small() -> list[str]:
+    lines = ["## Memory and start-up", ""]
+    found = read("memory")
+    if found:
+        lines += ["A CSV of n rows of ten words (`python benchmarks/memory.py`):", ""]
+        lines += ["| rows | read, s | audit, s | encode, s | peak after audit, MiB | peak after encoding, MiB |"]
+        lines += ["|---|---|---|---|---|---|"]
+        for rows, one in found.items():
+            cells = [f"{one[key]:.1f}" for key in ("read_s", "audit_s", "encode_s")]
+            cells += [f"{one[key]:.0f}" for key in ("peak_mib_audit", "peak_mib")]
+            lines.append(f"| {int(rows):,} | " + " | ".join(cells) + " |")
+        lines.append("")
+    found = read("startup")
+    if found:
+        lines += [
+            f"`{command}`: {seconds} s (best of 9, `python benchmarks/startup.py`)."
+            for command, seconds in found.items()
+        ]
+    return lines
+
+
+def main() -> None:
+    environment = next(found["environment"] for found in map(read, (known.name for known in SETS)) if found)
+    packages = ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
+    lines = ["# Results", "", "Written by `python benchmarks/write_results.py` from `benchmarks/results/*.json`.", ""]
+    lines += [f"{datetime.date.today()}; {environment['cpu']}, {environment['threads']} threads; {packages}.", ""]
+    lines += ["Seconds were taken on a shared machine; compare them within one table only.", ""]
+    (HERE / "RESULTS.md").write_text("\n".join([*lines, *quality(), "", *speed(), *small()]).rstrip() + "\n")
+
+
+if __name__ == "__main__":
+    main()
