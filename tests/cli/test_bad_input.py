@@ -111,7 +111,7 @@ def evaluate_several_labels(place: Place) -> list[str]:
     several = place.runs.data(made_rows.several_jsonl)
     rows = [
         {**row, "labels": [one for one in row["labels"] if one != "question"]}
-        for row in map(json.loads, several.open())
+        for row in map(json.loads, several.read_text().splitlines())
     ]
     source = place.write("new.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     return ["evaluate", str(place.runs.finished("full")), str(source)]

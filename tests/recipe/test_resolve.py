@@ -87,7 +87,7 @@ def test_a_base_that_does_not_fit_is_adapted_by_lora():
 
 
 def test_few_rows_are_seen_more_often():
-    assert [resolved(num_rows=n)["training.epochs"] for n in (100, 4000, 50_000)] == [10.0, 6.0, 3.0]
+    assert [resolved(num_rows=n)["training.epochs"] for n in (100, 4000, 50_000)] == [8.0, 6.0, 3.0]
 
 
 def test_larger_bases_take_smaller_steps():

@@ -26,6 +26,9 @@ from .contents import check_same, states
 Loss = Callable[..., Any]
 
 
+pytestmark = pytest.mark.usefixtures("no_report")
+
+
 def fit_from_python(runs: Runs, kind: str, out: Path, **more: Any) -> whet.Run:
     options = {**{name.replace(".", "__"): value for name, value in runs.options(kind).items()}, **more}
     return whet.fit(options.pop("data__source"), **options, out=out)
@@ -46,7 +49,6 @@ def facts(run: Path, model: str) -> dict[str, Any]:
 @pytest.mark.parametrize("change", [Path.unlink, lambda path: path.write_text("text,label\nnothing,left\n")])
 def test_a_source_that_changes_after_reading_does_not_matter(runs: Runs, tmp_path: Path, change: Callable[[Path], Any]):
     """All that a run needs of its rows lies in its folder."""
-    runs.finished("probe")
     source = tmp_path / "messages.csv"
     source.write_bytes(runs.data().read_bytes())
     options = {name: value for name, value in runs.options("probe").items() if name != "data.source"}
@@ -138,16 +140,15 @@ def test_out_of_memory_makes_smaller_micro_batches(runs: Runs, tmp_path: Path, p
         return loss()
 
     patched_loss(small)
-    run = fit_from_python(runs, "full", tmp_path / "run", training__batch_tokens=256)
+    once: dict[str, Any] = {"training__batch_tokens": 256, "training__restarts": 0}
+    run = fit_from_python(runs, "full", tmp_path / "run", **once)
     found = findings(run.path)["E004"]
     assert found["bin"] == "issue"
     assert found["place"] == "full"
     said = re.search(r"micro-batches of (\d+) tokens, not \d+; same batch \(2 times\)", found["message"])
     assert said is not None, found["message"]
     assert max(sizes) <= int(said[1])
-    asked = fit_from_python(
-        runs, "full", tmp_path / "asked", training__batch_tokens=256, training__micro_batch_tokens=int(said[1])
-    )
+    asked = fit_from_python(runs, "full", tmp_path / "asked", training__micro_batch_tokens=int(said[1]), **once)
     for name in ("predictions/full.test.parquet", "models/full/model.safetensors"):
         assert (run.path / name).read_bytes() == (asked.path / name).read_bytes()
     for name in ("steps", "tokens", "best_step"):

@@ -24,7 +24,7 @@ from whet.engine.protocols import Evaluation
 from whet.errors import ModelTooLarge, Problem, UserError
 from whet.files import read_json, write_json
 from whet.inference import trained
-from whet.kernels import ceiling, dropout, logistic, memory
+from whet.kernels import ceiling, dropout, logistic
 from whet.models import adaptations
 from whet.models.classifier import TextClassifier
 from whet.models.work import flops_per_token
@@ -96,8 +96,6 @@ def fine_tune(run: Running, method: str) -> Iterator[Event]:
     """Train with ``method``, with another seed if the result is not above majority."""
     recipe = run.recipe
     floor = task.majority(run.gold["validation"])
-    if recipe.training.fast_paths:
-        memory.keep_freed_pages()
     for attempt in range(recipe.training.restarts + 1):
         keeper = FolderKeeper(run.folder.checkpoints / method / str(attempt))
         outcome = keeper.folder / "outcome.json"
