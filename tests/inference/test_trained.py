@@ -8,6 +8,7 @@ import pytest
 
 from tests.made_models import make_base
 from tests.models.ready import LABELS, SECONDS, TEXTS, ready
+from whet.errors import UserError
 from whet.inference import trained
 from whet.inference.trained import TrainedModel
 from whet.models import saving
@@ -66,10 +67,20 @@ def test_several_labels_are_those_at_their_threshold(saved: Saved):
 
 
 def test_pairs_are_read_together(saved: Saved):
-    model = saved()
+    single = saved()
+    model = replace(single, about=replace(single.about, pairs=True))
     pairs = model.probabilities(TEXTS, SECONDS)
-    assert np.abs(pairs - model.probabilities(TEXTS)).max() > 1e-3
+    assert np.abs(pairs - single.probabilities(TEXTS)).max() > 1e-3
     assert np.abs(pairs - model.probabilities(TEXTS, SECONDS[::-1])).max() > 1e-3
+
+
+def test_pairs_and_single_texts_are_not_mistaken_for_each_other(saved: Saved):
+    single = saved()
+    model = replace(single, about=replace(single.about, pairs=True))
+    with pytest.raises(UserError, match="M041 .* trained on pairs of texts and got single texts"):
+        model.probabilities(TEXTS)
+    with pytest.raises(UserError, match="M041 .* trained on single texts and got pairs"):
+        single.probabilities(TEXTS, SECONDS)
 
 
 def test_odd_texts_have_answers_and_none_has_none(saved: Saved):

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from whet.batches.encoding import Encoded, encode
 from whet.batches.flat import for_prediction
+from whet.errors import Problem, UserError
 from whet.inference.answers import Answer, answers
 from whet.models import saving
 from whet.models.classifier import TextClassifier
@@ -44,9 +45,20 @@ class TrainedModel:
     def probabilities(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None, progress: Callable[[int], None] | None = None
     ) -> NDArray[np.float32]:
-        """(n, C) probabilities of ``texts``."""
+        """(n, C) probabilities of ``texts``.
+
+        :raises UserError: M041, the model wants pairs and got single texts, or the other way round.
+        """
+        self._refuse_other_form(pairs is not None)
         encoded = encode(self.tokenizer, _blocks(texts, pairs), self.about.max_length, into=None)
         return task.probabilities(logits(self.model, encoded, progress), self.about.multi_label)
+
+    def _refuse_other_form(self, given_pairs: bool) -> None:
+        if given_pairs == self.about.pairs:
+            return
+        wants, got = ("pairs of texts", "single texts") if self.about.pairs else ("single texts", "pairs")
+        remedy = "Name the column of the second text with --text-pair." if self.about.pairs else "Give one text a row."
+        raise UserError(Problem("M041", "the model", f"was trained on {wants} and got {got}.", remedy))
 
     def answers(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Answer]:
         """One answer per text, in their order."""

@@ -37,6 +37,7 @@ class About:
     whose last module gives logits) or 'adapter' (PEFT, on ``base``).
     ``thresholds``: per label, only with several labels per row.
     ``temperature``: already folded into the head; kept for the record.
+    ``pairs``: whether every row has two texts.
     ``first_share``: how much of the first token is added to a mean (:mod:`whet.models.averaging`).
     """
 
@@ -51,6 +52,7 @@ class About:
     base: str
     base_sha256: str
     first_share: float = 0.0
+    pairs: bool = False
 
 
 def weights_sha256(place: Place) -> str:

@@ -57,6 +57,7 @@ def _about(run: Running, model: Trained, merged: bool) -> About:
         base=run.recipe.base if run.place.hub_id else str(run.place.folder),  # found from any working folder
         base_sha256=saving.weights_sha256(run.place),
         first_share=FIRST_SHARE if model.model.adds_first else 0.0,
+        pairs=run.examples("train").has_pairs,
     )
 
 
