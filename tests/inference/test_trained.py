@@ -77,9 +77,9 @@ def test_pairs_are_read_together(saved: Saved):
 def test_pairs_and_single_texts_are_not_mistaken_for_each_other(saved: Saved):
     single = saved()
     model = replace(single, about=replace(single.about, pairs=True))
-    with pytest.raises(UserError, match="M041 .* trained on pairs of texts and got single texts"):
+    with pytest.raises(UserError, match=r"M041 .* trained on pairs of texts and got single texts"):
         model.probabilities(TEXTS)
-    with pytest.raises(UserError, match="M041 .* trained on single texts and got pairs"):
+    with pytest.raises(UserError, match=r"M041 .* trained on single texts and got pairs"):
         single.probabilities(TEXTS, SECONDS)
 
 
