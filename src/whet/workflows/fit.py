@@ -20,7 +20,8 @@ from whet.report import write_card, write_report
 from whet.store.index import note_run
 from whet.workflows import environment, evaluating, preparing, shipping, training
 from whet.workflows.events import Said
-from whet.workflows.running import Running, Tell
+from whet.workflows.rows import Tell
+from whet.workflows.running import Running
 
 
 def fit(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]) -> Iterator[Event]:

@@ -9,6 +9,7 @@ from typing import Any
 from whet.data import audit, reading
 from whet.recipe import Recipe, from_options
 from whet.recipe.resolve import Choice
+from whet.workflows.rows import read_rows
 
 
 def audit_data(changes: dict[str, Any], tell: Any) -> tuple[reading.ReadResult, audit.Audit]:
@@ -16,24 +17,9 @@ def audit_data(changes: dict[str, Any], tell: Any) -> tuple[reading.ReadResult, 
 
     :raises UserError: as :func:`whet.data.reading.read`.
     """
-    data = from_options(changes).data
     with tempfile.TemporaryDirectory(prefix="whet-") as work:
-        found = reading.read(
-            data.source,
-            into=Path(work),
-            text=_named(data.text),
-            label=_named(data.label),
-            text_pair=_named(data.text_pair),
-            label_separator=data.label_separator,
-            encoding=data.encoding,
-            drop_unlabelled=data.drop_unlabelled,
-            progress=tell,
-        )
+        found = read_rows(from_options(changes), Path(work), tell)
         return found, audit.audit(found, tell)
-
-
-def _named(column: str) -> str | None:
-    return None if column == "auto" else column
 
 
 def check(recipe: Recipe, tell: Any) -> dict[str, Choice]:
@@ -48,7 +34,7 @@ def check(recipe: Recipe, tell: Any) -> dict[str, Choice]:
 
     with tempfile.TemporaryDirectory(prefix="whet-") as work:
         run = Running(recipe, RunFolder(Path(work)), tell, lambda: False)
-        run.data = preparing.read_rows(recipe, run.folder.data, tell)
+        run.data = read_rows(recipe, run.folder.data, tell)
         audit.audit(run.data, tell).save(run.folder.data / "audit.json")
         list(preparing.encode(run))
         return {**resolve(recipe, preparing.facts_of(run)), **_columns(run.data)}

@@ -3,41 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import psutil
 import torch
 
 from whet.batches import encoding, flat
-from whet.data import audit, reading
+from whet.data import audit
 from whet.engine.events import Event, Noted
 from whet.files import read_json, write_json
 from whet.findings import Finding
 from whet.models import loading
-from whet.recipe import Recipe
 from whet.recipe.resolve import Facts, resolve
 from whet.workflows.events import OfModel, Said
-from whet.workflows.running import SPLITS, Running, Tell, fastest
-
-
-def read_rows(recipe: Recipe, into: Path, tell: Tell) -> reading.ReadResult:
-    """Read what the recipe names."""
-    data = recipe.data
-    return reading.read(
-        data.source,
-        into=into,
-        text=None if data.text == "auto" else data.text,
-        label=None if data.label == "auto" else data.label,
-        text_pair=None if data.text_pair == "auto" else data.text_pair,
-        label_separator=data.label_separator,
-        encoding=data.encoding,
-        drop_unlabelled=data.drop_unlabelled,
-        seed=recipe.seed,
-        validation_share=data.validation_share,
-        test_share=data.test_share,
-        progress=tell,
-    )
+from whet.workflows.rows import read_rows
+from whet.workflows.running import SPLITS, Running, fastest
 
 
 def read(run: Running) -> Iterator[Event]:

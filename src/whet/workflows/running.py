@@ -31,11 +31,9 @@ from whet.recipe import Recipe
 from whet.recipe.resolve import Choice
 from whet.tasks import text_classification as task
 from whet.workflows.events import StageFinished, StageStarted
+from whet.workflows.rows import Tell
 
 SPLITS = ("train", "validation", "test")
-Tell = Callable[[str, int, int | None], None]
-"""Progress within a stage: what, how much is done, how much there is."""
-
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 

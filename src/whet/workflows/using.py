@@ -21,7 +21,7 @@ from whet.inference.answers import Answering, answers
 from whet.inference.trained import TrainedModel
 from whet.recipe import load
 from whet.registry import unknown
-from whet.workflows.running import Tell
+from whet.workflows.rows import Tell
 
 BLOCK = 4096
 """Rows answered at once, so that memory does not grow with the file."""
