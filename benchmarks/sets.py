@@ -34,3 +34,32 @@ SETS = [
     Known("trec", 88.60, "not quoted"),
     Known("sms_spam", 98.26, "none on this split"),
 ]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A set with its task: ``options`` go to ``whet fit`` beside the data and ``--task``."""
+
+    name: str
+    data: str
+    task: str
+    options: tuple[str, ...]
+    published: str
+
+
+JOBS = [
+    Job("wnut17", "wnut17_ner", "token-classification", (), "entity F1: winner of the shared task 41.86 (W17-4418)"),
+    Job(
+        "ncbi_disease",
+        "ncbi_disease_ner",
+        "token-classification",
+        (),
+        "entity F1: BERT-base 86.4 (arXiv 1901.08746, as the data's card quotes it)",
+    ),
+    Job("snips_slots", "snips_slots_ner", "token-classification", (), "slot F1: joint BERT 97.0 (arXiv 1902.10909)"),
+    Job("btc", "btc_ner", "token-classification", (), "none on this split"),
+    Job("squad_v1", "squad_v1_dev_articles", "question-answering", (), "none: a re-split of the development set"),
+    Job("squad_v2", "squad_v2_dev_articles", "question-answering", (), "none: a re-split of the development set"),
+    Job("sick_labels", "sick_nli", "text-classification", (), "accuracy: not quoted"),
+    Job("sick_scores", "sick_nli", "sentence-similarity", ("--label", "score"), "Spearman: not quoted"),
+]

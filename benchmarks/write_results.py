@@ -5,7 +5,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sets import SETS
+from sets import JOBS, SETS
+
+from whet.evaluation.measures import MEASURES
 
 HERE = Path(__file__).parent
 MODELS = ("majority", "label_names", "tfidf_linear", "probe", "full")
@@ -57,6 +59,62 @@ def quality() -> list[str]:
         cells = [value(full.get("macro_f1")), value(full.get("micro_f1")), known.published, found["verdict"]["reason"]]
         lines.append(f"| {known.name} | " + " | ".join(cells) + " |")
     return lines
+
+
+def measured(one: dict[str, float] | None, metric: str) -> str:
+    """A value with its interval, in points or plain as its metric is shown."""
+    if one is None:
+        return "-"
+    if MEASURES[metric].shown == "points":
+        return value(one)
+    return f"{one['value']:.3f} ({one['low']:.3f}-{one['high']:.3f})"
+
+
+def tasks() -> list[str]:
+    lines = ["## The other tasks of encoders, with defaults", ""]
+    lines += ["Command: `python benchmarks/tasks.py`, base `minilm`, seed 0; test split, 95 % intervals (of questions:"]
+    lines += ["over documents). The command of each row is `whet fit DATA` with the options named.", ""]
+    lines += [
+        "| set | command | train / test rows | metric | models | verdict | seconds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    words = []
+    for job in JOBS:
+        found = read(job.name)
+        if found is None:
+            continue
+        metric = found["verdict"]["metric"]
+        ranked = sorted(found["scores"].items(), key=lambda item: item[1][metric]["value"])
+        models = "; ".join(f"{name} {measured(one[metric], metric)}" for name, one in ranked)
+        options = " ".join([f"--task {job.task}", *job.options])
+        rows = f"{found['num_train_rows']:,} / {found['num_test_rows']:,}"
+        verdict = f"{found['verdict']['code'].replace('_', ' ')}: {found['verdict']['ship']}"
+        cells = [
+            job.name,
+            f"`{options}`",
+            rows,
+            MEASURES[metric].words,
+            models,
+            verdict,
+            f"{found['total_seconds']:.0f}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+        words.append(f"| {job.name} | {job.published} | {_beside(found)} | {found['verdict']['reason']} |")
+    return [
+        *lines,
+        "",
+        "| set | published elsewhere | more of the best model | the verdict's words |",
+        "|---|---|---|---|",
+        *words,
+    ]
+
+
+def _beside(found: dict[str, Any]) -> str:
+    """The other metrics of the model that scored best."""
+    metric = found["verdict"]["metric"]
+    best = max(found["scores"].values(), key=lambda one: float(one[metric]["value"]))
+    shown = [f"{MEASURES[name].words} {measured(one, name)}" for name, one in best.items() if name != metric]
+    return ", ".join(shown)
 
 
 def speed() -> list[str]:
@@ -126,7 +184,9 @@ def main() -> None:
     lines = ["# Results", "", "Written by `python benchmarks/write_results.py` from `benchmarks/results/*.json`.", ""]
     lines += [f"{datetime.date.today()}; {environment['cpu']}, {environment['threads']} threads; {packages}.", ""]
     lines += ["Seconds were taken on a shared machine; compare them within one table only.", ""]
-    (HERE / "RESULTS.md").write_text("\n".join([*lines, *quality(), "", *speed(), *small()]).rstrip() + "\n")
+    (HERE / "RESULTS.md").write_text(
+        "\n".join([*lines, *quality(), "", *tasks(), "", *speed(), *small()]).rstrip() + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -96,6 +96,10 @@ class RunFolder:
         """The page for people."""
         return self.path / "report.html"
 
+    def facts(self, model: str) -> Path:
+        """What is known of one model beside its predictions: seconds, size, what was fitted on validation."""
+        return self.stages / "facts" / f"{model}.json"
+
     def predictions(self, model: str, split: str) -> Path:
         """Predictions of one model on one split."""
         return self.path / "predictions" / f"{model}.{split}.parquet"

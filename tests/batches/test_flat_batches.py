@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.made_models import tokenizer
 from whet.batches import flat
 from whet.batches.encoding import Cut, Encoded, encode
-from whet.batches.flat import FlatBatch, TrainingBatches, for_prediction
+from whet.batches.flat import FlatBatch, Targets, TrainingBatches, for_prediction
 
 BERT = tokenizer("bert")
 lengths_of_rows = st.lists(st.integers(1, 12), min_size=1, max_size=30)
@@ -28,7 +28,7 @@ def pieces(batch: FlatBatch) -> list[list[int]]:
 
 def test_a_batch_lays_its_rows_one_after_the_other():
     source = encoded([3, 1, 4])
-    batch = flat.make(source, np.asarray([2, 0]), torch.tensor([7, 8, 9]))
+    batch = flat.make(source, np.asarray([2, 0]), Targets(torch.tensor([7, 8, 9])))
     assert batch.input_ids.tolist() == [[4, 5, 6, 7, 0, 1, 2]]
     assert batch.position_ids.tolist() == [[0, 1, 2, 3, 0, 1, 2]]
     assert batch.num_tokens == 7
@@ -54,7 +54,7 @@ def test_padding_gives_what_the_tokenizer_gives():
 
 @given(lengths_of_rows, st.integers(1, 40))
 def test_split_covers_every_row_once_and_keeps_to_the_limit(lengths: list[int], max_tokens: int):
-    targets = torch.arange(len(lengths))
+    targets = Targets(torch.arange(len(lengths)))
     batch = flat.make(encoded(lengths), np.random.default_rng(0).permutation(len(lengths)), targets)
     parts = batch.split(max_tokens)
     assert [row for part in parts for row in part.rows.tolist()] == batch.rows.tolist()
@@ -71,7 +71,7 @@ def test_a_batch_that_fits_is_not_copied():
 
 
 def test_training_batches_can_be_entered_anywhere():
-    batches = TrainingBatches(encoded([5, 3, 8, 2, 6, 4, 7, 1] * 6), torch.arange(48), 30, seed=4)
+    batches = TrainingBatches(encoded([5, 3, 8, 2, 6, 4, 7, 1] * 6), Targets(torch.arange(48)), 30, seed=4)
     whole = [batch.rows.tolist() for batch in batches.starting_at(2, 0)]
     assert len(list(batches.starting_at(0, 0))) == batches.per_epoch
     for index in range(len(whole) + 1):

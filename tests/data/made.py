@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.data.labelled_reading import read
 from whet.data.forms import Examples, Shape, writing
-from whet.data.reading import ReadResult, read
+from whet.data.reading import ReadResult
 from whet.errors import Problem, UserError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
@@ -81,14 +82,16 @@ def split_of(
     folder: Path, split: str, values: Sequence[tuple[str, Any]], pairs: Sequence[str] | None = None, step: int = 3
 ) -> Examples:
     """Examples from (text, label), in blocks of ``step`` rows."""
-    shape = Shape(pairs is not None, True, bool(values) and isinstance(values[0][1], list))
+    shape = Shape.labelled_rows(pairs is not None, True, bool(values) and isinstance(values[0][1], list))
     path = folder / f"{split}.arrow"
     with writing(path, shape) as writer:
         for start in range(0, len(values), step):
             part = values[start : start + step]
-            seconds = None if pairs is None else pairs[start : start + step]
             lines = range(start + 2, start + 2 + len(part))
-            writer.write("made.csv", lines, [text for text, _ in part], seconds, [label for _, label in part])
+            columns = {"text": [text for text, _ in part], "label": [label for _, label in part]}
+            if pairs is not None:
+                columns["text_pair"] = list(pairs[start : start + step])
+            writer.write_rows("made.csv", lines, columns)
     return Examples.open(path, split)
 
 

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.data.labelled_reading import read
 from tests.data.made import all_rows, csv_bytes, put, refused, rows
-from whet.data.reading import read
 
 TEXTS = [text for text, _ in rows(40)]
 LABELS = [label for _, label in rows(40)]

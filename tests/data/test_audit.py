@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from tests.data.labelled_reading import audit, read
 from tests.data.made import csv_bytes, put, rows, sentence
-from whet.data.audit import audit, load
+from whet.data.audit import load
 from whet.data.lengths import length_finding
-from whet.data.reading import read
 from whet.findings import CODES
 
 CODES_OF_AUDIT = [code for code in CODES if code.startswith("A")]

@@ -6,9 +6,9 @@ import stat
 import pyarrow as pa
 import pytest
 
+from tests.data.labelled_reading import read
 from tests.data.made import all_rows, csv_bytes, csv_file, json_lines, put, refused, rows
 from whet.data.content import wide_encoding
-from whet.data.reading import read
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import csv
 
 import pytest
 
+from tests.data.labelled_reading import read
 from tests.data.made import all_rows, csv_bytes, put, refused, rows
-from whet.data.reading import read
 
 
 def test_values_stay_as_they_are(tmp_path):

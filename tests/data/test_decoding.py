@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.data.labelled_reading import read
 from tests.data.made import all_rows, csv_bytes, put, refused, rows
 from whet.data.decoding import as_it_comes, in_whole_lines
-from whet.data.reading import read
 from whet.errors import Problems, UserError
 
 

@@ -21,7 +21,8 @@ LABELS = ("a", "b", "c")
 
 
 def keys(folder, split, values, pairs=None):
-    return Keys.of(split_of(folder, split, values, pairs), LABELS)
+    examples = split_of(folder, split, values, pairs)
+    return Keys.of(examples, label_keys(examples.label_ids(LABELS)))
 
 
 def test_repeats_within_a_split_by_hand(tmp_path):

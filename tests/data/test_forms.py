@@ -58,16 +58,16 @@ def test_pairs(tmp_path):
 
 def test_rows_of_two_files_know_theirs(tmp_path):
     with writing(tmp_path / "a.arrow", Shape()) as writer:
-        writer.write("one.csv", [2, 3], ["a", "b"], None, ["x", "y"])
-        writer.write("two.csv", [2], ["c"], None, ["x"])
-        writer.write("two.csv", [], [], None, [])
+        writer.write_rows("one.csv", [2, 3], {"text": ["a", "b"], "label": ["x", "y"]})
+        writer.write_rows("two.csv", [2], {"text": ["c"], "label": ["x"]})
+        writer.write_rows("two.csv", [], {"text": [], "label": []})
     examples = Examples.open(tmp_path / "a.arrow")
     assert [examples.place(row) for row in range(3)] == ["one.csv:2", "one.csv:3", "two.csv:2"]
     assert (examples.split, column_of(examples, "id")) == ("a", [0, 1, 2])
 
 
 def test_no_rows_still_have_a_shape(tmp_path):
-    with writing(tmp_path / "a.arrow", Shape(pairs=True, multi_label=True)):
+    with writing(tmp_path / "a.arrow", Shape.labelled_rows(pairs=True, multi_label=True)):
         pass
     examples = Examples.open(tmp_path / "a.arrow")
     assert (len(examples), examples.has_pairs, examples.multi_label) == (0, True, True)

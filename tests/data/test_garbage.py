@@ -14,9 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.data.labelled_reading import read, read_unlabelled
 from tests.data.made import csv_bytes, json_lines, rows
-from whet.data.other_reading import read_unlabelled
-from whet.data.reading import read
 from whet.errors import UserError
 
 TEXT_FORMATS = ["a.csv", "a.tsv", "a.json", "a.jsonl", "a.txt", "a.csv.gz", "a.jsonl.zst"]

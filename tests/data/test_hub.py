@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
+from tests.data.labelled_reading import read
 from tests.data.made import all_rows, refused, rows
-from whet.data.reading import read
 
 datasets = pytest.importorskip("datasets", reason="the extra whet[hub] is not installed")
 

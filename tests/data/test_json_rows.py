@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from tests.data.labelled_reading import read
 from tests.data.made import all_rows, json_lines, put, refused, rows
 from whet.data.json_rows import DECODER
 from whet.data.json_window import Window, rows_of
-from whet.data.reading import read
 
 ROWS = [{"text": text, "label": label} for text, label in rows(20)]
 

@@ -10,8 +10,6 @@ from tests.data.made import sentence
 MEASURE = """
 import resource, sys
 from pathlib import Path
-from whet.data.audit import audit
-from whet.data.reading import read
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -4,8 +4,8 @@ import io
 
 import pytest
 
+from tests.data.labelled_reading import read_for_evaluation, read_unlabelled
 from tests.data.made import column_of, csv_bytes, csv_file, json_lines, problems_of, put, rows
-from whet.data.other_reading import read_for_evaluation, read_unlabelled
 from whet.files import sha256
 
 

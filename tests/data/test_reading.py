@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import whet.data
+from tests.data.labelled_reading import read
 from tests.data.made import (
     all_rows,
     column_of,
@@ -19,7 +20,7 @@ from tests.data.made import (
     rows,
     sentence,
 )
-from whet.data.reading import read, reopen
+from whet.data.reading import reopen
 from whet.files import read_json, sha256
 
 
@@ -219,7 +220,7 @@ def test_a_full_disk(tmp_path, monkeypatch):
     def full(self, *given, **named):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("whet.data.forms.ExamplesWriter.write", full)
+    monkeypatch.setattr("whet.data.forms.ExamplesWriter.write_rows", full)
     assert refused(csv_file(tmp_path))[0].code == "F001"
 
 

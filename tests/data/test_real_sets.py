@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.data.labelled_reading import read, read_for_evaluation
 from tests.data.made import real
 from whet.data.duplicates import Keys, across
-from whet.data.other_reading import read_for_evaluation
-from whet.data.reading import read
+from whet.data.labelled import Labelled
 
 # test rows that stand in train: as they are, in lower case, normalised; of these, with another label
 KNOWN = {
@@ -33,7 +33,8 @@ def test_known_repeats_between_train_and_test(tmp_path, name):
             folder / "train.jsonl.gz", into=tmp_path / "whole", labels=found.labels, label="label"
         )
         train = whole.examples
-    counts = across(Keys.of(found.splits["test"], found.labels), Keys.of(train, found.labels)).to_json()
+    truths = {one.split: Labelled().truths(one, found.labels) for one in (found.splits["test"], train)}
+    counts = across(Keys.of(found.splits["test"], truths["test"]), Keys.of(train, truths["train"])).to_json()
     assert tuple(counts.values()) == KNOWN[name]
 
 

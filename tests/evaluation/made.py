@@ -1,4 +1,4 @@
-"""Predictions made on the spot."""
+"""ClassPredictions made on the spot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.data.predictions import Predictions
+from whet.data.predictions import ClassPredictions
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -20,7 +20,7 @@ def single(
     model: str = "full",
     split: str = "test",
     sure: float = 0.8,
-) -> Predictions:
+) -> ClassPredictions:
     """Answers given one by one, each with the probability ``sure``."""
     gold, predicted = np.asarray(gold, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
     c = num_labels or int(max(gold.max(initial=0), predicted.max(initial=0))) + 1
@@ -28,27 +28,27 @@ def single(
     n = len(gold)
     scores = np.full((n, c), (1 - sure) / (c - 1), dtype=np.float32)
     scores[np.arange(n), predicted] = sure
-    return Predictions(model, split, tuple(LETTERS[:c]), np.arange(n), _hashes(n), gold, scores)
+    return ClassPredictions(model, split, np.arange(n), _hashes(n), tuple(LETTERS[:c]), gold, scores)
 
 
 def several(
     gold: NDArray[np.bool_], scores: NDArray[np.floating], *, model: str = "full", split: str = "test", cut: float = 0.5
-) -> Predictions:
+) -> ClassPredictions:
     """Several labels a row, one threshold."""
     n, c = gold.shape
     thresholds = np.full(c, cut, dtype=np.float32)
     labels = tuple(LETTERS[:c])
-    return Predictions(model, split, labels, np.arange(n), _hashes(n), gold, scores.astype(np.float32), thresholds)
+    return ClassPredictions(model, split, np.arange(n), _hashes(n), labels, gold, scores.astype(np.float32), thresholds)
 
 
-def with_right(right: NDArray[np.bool_], *, model: str, num_labels: int = 2, seed: int = 0) -> Predictions:
+def with_right(right: NDArray[np.bool_], *, model: str, num_labels: int = 2, seed: int = 0) -> ClassPredictions:
     """A single-label model that is right exactly where told."""
     n = len(right)
     gold = np.random.default_rng(seed).integers(0, num_labels, n)
     return single(gold, np.where(right, gold, (gold + 1) % num_labels), num_labels=num_labels, model=model)
 
 
-def pair(n: int, both: int, won: int, lost: int) -> tuple[Predictions, Predictions]:
+def pair(n: int, both: int, won: int, lost: int) -> tuple[ClassPredictions, ClassPredictions]:
     """Two models with the given 2 x 2 table: both right, only the first, only the second, else none."""
     rows = np.arange(n)
     first = rows < both + won
@@ -58,7 +58,7 @@ def pair(n: int, both: int, won: int, lost: int) -> tuple[Predictions, Predictio
 
 def softmaxed(
     rng: np.random.Generator, n: int, num_labels: int, temperature: float, *, model: str = "full", split: str = "test"
-) -> Predictions:
+) -> ClassPredictions:
     """Truth drawn from the softmax of random logits; saved are the logits sharpened by ``temperature``."""
     logits = rng.normal(size=(n, num_labels)) * 2.5
 
@@ -68,14 +68,12 @@ def softmaxed(
 
     gold = (softmax(logits).cumsum(axis=1) > rng.random((n, 1))).argmax(axis=1)
     scores = softmax(logits * temperature).astype(np.float32)
-    return Predictions(model, split, tuple(LETTERS[:num_labels]), np.arange(n), _hashes(n), gold, scores)
+    return ClassPredictions(model, split, np.arange(n), _hashes(n), tuple(LETTERS[:num_labels]), gold, scores)
 
 
-def shuffled(predictions: Predictions, order: NDArray[np.int64]) -> Predictions:
+def shuffled(predictions: ClassPredictions, order: NDArray[np.int64]) -> ClassPredictions:
     """The same rows in another order of the file."""
-    from whet.evaluation.rows import take
-
-    return take(predictions, order)
+    return predictions.take(order)
 
 
 def _hashes(n: int) -> NDArray[np.uint64]:

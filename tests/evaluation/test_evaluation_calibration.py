@@ -15,7 +15,7 @@ from whet.evaluation.calibration import (
     fit_temperature,
     reliability,
 )
-from whet.evaluation.metrics import metrics
+from whet.evaluation.kinds import values_of
 
 from .made import several, shuffled, single, softmaxed
 
@@ -85,7 +85,7 @@ def test_the_fitted_temperature_lowers_loss_and_ece():
     rng = np.random.default_rng(3)
     one = softmaxed(rng, 2000, 5, 2.0)
     cooled = apply_temperature(one, fit_temperature(one))
-    assert metrics(cooled)["log_loss"] < metrics(one)["log_loss"]
+    assert values_of(cooled)["log_loss"] < values_of(one)["log_loss"]
     assert ece(cooled, seed=0, num_resamples=50).value < ece(one, seed=0, num_resamples=50).value / 2
 
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whet.evaluation.flips import Flips, flips, flips_by_class, flips_by_slice
-from whet.evaluation.intervals import wilson
+from whet.evaluation.flips import Flips, flips, flips_by_part, flips_by_slice
+from whet.evaluation.shares import wilson
 
 from .made import pair, several, shuffled, single
 
@@ -32,7 +32,7 @@ def test_by_class_and_by_slice():
     gold = [0, 0, 0, 1, 1, 2]
     new = single(gold, [0, 0, 1, 0, 1, 2], num_labels=4)
     old = single(gold, [0, 1, 0, 1, 1, 2], num_labels=4, model="probe")
-    by_class = flips_by_class(new, old)
+    by_class = flips_by_part(new, old)
     assert by_class == {"a": Flips(3, 1, 1), "b": Flips(2, 0, 1), "c": Flips(1, 0, 0)}
     assert sum(one.negative for one in by_class.values()) == flips(new, old).negative
     slices = ["short", "long", "short", "short", "long", "long"]
@@ -46,5 +46,5 @@ def test_several_labels_look_at_the_label_itself():
     gold = np.array([[1, 1], [1, 0]], dtype=bool)
     new = several(gold, np.array([[0.9, 0.1], [0.9, 0.1]]))
     old = several(gold, np.array([[0.1, 0.9], [0.9, 0.1]]), model="probe")
-    assert flips_by_class(new, old) == {"a": Flips(2, 1, 0), "b": Flips(1, 0, 1)}
+    assert flips_by_part(new, old) == {"a": Flips(2, 1, 0), "b": Flips(1, 0, 1)}
     assert flips(new, old) == Flips(2, 0, 0)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from whet.evaluation.calibration import fit_temperature
+from whet.evaluation.class_points import per_class
 from whet.evaluation.gates import (
     better_than_baseline,
     calibration,
@@ -15,11 +16,10 @@ from whet.evaluation.gates import (
     leakage,
     negative_flips,
     subject_of,
-    weak_classes,
 )
-from whet.evaluation.metrics import per_class
 from whet.evaluation.scoring import score_all
 from whet.evaluation.verdict import decide
+from whet.evaluation.weakness import weakest
 
 from .made import pair, several, single, softmaxed
 
@@ -126,11 +126,11 @@ def test_leakage_that_turns_the_order():
 def test_weak_classes():
     gold = [0] * 40 + [1] * 40 + [2] * 2
     fine = single(gold, gold)
-    assert weak_classes(per_class(single(gold[:80], gold[:80])), "full").bin == "passed"
-    few = weak_classes(per_class(fine), "full")
+    assert weakest(per_class(single(gold[:80], gold[:80])), "full").bin == "passed"
+    few = weakest(per_class(fine), "full")
     assert few.bin == "tip" and "1 of 3 classes have fewer than 5 test rows" in few.message
     missed = single(gold, [0] * 80 + [2] * 2)
-    one = weak_classes(per_class(missed), "full")
+    one = weakest(per_class(missed), "full")
     assert one.bin == "issue" and "b (0 % found)" in one.message
 
 

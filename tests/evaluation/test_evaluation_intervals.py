@@ -5,8 +5,10 @@ import pytest
 from scipy.stats import norm
 
 from whet.evaluation import sums as sums_module
-from whet.evaluation.intervals import bca, bootstrap, paired_difference, percentile, tango, wilson
-from whet.evaluation.sums import leave_one_out, resampled, sums
+from whet.evaluation.intervals import bca, bootstrap, paired_difference, percentile
+from whet.evaluation.kinds import sums
+from whet.evaluation.shares import tango, wilson
+from whet.evaluation.sums import leave_one_out, resampled
 
 from .made import pair, shuffled, single, softmaxed, with_right
 

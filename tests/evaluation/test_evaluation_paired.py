@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whet.errors import UserError
-from whet.evaluation.metrics import metrics
+from whet.evaluation.kinds import values_of
 from whet.evaluation.paired import compare, holm, mcnemar, randomisation, with_holm
 
 from .made import pair, several, shuffled, single, softmaxed, with_right
@@ -56,7 +56,7 @@ def test_randomisation_meets_the_exact_distribution():
     first = [0, 0, 0, 0, 1, 1, 1, 1, 1, 0, 2, 2]
     second = [1, 0, 2, 0, 0, 0, 1, 2, 0, 1, 1, 2]
     one, other = single(gold, first, num_labels=3), single(gold, second, num_labels=3, model="probe")
-    observed = abs(metrics(one)["macro_f1"] - metrics(other)["macro_f1"])
+    observed = abs(values_of(one)["macro_f1"] - values_of(other)["macro_f1"])
     differ = [row for row in range(12) if first[row] != second[row]]
     as_far = 0
     for coins in product([False, True], repeat=len(differ)):
@@ -64,7 +64,7 @@ def test_randomisation_meets_the_exact_distribution():
         for row, coin in zip(differ, coins, strict=True):
             if coin:
                 a[row], b[row] = b[row], a[row]
-        from whet.evaluation.sums import sums
+        from whet.evaluation.kinds import sums
 
         parts = [sums(single(gold, answers, num_labels=3)) for answers in (a, b)]
         values = [part.metrics(["macro_f1"], part.total)["macro_f1"][0] for part in parts]

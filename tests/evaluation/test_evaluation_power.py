@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from whet.evaluation.intervals import tango
 from whet.evaluation.paired import mcnemar
 from whet.evaluation.power import (
     EXACT_UP_TO,
@@ -14,6 +13,7 @@ from whet.evaluation.power import (
     rows_of_error,
     rows_within_margin,
 )
+from whet.evaluation.shares import tango
 
 
 def simulated_power(n: int, discordance: float, difference: float, times: int = 1500) -> float:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from whet.errors import UserError
-from whet.evaluation.rows import checked, relabelled, same_rows, without
+from whet.evaluation.classes import relabelled
+from whet.evaluation.rows import checked, same_rows, without
 
 from .made import several, shuffled, single
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from whet.errors import UserError
-from whet.evaluation.intervals import wilson
-from whet.evaluation.metrics import metrics
+from whet.evaluation.classes import METRICS
+from whet.evaluation.kinds import values_of
 from whet.evaluation.rows import without
-from whet.evaluation.scoring import SHOWN, score_all
+from whet.evaluation.scoring import score_all
+from whet.evaluation.shares import wilson
 
 from .made import several, shuffled, single, softmaxed
 
@@ -31,13 +32,13 @@ def test_the_whole_content():
     scores = score_all(predictions, seed=1, leaked_ids=[3, 5, 9999], num_resamples=300)
     json.dumps(scores, allow_nan=False)
     assert set(scores) == {
-        "task", "labels", "multi_label", "split", "num_rows", "primary", "models", "without_leaks",
+        "task", "kind", "labels", "multi_label", "split", "num_rows", "primary", "models", "without_leaks",
         "per_class", "confusion", "reliability", "temperature", "validation",
     }  # fmt: skip
     assert scores["num_rows"] == 200 and scores["primary"] == "accuracy"
     assert scores["labels"] == ["a", "b", "c", "d"]
-    expected = metrics(predictions[0])
-    for name in SHOWN:
+    expected = values_of(predictions[0])
+    for name in (*METRICS, "ece"):
         one = scores["models"]["full"][name]
         assert set(one) == {"value", "low", "high"}
         assert one["low"] <= one["value"] <= one["high"], name

@@ -14,12 +14,17 @@ MEAN = {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}
 
 @pytest.fixture(scope="session")
 def bases(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """A tiny base of a family on disk, made once; ``pooler=False`` as a masked language model's checkpoint."""
+    """A tiny base of a family on disk, made once.
+
+    ``pooler=False``: as a masked language model's checkpoint. ``plain``: declares no pooling, and is wider.
+    """
     root = tmp_path_factory.mktemp("bases")
 
-    def base(family: str, pooler: bool = True) -> Path:
-        folder = root / (family if pooler else f"{family}-without-pooler")
-        return folder if folder.exists() else make_base(folder, family, MEAN, pooler)
+    def base(family: str, pooler: bool = True, plain: bool = False) -> Path:
+        folder = root / f"{family}{'' if pooler else '-without-pooler'}{'-plain' if plain else ''}"
+        if folder.exists():
+            return folder
+        return make_base(folder, family, None if plain else MEAN, pooler, **({"width": 32} if plain else {}))
 
     return base
 

@@ -14,8 +14,9 @@ from whet.batches import flat
 from whet.batches.encoding import encode
 from whet.batches.flat import FlatBatch
 from whet.models import saving
-from whet.models.classifier import TextClassifier
-from whet.models.loading import load_classifier, load_tokenizer
+from whet.models.task_model import TaskModel
+from whet.models.heads import Head
+from whet.models.loading import load_model, load_tokenizer
 from whet.models.places import Place, find
 from whet.models.pooling import FIRST_SHARE
 from whet.models.saving import About
@@ -36,7 +37,7 @@ LIMIT = 30
 class Ready:
     """A model with what it needs to be fed."""
 
-    model: TextClassifier
+    model: TaskModel
     tokenizer: Any
     place: Place
 
@@ -53,8 +54,8 @@ class Ready:
         known: dict[str, Any] = {
             "kind": saving.kind_of(self.model, adapter),
             "task": "text-classification",
-            "labels": list(LABELS),
-            "multi_label": False,
+            "labels": list(self.model.kind.labels),
+            "multi_label": self.model.kind.multi_label,
             "thresholds": None,
             "temperature": 1.0,
             "pooling": pooling,
@@ -62,6 +63,8 @@ class Ready:
             "base": str(self.place.folder),
             "base_sha256": saving.weights_sha256(self.place),
             "first_share": FIRST_SHARE if self.model.adds_first else 0.0,
+            "head_kind": self.model.kind.kind,
+            "normalise": self.model.kind.normalise,
         }
         return About(**known | changes)
 
@@ -69,7 +72,7 @@ class Ready:
 def ready(folder: Path, pooling: Any, labels: tuple[str, ...] = LABELS) -> Ready:
     place = find(str(folder))
     tokenizer = load_tokenizer(place)
-    model = load_classifier(place, labels, pooling, multi_label=False, tokenizer=tokenizer, seed=5)
+    model = load_model(place, Head("classes", labels, pooling=pooling), tokenizer, seed=5)
     stir(model.head)
     model.eval()
     return Ready(model, tokenizer, place)

@@ -17,7 +17,7 @@ Made = Callable[..., Ready]
 def test_plain_bert_with_padding_gives_the_same_logits(made: Made):
     ready = made("bert", "mean")
     ready.model.use_flat_batches()
-    whole = averaging.as_own_classifier(ready.model, LABELS)
+    whole = averaging.as_own_classifier(ready.model)
     for pairs in (None, SECONDS):
         inputs = ready.tokenizer(list(TEXTS), pairs and list(pairs), padding=True, return_tensors="pt")
         with torch.inference_mode():
@@ -32,7 +32,7 @@ def test_plain_bert_with_padding_gives_the_same_logits(made: Made):
 
 def test_its_configuration_says_what_it_is(made: Made):
     ready = made("bert", "mean")
-    whole = averaging.as_own_classifier(ready.model, LABELS)
+    whole = averaging.as_own_classifier(ready.model)
     layers = ready.model.network.config.num_hidden_layers
     assert (whole.config.num_hidden_layers, whole.config.num_labels) == (layers + 1, len(LABELS))
     assert getattr(whole.config, averaging.CONFIG_KEY) is True
@@ -43,7 +43,7 @@ def test_taking_the_layer_off_restores_the_exact_weights(made: Made):
     ready = made("bert", "mean")
     model = ready.model
     expected = {name: value.clone() for name, value in model.network.state_dict().items()}
-    whole = averaging.as_own_classifier(model, LABELS)
+    whole = averaging.as_own_classifier(model)
     head = nn.Linear(whole.config.hidden_size, len(LABELS))
     trunk = averaging.without_layer(whole, head)
     assert torch.equal(head.weight, model.head.weight)

@@ -12,7 +12,8 @@ import pytest
 from tests.made_models import POSITIONS, make_base
 from whet.errors import Problem, UserError
 from whet.models import loading, places
-from whet.models.loading import load_classifier, load_tokenizer
+from whet.models.heads import Head
+from whet.models.loading import load_model, load_tokenizer
 from whet.models.places import MINILM_HUB_ID, find
 
 Bases = Callable[..., Path]
@@ -85,7 +86,7 @@ def test_missing_weights_and_pickled_ones_are_refused(base: Path):
 
 def load(folder: Path) -> Any:
     place = find(str(folder))
-    return load_classifier(place, ["a", "b"], None, False, load_tokenizer(place), seed=0)
+    return load_model(place, Head("classes", ["a", "b"]), load_tokenizer(place), seed=0)
 
 
 def test_weights_cut_short_are_refused(base: Path):
@@ -100,7 +101,7 @@ def test_weights_cut_short_are_refused(base: Path):
 def test_a_model_that_cannot_classify_texts_is_refused(base: Path):
     config = json.loads((base / "config.json").read_text())
     (base / "config.json").write_text(json.dumps(config | {"model_type": "vit", "architectures": ["ViTModel"]}))
-    assert refused(lambda: load(base)).code == "M007"
+    assert refused(lambda: load(base)).code == "M008"
 
 
 def test_an_unknown_architecture_is_refused(base: Path):
@@ -219,6 +220,6 @@ def test_heads_start_alike_under_one_seed(bases: Bases):
     one, two = load(bases("roberta")), load(bases("roberta"))
     assert torch.equal(one.head.weight, two.head.weight)
     place = find(str(bases("bert")))
-    own = load_classifier(place, ["a", "b"], "mean", False, load_tokenizer(place), seed=0)
+    own = load_model(place, Head("classes", ["a", "b"], pooling="mean"), load_tokenizer(place), seed=0)
     assert not own.head.weight.any() and not own.head.bias.any()
     assert one.head_name == "network.classifier.out_proj" and own.head_name == "own_head"

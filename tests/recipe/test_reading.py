@@ -28,6 +28,8 @@ training.label_smoothing training.precision training.evaluations_per_epoch train
 training.max_seconds training.checkpoint_seconds training.restarts training.fast_paths
 lora.rank lora.alpha lora.dropout lora.target_modules lora.merge
 evaluation.baselines evaluation.margin evaluation.alpha evaluation.resamples
+data.negative data.group data.stride head.keep_labels vocabulary.add vocabulary.file answers.max_tokens
+answers.nbest similarity.encoder similarity.loss similarity.temperature similarity.hard_negatives similarity.depth
 """
 OPTIONS = _SURFACE.split()
 """The surface. A new option is argued for: derive before you ask."""
@@ -181,7 +183,7 @@ def test_a_key_that_is_no_text_is_named(tmp_path: Path):
         ("task", "translation", "'text-classification'"),
         ("lora.rank", 0, "a whole number at least 1"),
         ("lora.target_modules", [1], "'auto' or a list of text"),
-        ("evaluation.baselines", ["random"], "a list of 'majority' or"),
+        ("evaluation.baselines", ["random"], "'auto' or a list of 'majority' or"),
         ("data", 3, "options of its own: source, text,"),
         ("training", None, "options of its own: epochs,"),
     ],
@@ -309,5 +311,19 @@ def test_every_bad_assignment_is_told():
 
 
 def test_options_are_listed_by_part():
-    assert option_names("head") == ["pooling", "start"]
+    assert option_names("head") == ["pooling", "start", "keep_labels"]
     assert option_names("nonsense") == option_names("seed") == []
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "where"),
+    [
+        ({"task": "question-answering", "method": "probe"}, "R025", "method"),
+        ({"task": "token-classification", "evaluation.baselines": ["majority"]}, "R026", "evaluation.baselines"),
+        ({"answers.max_tokens": 5}, "R027", "answers"),
+        ({"task": "regression", "similarity.loss": "cosent"}, "R027", "similarity"),
+    ],
+)
+def test_what_belongs_to_another_task_is_refused(options: dict[str, Any], code: str, where: str):
+    found = problems({"data.source": "a.csv", **options})
+    assert [(one[0], one[1]) for one in found] == [(code, where)]

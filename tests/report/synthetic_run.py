@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import yaml
 
-from whet.data.predictions import Predictions, save
+from whet.data.predictions import ClassPredictions, save
 from whet.findings import Finding
 from whet.report.calibration import tempered
 from whet.seeds import generator
@@ -121,7 +121,7 @@ def _predict(
     random: np.random.Generator,
     multi_label: bool,
     quality: float | None,
-) -> Predictions:
+) -> ClassPredictions:
     num_rows, num_labels = len(gold), len(names)
     truth = gold if multi_label else np.eye(num_labels, dtype=bool)[gold]
     logits = random.normal(0, 1, (num_rows, num_labels)) + (quality or 0) * truth
@@ -136,8 +136,8 @@ def _predict(
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         scores = powers / powers.sum(axis=1, keepdims=True)
     thresholds = np.full(num_labels, 0.5, np.float32) if multi_label else None
-    return Predictions(
-        model, "test", tuple(names), np.arange(num_rows), hashes, gold, scores.astype(np.float32), thresholds
+    return ClassPredictions(
+        model, "test", np.arange(num_rows), hashes, tuple(names), gold, scores.astype(np.float32), thresholds
     )
 
 
@@ -187,7 +187,7 @@ def wilson(right: float, total: float) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-def _scores(made: dict[str, Predictions], names: list[str], primary: str, multi_label: bool) -> dict[str, Any]:
+def _scores(made: dict[str, ClassPredictions], names: list[str], primary: str, multi_label: bool) -> dict[str, Any]:
     models, per_class, confusion, reliability = {}, {}, {}, {}
     for model, one in made.items():
         per_class[model] = _per_class(one, names)
@@ -215,7 +215,7 @@ def _scores(made: dict[str, Predictions], names: list[str], primary: str, multi_
     }
 
 
-def _temperature(one: Predictions) -> float:
+def _temperature(one: ClassPredictions) -> float:
     """The best of a few temperatures, by log loss."""
     truth = one.gold if one.multi_label else np.eye(len(one.labels), dtype=bool)[one.gold]
 
@@ -226,7 +226,7 @@ def _temperature(one: Predictions) -> float:
     return min((0.5 + 0.05 * step for step in range(60)), key=loss)
 
 
-def _metrics(one: Predictions, classes: list[dict[str, Any]], multi_label: bool) -> dict[str, Any]:
+def _metrics(one: ClassPredictions, classes: list[dict[str, Any]], multi_label: bool) -> dict[str, Any]:
     value = float(one.correct.mean())
     low, high = wilson(value * len(one), len(one))
 
@@ -249,7 +249,7 @@ def _metrics(one: Predictions, classes: list[dict[str, Any]], multi_label: bool)
     return {name: metrics[name] for name in metrics if not (multi_label and name == "mcc")}
 
 
-def _per_class(one: Predictions, names: list[str]) -> list[dict[str, Any]]:
+def _per_class(one: ClassPredictions, names: list[str]) -> list[dict[str, Any]]:
     eye = np.eye(len(names), dtype=bool)
     truth, given = (one.gold, one.predicted) if one.multi_label else (eye[one.gold], eye[one.predicted])
     rows = []
@@ -276,7 +276,7 @@ REASONS = {
 }
 
 
-def _verdict(scores: dict[str, Any], made: dict[str, Predictions], metric: str, code: str) -> dict[str, Any]:
+def _verdict(scores: dict[str, Any], made: dict[str, ClassPredictions], metric: str, code: str) -> dict[str, Any]:
     full = made["full"].correct
     comparisons = []
     for other in ("probe", "tfidf_linear", "label_names", "majority"):

@@ -5,16 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whet.data.predictions import Predictions
+from whet.data.predictions import ClassPredictions
 from whet.report.calibration import bins, mean_gap, tempered
 from whet.report.charts import split_scale, ticks
 from whet.report.confusions import confused_pairs
 
 
-def made(scores: np.ndarray, gold: np.ndarray, thresholds: np.ndarray | None = None) -> Predictions:
+def made(scores: np.ndarray, gold: np.ndarray, thresholds: np.ndarray | None = None) -> ClassPredictions:
     labels = tuple("abcdef"[: scores.shape[1]])
     ids = np.arange(len(scores))
-    return Predictions("m", "test", labels, ids, ids.astype(np.uint64), gold, scores.astype(np.float32), thresholds)
+    return ClassPredictions(
+        "m", "test", ids, ids.astype(np.uint64), labels, gold, scores.astype(np.float32), thresholds
+    )
 
 
 @given(st.floats(0.2, 5), st.integers(0, 1000))

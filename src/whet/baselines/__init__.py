@@ -1,8 +1,17 @@
 """What a fine-tuned model must beat; every baseline answers in the form of the model."""
 
-TABLE = {
-    "majority": "whet.baselines.majority:scores",
-    "tfidf_linear": "whet.baselines.tfidf_linear:scores",
-    "label_names": "whet.baselines.label_names:scores",
+BASELINES = {
+    "majority": "whet.baselines.majority:fit",
+    "tfidf_linear": "whet.baselines.tfidf_linear:fit",
+    "label_names": "whet.baselines.label_names:fit",
+    "dictionary": "whet.baselines.dictionary:fit",
+    "token_linear": "whet.baselines.token_linear:fit",
+    "first_sentence": "whet.baselines.first_sentence:fit",
+    "tfidf_sentence": "whet.baselines.tfidf_sentence:fit",
+    "mean": "whet.baselines.mean:fit",
+    "tfidf_ridge": "whet.baselines.tfidf_ridge:fit",
+    "base_cosine": "whet.baselines.base_cosine:fit",
+    "tfidf_cosine": "whet.baselines.tfidf_cosine:fit",
+    "bm25": "whet.baselines.bm25:fit",
 }
-"""Baselines that need rows alone or the base's vectors; the probe is trained like a model."""
+"""Name -> how it is fitted, from rows alone or with the base's vectors; the probe is trained like a model."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from whet.baselines.material import Material, Scores
+from whet.baselines.material import Fitted, Material
 
 
-def scores(material: Material, seed: int) -> Scores:
+def fit(material: Material, seed: int) -> Fitted:
     """The share of each label among the training rows, for every row."""
     gold = material.gold["train"]
     share = gold.mean(0) if material.multi_label else np.bincount(gold, minlength=len(material.labels)) / len(gold)
-    return {
-        split: np.tile(share.astype(np.float32), (len(material.splits[split]), 1)) for split in ("validation", "test")
-    }
+    return material.classes(
+        "majority", lambda split: np.tile(share.astype(np.float32), (len(material.splits[split]), 1))
+    )

@@ -1,29 +1,61 @@
-"""What a baseline works with: rows, truths, and the base's vectors of texts."""
+"""What a baseline works with, and what it gives."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whet.data.forms import Examples
+from whet.data.predictions import ClassPredictions, Predictions
 
-Scores = dict[str, NDArray[np.float32]]
-"""By split ('validation', 'test'): (n, C) probabilities."""
+ANSWERED = ("validation", "test")
+"""The splits that a baseline answers."""
+
+
+class Fitted(Protocol):
+    """A baseline after its training."""
+
+    def predictions(self, split: str) -> Predictions:
+        """Answers to all rows of "validation" or "test", with the truth beside them."""
+        ...
+
+
+@runtime_checkable
+class Keepable(Protocol):
+    """A fitted baseline that can be saved, since it may be what ships."""
+
+    def save(self, folder: Path, settled: Mapping[str, Any]) -> dict[str, Any]:
+        """Write it, with what was fitted on validation worked in; returns facts for the verdict."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The answers of a baseline that keeps nothing else: split -> predictions."""
+
+    by_split: Mapping[str, Predictions]
+
+    def predictions(self, split: str) -> Predictions:
+        """Those of a split."""
+        return self.by_split[split]
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
     """Splits and labels of a run.
 
-    - ``gold``: by split, (n,) int64 or (n, C) bool.
-    - ``vectors``: by split, (n, H) float32 unit vectors of the frozen base; computed when asked for.
+    - ``task``: its name; ``labels``: () where rows have none.
+    - ``gold``: of labelled rows, by split, (n,) int64 or (n, C) bool.
+    - ``vectors``: by split, (n, H) float32 unit vectors of the texts by the untouched base; computed when asked for.
     - ``embed``: any texts to (n, H) unit vectors.
     """
 
+    task: str
     splits: Mapping[str, Examples]
     labels: Sequence[str]
     multi_label: bool
@@ -33,10 +65,31 @@ class Material:
 
     def texts(self, split: str) -> Iterator[str]:
         """The texts of a split, row by row; those of a pair joined by a line break."""
-        for block in self.splits[split].blocks():
-            firsts = block["text"].to_pylist()
-            if not self.splits[split].has_pairs:
-                yield from firsts
+        for block in self.splits[split].column_blocks(["text", "text_pair"]):
+            if "text_pair" not in block:
+                yield from block["text"]
                 continue
-            for one, other in zip(firsts, block["text_pair"].to_pylist(), strict=True):
+            for one, other in zip(block["text"], block["text_pair"], strict=True):
                 yield f"{one}\n{other}"
+
+    def classes(self, name: str, scores: Callable[[str], NDArray[np.float32]]) -> Said:
+        """Answers of baseline ``name`` from ``scores(split)``, (n, C) probabilities."""
+        return Said({split: self._classes(name, split, scores(split)) for split in ANSWERED})
+
+    def _classes(self, name: str, split: str, scores: NDArray[np.float32]) -> ClassPredictions:
+        rows = self.splits[split]
+        return class_predictions(name, rows, self.labels, self.multi_label, self.gold[split], scores)
+
+
+def class_predictions(
+    model: str,
+    rows: Examples,
+    labels: Sequence[str],
+    multi_label: bool,
+    gold: NDArray[Any] | None,
+    scores: NDArray[np.float32],
+) -> ClassPredictions:
+    """(n, C) probabilities of labelled ``rows`` in the form of predictions."""
+    thresholds = np.full(len(labels), 0.5, np.float32) if multi_label else None
+    ids, hashes = rows.numbers("id"), rows.hashes
+    return ClassPredictions(model, rows.split, ids, hashes, tuple(labels), gold, scores, thresholds, groups=rows.groups)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.baselines.material import Material, Scores
+from whet.baselines.material import Material, class_predictions
+from whet.data.forms import Examples
+from whet.data.predictions import ClassPredictions
 from whet.files import folder_beside, read_json, write_json
 
 NAME = "tfidf_linear"
@@ -34,21 +36,54 @@ class TfidfLinear:
     thresholds: Sequence[float] | None
     multi_label: bool
 
-    def probabilities(
-        self, texts: Sequence[str], pairs: Sequence[str] | None = None, progress: Callable[[int], None] | None = None
-    ) -> NDArray[np.float32]:
+    task = "text-classification"
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """What it reads of a row."""
+        return ("text",)
+
+    def predict(self, examples: Examples, progress: Callable[[int], None] | None = None) -> ClassPredictions:
+        """Answers to any rows, with the truth where they hold it."""
+        gold = examples.label_ids(self.labels) if examples.shape.labelled else None
+        scores = self.probabilities(examples)
+        found = class_predictions(NAME, examples, self.labels, self.multi_label, gold, scores)
+        return found if self.thresholds is None else replace(found, thresholds=np.asarray(self.thresholds, np.float32))
+
+    def probabilities(self, examples: Examples) -> NDArray[np.float32]:
         """(n, C): margins through a softmax, or a sigmoid a label."""
-        rows = texts if pairs is None else [f"{one}\n{other}" for one, other in zip(texts, pairs, strict=True)]
-        margins = self.words.transform(rows) @ self.weight.T + self.bias
-        return _probabilities(np.asarray(margins, dtype=np.float64), self.multi_label)
+        parts = [np.zeros((0, len(self.labels)))]
+        for block in examples.column_blocks(["text", "text_pair"]):
+            rows = block["text"]
+            if "text_pair" in block:
+                rows = [f"{one}\n{other}" for one, other in zip(rows, block["text_pair"], strict=True)]
+            parts.append(np.asarray(self.words.transform(rows) @ self.weight.T + self.bias, dtype=np.float64))
+        return _probabilities(np.concatenate(parts), self.multi_label)
 
 
-def scores(material: Material, seed: int) -> Scores:
-    """Fit on training, answer for the other splits."""
-    return answers(fit(material, seed), material)
+@dataclass(frozen=True, slots=True)
+class FittedTfidf:
+    """The model with the rows it answers."""
+
+    model: TfidfLinear
+    splits: Mapping[str, Examples]
+
+    def predictions(self, split: str) -> ClassPredictions:
+        """Not yet calibrated."""
+        return self.model.predict(self.splits[split])
+
+    def save(self, folder: Path, settled: Mapping[str, Any]) -> dict[str, Any]:
+        """Calibrated, as it may ship."""
+        save(calibrated(self.model, float(settled.get("temperature", 1.0)), settled.get("thresholds")), folder)
+        return {"trainable_parameters": self.model.weight.size + self.model.bias.size}
 
 
-def fit(material: Material, seed: int) -> TfidfLinear:
+def fit(material: Material, seed: int) -> FittedTfidf:
+    """Fit on the training rows."""
+    return FittedTfidf(train(material, seed), material.splits)
+
+
+def train(material: Material, seed: int) -> TfidfLinear:
     """Fit on the training rows; probabilities are as the margins give them, not yet calibrated."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.multiclass import OneVsRestClassifier
@@ -125,15 +160,6 @@ def load(folder: Path) -> TfidfLinear:
     return TfidfLinear(
         words, tensors["weight"], tensors["bias"], about["labels"], about["thresholds"], about["multi_label"]
     )
-
-
-def answers(model: TfidfLinear, material: Material) -> Scores:
-    """(n, C) of the rows that the model was not fitted on."""
-    result: Scores = {}
-    for split in ("validation", "test"):
-        margins = model.words.transform(material.texts(split)) @ model.weight.T + model.bias
-        result[split] = _probabilities(np.asarray(margins, dtype=np.float64), model.multi_label)
-    return result
 
 
 def _probabilities(margins: NDArray[np.float64], multi_label: bool) -> NDArray[np.float32]:

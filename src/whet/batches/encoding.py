@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,35 +32,93 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
-    """Token ids of n rows, one after the other.
+class Piece:
+    """Some sequences that follow one another, as a task's tokenising yields them.
 
-    - ``ids`` (N,) uint32: all tokens; row i is ``ids[offsets[i]:offsets[i + 1]]``.
-    - ``offsets`` (n + 1,) int64.
-    - ``second`` (n,) int32: where the second text of a pair starts within the row; -1 for none.
+    - ``ids``: all their tokens; ``lengths`` (s,): tokens of each sequence.
+    - ``second`` (s,): where a second text starts within each, -1 for none; None where no sequence has one.
+    - ``rows`` (s,): the row each sequence came from, ascending; None where every sequence is the next row.
+    - ``places`` (t, 2): characters of the row's text that each token stands for, start and end; -1 for
+      tokens that stand for none. None where no task asks.
+    """
+
+    ids: NDArray[np.uint32]
+    lengths: NDArray[np.int64]
+    second: NDArray[np.int32] | None = None
+    rows: NDArray[np.int64] | None = None
+    places: NDArray[np.int32] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Token ids of S sequences, one after the other.
+
+    - ``ids`` (N,) uint32: all tokens; sequence i is ``ids[offsets[i]:offsets[i + 1]]``.
+    - ``offsets`` (S + 1,) int64.
+    - ``second`` (S,) int32: where the second text of a pair starts within the sequence; -1 for none.
+    - ``parts``: sequences that belong together and are trained and batched as one *unit*: 1, or the texts
+      of a row that a bi-encoder reads apart.
+    - ``rows`` (S,) int64: the row of each sequence, where a long row has several; None where unit i is row i.
+    - ``places`` (N, 2) int32: see :class:`Piece`; None where no task asks.
     """
 
     ids: NDArray[np.uint32]
     offsets: NDArray[np.int64]
     second: NDArray[np.int32]
     cut: Cut
+    parts: int = 1
+    rows: NDArray[np.int64] | None = None
+    places: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
+        """Units."""
+        return self.num_sequences // self.parts
+
+    @property
+    def num_sequences(self) -> int:
+        """S."""
         return len(self.offsets) - 1
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """(n,) tokens per row."""
-        return np.diff(self.offsets)
+        """(U,) tokens per unit."""
+        return np.diff(self.offsets[:: self.parts])
 
     @property
     def num_tokens(self) -> int:
-        """All tokens of all rows."""
+        """All tokens of all sequences."""
         return int(self.offsets[-1])
 
     def row(self, number: int) -> NDArray[np.uint32]:
-        """The token ids of one row."""
+        """The token ids of one sequence."""
         return self.ids[self.offsets[number] : self.offsets[number + 1]]
+
+    def sequences(self, units: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Numbers of the sequences of ``units``, unit by unit."""
+        if self.parts == 1:
+            return units
+        return (units[:, None] * self.parts + np.arange(self.parts)).ravel()
+
+    def units_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Numbers of the units that came from ``rows`` (ascending), in order."""
+        if self.rows is None:
+            return rows
+        return np.flatnonzero(np.isin(self.rows[:: self.parts], rows))
+
+    def of_rows(self, rows: NDArray[np.int64]) -> Encoded:
+        """Only what came from ``rows`` (ascending), which are counted anew from 0; in memory."""
+        sequences = self.sequences(self.units_of(rows))
+        tokens = token_numbers(self.offsets, sequences)
+        lengths = np.diff(self.offsets)[sequences]
+        return Encoded(
+            np.asarray(self.ids[tokens]),
+            np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
+            np.asarray(self.second[sequences]),
+            self.cut,
+            self.parts,
+            None if self.rows is None else np.searchsorted(rows, self.rows[sequences]),
+            None if self.places is None else np.asarray(self.places[tokens]),
+        )
 
     def used(self, vocabulary_size: int) -> NDArray[np.int64]:
         """Distinct token ids that occur, ascending."""
@@ -68,6 +126,16 @@ class Encoded:
         for start in range(0, len(self.ids), 1 << 20):
             seen[self.ids[start : start + (1 << 20)]] = True
         return np.flatnonzero(seen)
+
+
+def token_numbers(offsets: NDArray[np.int64], sequences: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(t,) numbers of all tokens of ``sequences``, sequence by sequence."""
+    lengths = np.diff(offsets)[sequences]
+    ends = np.cumsum(lengths)
+    found: NDArray[np.int64] = np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(
+        offsets[sequences] - (ends - lengths), lengths
+    )
+    return found
 
 
 TextBlocks = Iterable[tuple[Sequence[str], Sequence[str] | None]]
@@ -85,76 +153,134 @@ def encode(
     :param into: a folder to write memory-mapped arrays to; None keeps them in memory.
     :param progress: receives the number of rows done.
     """
+    counted = Counted(limit)
+    return gather(_pieces(tokenizer, blocks, limit, counted, progress), counted, into)
+
+
+@dataclass(slots=True)
+class Counted:
+    """What the length limit took, counted while pieces are made."""
+
+    limit: int
+    rows: int = 0
+    tokens_cut: int = 0
+    tokens_total: int = 0
+
+    @property
+    def cut(self) -> Cut:
+        """The same, for the ledger."""
+        return Cut(self.limit, self.rows, self.tokens_cut, self.tokens_total)
+
+
+def gather(pieces: Iterable[Piece], counted: Counted, into: Path | None, parts: int = 1) -> Encoded:
+    """Put ``pieces`` one after the other: in memory, or memory-mapped in the folder ``into``."""
     if into is None:
-        return _encode_in_memory(tokenizer, blocks, limit, progress)
-    with folder_beside(into) as inside, (inside / "ids.bin").open("wb") as ids:
-        offsets, second, cut = _write(tokenizer, blocks, limit, lambda block: ids.write(block.tobytes()), progress)
-        np.save(inside / "offsets.npy", offsets, allow_pickle=False)
-        np.save(inside / "second.npy", second, allow_pickle=False)
-        (inside / "cut.json").write_text(json.dumps(cut.to_json()), encoding="utf-8")
+        kept: list[Piece] = list(pieces)
+        ids = np.concatenate([piece.ids for piece in kept]) if kept else np.zeros(0, np.uint32)
+        places = [piece.places for piece in kept if piece.places is not None]
+        return Encoded(
+            ids,
+            _offsets(kept),
+            _second(kept),
+            counted.cut,
+            parts,
+            _rows(kept),
+            np.concatenate(places) if places else None,
+        )
+    with folder_beside(into) as inside:
+        light: list[Piece] = []
+        placed = False
+        with (inside / "ids.bin").open("wb") as ids_file, (inside / "places.bin").open("wb") as places_file:
+            for piece in pieces:
+                ids_file.write(np.ascontiguousarray(piece.ids, np.uint32).tobytes())
+                if piece.places is not None:
+                    placed = True
+                    places_file.write(np.ascontiguousarray(piece.places, np.int32).tobytes())
+                light.append(Piece(piece.ids[:0], piece.lengths, piece.second, piece.rows))
+        if not placed:
+            (inside / "places.bin").unlink()
+        rows = _rows(light)
+        arrays: dict[str, NDArray[Any]] = {"offsets": _offsets(light), "second": _second(light)}
+        if rows is not None:
+            arrays["rows"] = rows
+        for name, array in arrays.items():
+            np.save(inside / f"{name}.npy", array, allow_pickle=False)
+        about = {**counted.cut.to_json(), "parts": parts}
+        (inside / "cut.json").write_text(json.dumps(about), encoding="utf-8")
     return load(into)
 
 
+def _offsets(pieces: Sequence[Piece]) -> NDArray[np.int64]:
+    return np.cumsum(np.concatenate([np.zeros(1, np.int64), *(piece.lengths for piece in pieces)]))
+
+
+def _second(pieces: Sequence[Piece]) -> NDArray[np.int32]:
+    found = [np.full(len(p.lengths), -1, np.int32) if p.second is None else p.second for p in pieces]
+    return np.concatenate(found) if found else np.zeros(0, np.int32)
+
+
+def _rows(pieces: Sequence[Piece]) -> NDArray[np.int64] | None:
+    found = [piece.rows for piece in pieces if piece.rows is not None]
+    return np.concatenate(found) if found else None
+
+
 def load(folder: Path) -> Encoded:
-    """Open what :func:`encode` wrote, memory-mapped."""
-    offsets = np.load(folder / "offsets.npy", mmap_mode="r", allow_pickle=False)
-    path = folder / "ids.bin"
-    ids = np.memmap(path, dtype=np.uint32, mode="r") if path.stat().st_size else np.zeros(0, np.uint32)
-    cut = Cut(**json.loads((folder / "cut.json").read_text(encoding="utf-8")))
-    return Encoded(ids, offsets, np.load(folder / "second.npy", mmap_mode="r", allow_pickle=False), cut)
+    """Open what :func:`encode` or :func:`gather` wrote, memory-mapped."""
+    arrays = {
+        name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        for name in ("offsets", "second", "rows")
+        if (folder / f"{name}.npy").exists()
+    }
+    about = json.loads((folder / "cut.json").read_text(encoding="utf-8"))
+    parts = int(about.pop("parts", 1))
+    places = _mapped(folder / "places.bin", np.int32)
+    return Encoded(
+        _mapped(folder / "ids.bin", np.uint32),
+        arrays["offsets"],
+        arrays["second"],
+        Cut(**about),
+        parts,
+        arrays.get("rows"),
+        None if places is None else places.reshape(-1, 2),
+    )
 
 
-def _encode_in_memory(
-    tokenizer: Any, blocks: TextBlocks, limit: int, progress: Callable[[int], None] | None
-) -> Encoded:
-    kept: list[NDArray[np.uint32]] = []
-    offsets, second, cut = _write(tokenizer, blocks, limit, kept.append, progress)
-    ids = np.concatenate(kept) if kept else np.zeros(0, np.uint32)
-    return Encoded(ids, offsets, second, cut)
+def _mapped(path: Path, kind: Any) -> Any:
+    if not path.exists():
+        return None
+    return np.memmap(path, dtype=kind, mode="r") if path.stat().st_size else np.zeros(0, kind)
 
 
-def _write(
-    tokenizer: Any,
-    blocks: TextBlocks,
-    limit: int,
-    keep: Callable[[NDArray[np.uint32]], object],
-    progress: Callable[[int], None] | None,
-) -> tuple[NDArray[np.int64], NDArray[np.int32], Cut]:
-    backend = _uncut_backend(tokenizer)
-    lengths: list[NDArray[np.int64]] = []
-    seconds: list[NDArray[np.int32]] = []
-    rows_cut = tokens_cut = tokens_total = done = 0
+def _pieces(
+    tokenizer: Any, blocks: TextBlocks, limit: int, counted: Counted, progress: Callable[[int], None] | None
+) -> Iterator[Piece]:
+    backend = uncut_backend(tokenizer)
+    done = 0
     for texts, pairs in blocks:
         inputs = list(texts) if pairs is None else list(zip(texts, pairs, strict=True))
         encodings = backend.encode_batch_fast(inputs)
         full = np.fromiter((len(e) for e in encodings), np.int64, len(encodings))
         for number in np.flatnonzero(full == 0):  # nothing frames a text, and this one is empty
-            encodings[number] = backend.encode(_blank(tokenizer))
+            encodings[number] = backend.encode(blank(tokenizer))
             full[number] = len(encodings[number])
         over = np.flatnonzero(full > limit)
-        if len(over):
-            rows_cut += len(over)
-            for number in over:
-                encodings[number] = _shortened(backend, inputs[number], limit)
-        lengths.append(np.fromiter((len(e) for e in encodings), np.int64, len(encodings)))
-        seconds.append(
-            np.full(len(encodings), -1, np.int32)
-            if pairs is None
-            else np.fromiter((_second_start(e) for e in encodings), np.int32, len(encodings))
-        )
-        tokens_total += int(full.sum())
-        tokens_cut += int(full.sum() - lengths[-1].sum())
-        keep(np.fromiter((i for e in encodings for i in e.ids), np.uint32, int(lengths[-1].sum())))
+        for number in over:
+            encodings[number] = _shortened(backend, inputs[number], limit)
+        lengths = np.fromiter((len(e) for e in encodings), np.int64, len(encodings))
+        counted.rows += len(over)
+        counted.tokens_total += int(full.sum())
+        counted.tokens_cut += int(full.sum() - lengths.sum())
+        ids = np.fromiter((i for e in encodings for i in e.ids), np.uint32, int(lengths.sum()))
+        second = None
+        if pairs is not None:
+            second = np.fromiter((_second_start(e) for e in encodings), np.int32, len(encodings))
+        yield Piece(ids, lengths, second)
         done += len(encodings)
         if progress:
             progress(done)
-    whole = np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(whole)])
-    second = np.concatenate(seconds) if seconds else np.zeros(0, np.int32)
-    return offsets, second, Cut(limit, rows_cut, tokens_cut, tokens_total)
 
 
-def _uncut_backend(tokenizer: Any) -> Any:
+def uncut_backend(tokenizer: Any) -> Any:
     """The Rust tokenizer behind ``tokenizer``, without its own cutting and padding."""
     from tokenizers import Tokenizer
 
@@ -164,7 +290,7 @@ def _uncut_backend(tokenizer: Any) -> Any:
     return backend
 
 
-def _blank(tokenizer: Any) -> str:
+def blank(tokenizer: Any) -> str:
     """What stands for a text without any token."""
     return str(tokenizer.eos_token or tokenizer.pad_token or tokenizer.unk_token or ".")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,18 +11,33 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from whet.batches import order
-from whet.batches.encoding import Encoded
+from whet.batches.encoding import Encoded, token_numbers
 from whet.kernels.flat import Layout, layout
 
 
 @dataclass(frozen=True, slots=True)
+class Targets:
+    """The truth of a split for training: ``values`` (U, ...) one entry a unit, or (N, ...) one a token."""
+
+    values: Tensor
+    per_token: bool = False
+
+    def of(self, encoded: Encoded, units: NDArray[np.int64]) -> Tensor:
+        """Those of ``units``, in their order: (B, ...) or (T, ...)."""
+        if not self.per_token:
+            return self.values[torch.from_numpy(units)]
+        return self.values[torch.from_numpy(token_numbers(encoded.offsets, encoded.sequences(units)))]
+
+
+@dataclass(frozen=True, slots=True)
 class FlatBatch:
-    """B rows of T tokens in all, laid one after the other.
+    """B units of T tokens in all, laid one after the other; a unit is a sequence, or several that belong together.
 
     - ``input_ids``, ``position_ids``, ``token_type_ids`` (1, T) int64; the last None for single texts.
-    - ``where``: the boundaries.
-    - ``rows`` (B,): numbers of the rows in their split.
-    - ``targets``: (B,) int64, (B, C) float32, or None.
+    - ``where``: the boundaries of the B * parts sequences.
+    - ``rows`` (B,): numbers of the units in their split.
+    - ``targets``: (B, ...) or (T, ...), or None.
+    - ``whole``: the loss couples the units, so that they are never cut apart.
     """
 
     encoded: Encoded
@@ -31,7 +46,8 @@ class FlatBatch:
     position_ids: Tensor
     token_type_ids: Tensor | None
     where: Layout
-    all_targets: Tensor | None
+    all_targets: Targets | None
+    whole: bool = False
 
     @property
     def num_tokens(self) -> int:
@@ -39,13 +55,23 @@ class FlatBatch:
         return int(self.input_ids.shape[1])
 
     @property
+    def parts(self) -> int:
+        """Sequences per unit."""
+        return self.encoded.parts
+
+    @property
+    def sequences(self) -> NDArray[np.int64]:
+        """(B * parts,) numbers of the sequences in their split."""
+        return self.encoded.sequences(self.rows)
+
+    @property
     def targets(self) -> Tensor | None:
-        """The truth of these rows."""
-        return None if self.all_targets is None else self.all_targets[torch.from_numpy(self.rows)]
+        """The truth of these units, or of their tokens."""
+        return None if self.all_targets is None else self.all_targets.of(self.encoded, self.rows)
 
     def split(self, max_tokens: int) -> Sequence[FlatBatch]:
-        """Micro-batches of at most ``max_tokens`` where rows allow it; a row is never cut."""
-        if self.num_tokens <= max_tokens or len(self.rows) == 1:
+        """Micro-batches of at most ``max_tokens`` where units allow it; a unit is never cut."""
+        if self.whole or self.num_tokens <= max_tokens or len(self.rows) == 1:
             return [self]
         lengths = self.encoded.lengths[self.rows]
         total, marks = 0, []
@@ -57,7 +83,7 @@ class FlatBatch:
         return [make(self.encoded, rows, self.all_targets) for rows in np.split(self.rows, marks)]
 
     def padded(self, pad_id: int) -> dict[str, Tensor]:
-        """The same rows as a padded table: input_ids, attention_mask, token_type_ids (B, L)."""
+        """The same sequences as a padded table: input_ids, attention_mask, token_type_ids (S, L)."""
         size = (self.where.num_sequences, self.where.longest)
         inside = torch.arange(size[1])[None, :] < self.where.lengths[:, None]
         ids = torch.full(size, pad_id, dtype=torch.int64)
@@ -70,18 +96,19 @@ class FlatBatch:
         return result
 
 
-def make(encoded: Encoded, rows: NDArray[np.int64], targets: Tensor | None) -> FlatBatch:
-    """The batch of ``rows``; ``targets`` are those of all rows of the split."""
-    starts, ends = encoded.offsets[rows], encoded.offsets[rows + 1]
+def make(encoded: Encoded, rows: NDArray[np.int64], targets: Targets | None, whole: bool = False) -> FlatBatch:
+    """The batch of the units ``rows``; ``targets`` are those of the whole split."""
+    sequences = encoded.sequences(rows)
+    starts, ends = encoded.offsets[sequences], encoded.offsets[sequences + 1]
     ids = np.concatenate([encoded.ids[s:e] for s, e in zip(starts, ends, strict=True)]).astype(np.int64)
     where = layout(torch.from_numpy(np.asarray(ends - starts)))
     positions = where.positions()
     types = None
-    second = encoded.second[rows]
+    second = encoded.second[sequences]
     if (second >= 0).any():
         border = torch.from_numpy(np.where(second < 0, np.iinfo(np.int32).max, second).astype(np.int64))
         types = (positions[0] >= torch.repeat_interleave(border, where.lengths)).long().unsqueeze(0)
-    return FlatBatch(encoded, rows, torch.from_numpy(ids).unsqueeze(0), positions, types, where, targets)
+    return FlatBatch(encoded, rows, torch.from_numpy(ids).unsqueeze(0), positions, types, where, targets, whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +116,10 @@ class TrainingBatches:
     """The batches of a training split, epoch after epoch."""
 
     encoded: Encoded
-    targets: Tensor
+    targets: Targets
     batch_tokens: int
     seed: int
+    whole: bool = False
 
     @property
     def per_epoch(self) -> int:
@@ -104,10 +132,37 @@ class TrainingBatches:
     def starting_at(self, epoch: int, index: int) -> Iterator[FlatBatch]:
         """The batches of ``epoch`` from its ``index``-th on."""
         for rows in self._order(epoch)[index:]:
-            yield make(self.encoded, rows, self.targets)
+            yield make(self.encoded, rows, self.targets, self.whole)
 
 
-def for_prediction(encoded: Encoded, batch_tokens: int, targets: Tensor | None = None) -> Iterator[FlatBatch]:
-    """All rows once, in batches of like length."""
+def for_prediction(encoded: Encoded, batch_tokens: int, targets: Targets | None = None) -> Iterator[FlatBatch]:
+    """All units once, in batches of like length."""
     for rows in order.by_length(encoded.lengths, batch_tokens):
         yield make(encoded, rows, targets)
+
+
+def collect(
+    compute: Callable[[FlatBatch], Tensor],
+    encoded: Encoded,
+    batch_tokens: int,
+    per_token: bool,
+    progress: Callable[[int], None] | None = None,
+) -> Tensor:
+    """``compute(batch)`` (B * parts, W) or (T, W) of every sequence, in their order: (S, W) or (N, W) float32.
+
+    :param progress: receives the number of units done.
+    """
+    result = torch.empty(0)
+    size = encoded.num_tokens if per_token else encoded.num_sequences
+    done = 0
+    with torch.inference_mode():
+        for batch in for_prediction(encoded, batch_tokens):
+            found = compute(batch).float()
+            if not result.numel():
+                result = torch.empty(size, found.shape[1])
+            numbers = token_numbers(encoded.offsets, batch.sequences) if per_token else batch.sequences
+            result[torch.from_numpy(numbers)] = found
+            done += len(batch.rows)
+            if progress:
+                progress(done)
+    return result

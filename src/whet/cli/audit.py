@@ -18,8 +18,9 @@ def add_to(app: typer.Typer) -> None:
 
 def audit(
     data: Annotated[str, typer.Argument(metavar="DATA", help="File, folder of splits, or hub data set id.")],
+    task: Annotated[str | None, typer.Option(help="What the rows are for, as in whet fit.")] = None,
     text: Annotated[str | None, typer.Option(help="Column with the text.")] = None,
-    label: Annotated[str | None, typer.Option(help="Column with the label.")] = None,
+    label: Annotated[str | None, typer.Option(help="Column with the label, tags, answers or score.")] = None,
     json: Json = False,
 ) -> None:
     """Read every row of DATA and report duplicates, leaks, imbalance, broken text and more."""
@@ -28,7 +29,7 @@ def audit(
 
     screen = console(to_stderr=json)
     progress = ProgressLine(screen)
-    named = {"data.source": data, "data.text": text, "data.label": label}
+    named = {"data.source": data, "task": task, "data.text": text, "data.label": label}
     found, audited = audit_data({name: value for name, value in named.items() if value}, progress.tell)
     progress.clear()
     if json:

@@ -26,6 +26,7 @@ def compare(
     The first run is what the others are held against.
     """
     from whet.cli.screen import console, measured, print_json, table
+    from whet.evaluation.measures import MEASURES
     from whet.workflows.comparing import compare as decide
 
     screen = console(to_stderr=json)
@@ -35,17 +36,22 @@ def compare(
         return
     verdict = found["verdict"]
     names = list(found["scores"])
-    rows = [[name, measured(found["scores"][name][verdict["metric"]])] for name in names]
-    table(screen, ["model", verdict["metric"].replace("_", " ")], rows, right=(1,))
+    known = MEASURES[verdict["metric"]]
+    points = known.shown == "points"
+    scale, digits = (100, 1) if points else (1, 3)
+    rows = [[name, measured(found["scores"][name][verdict["metric"]], percent=points)] for name in names]
+    table(screen, ["model", known.words], rows, right=(1,))
     tested = [
         [
             f"{one['candidate']} - {one['against']}",
-            f"{100 * one['difference']:+.1f} ({100 * one['low']:+.1f} - {100 * one['high']:+.1f})",
+            "{:+.{d}f} ({:+.{d}f} - {:+.{d}f})".format(
+                *(scale * one[name] for name in ("difference", "low", "high")), d=digits
+            ),
             f"{one['p']:.3g}",
             f"{one['p_holm']:.3g}",
             f"{one['positive_flips']} fixed, {one['negative_flips']} broken",
         ]
         for one in verdict["comparisons"]
     ]
-    table(screen, ["difference", "points", "p", "p (Holm)", "rows"], tested, right=(1, 2, 3))
+    table(screen, ["difference", "points" if points else known.words, "p", "p (Holm)", "rows"], tested, right=(1, 2, 3))
     screen.print(f"Verdict ({verdict['code'].replace('_', ' ')}): {verdict['reason']}", style="bold", markup=False)

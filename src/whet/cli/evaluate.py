@@ -9,9 +9,6 @@ import typer
 
 from whet.cli.options import Json, Run
 
-SHARES = ("accuracy", "macro_f1", "micro_f1", "ece")
-"""Metrics shown in percent."""
-
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
@@ -22,26 +19,28 @@ def evaluate(
     run: Run,
     data: Annotated[str, typer.Argument(metavar="DATA", help="Labelled rows: a file, or a folder with a test file.")],
     text: Annotated[str | None, typer.Option(help="Column with the text.")] = None,
-    label: Annotated[str | None, typer.Option(help="Column with the label.")] = None,
+    label: Annotated[str | None, typer.Option(help="Column with the label, tags, answers or score.")] = None,
     model: Annotated[str | None, typer.Option(help="Another model of the run than the one it ships.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep predictions and scores here.")] = None,
     json: Json = False,
 ) -> None:
     """Score the model of RUN on DATA, with intervals."""
     from whet.cli.screen import ProgressLine, console, measured, print_json, table
+    from whet.data.row_form import Choice
+    from whet.evaluation.measures import MEASURES
     from whet.workflows.using import evaluate as score
 
     screen = console(to_stderr=json)
     progress = ProgressLine(screen)
-    named = {name: value for name, value in {"text": text, "label": label}.items() if value is not None}
-    found = score(run, data, named, out, progress.tell, model)
+    found = score(run, data, Choice(text=text, label=label), out, progress.tell, model)
     progress.clear()
     if json:
         print_json(found)
         return
     scores = found["models"][found["model"]]
-    rows = [
-        [f"{name.replace('_', ' ')}{' (%)' if name in SHARES else ''}", measured(value, percent=name in SHARES)]
-        for name, value in scores.items()
-    ]
+    rows = []
+    for name, value in scores.items():
+        known = MEASURES[name]
+        percent = known.shown == "points"
+        rows.append([f"{known.words}{' (%)' if percent else ''}", measured(value, percent=percent)])
     table(screen, ["metric", f"{found['model']} on {found['num_rows']:,} rows"], rows, right=(1,))

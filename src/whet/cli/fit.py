@@ -17,11 +17,11 @@ def add_to(app: typer.Typer) -> None:
 
 def fit(
     data: Annotated[str | None, typer.Argument(metavar="DATA", help="File, folder, or hub data set id.")] = None,
-    task: Annotated[str | None, typer.Option(help="What to learn: text-classification.")] = None,
+    task: Annotated[str | None, typer.Option(help="What to learn, such as question-answering.")] = None,
     model_base: Annotated[str | None, typer.Option("--base", help="minilm, a model folder, or a hub id.")] = None,
     method: Annotated[str | None, typer.Option(help="auto, probe, lora or full.")] = None,
     text: Annotated[str | None, typer.Option(help="Column with the text.")] = None,
-    label: Annotated[str | None, typer.Option(help="Column with the label.")] = None,
+    label: Annotated[str | None, typer.Option(help="Column with the label, tags, answers or score.")] = None,
     set_: Set = None,
     recipe: Annotated[Path | None, typer.Option(metavar="FILE", help="Recipe to start from (YAML).")] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Run folder; runs/NAME-TIME if not given.")] = None,

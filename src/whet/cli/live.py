@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from whet.cli.screen import ProgressLine, console, duration, measured, print_json, table
+from whet.cli.screen import ProgressLine, console, duration, figure, measured, print_json, table
 from whet.errors import Interrupted
+from whet.evaluation.measures import MEASURES, lower_is_better
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -97,11 +98,11 @@ def _step(row: dict[str, Any]) -> str:
 
 
 def _evaluation(row: dict[str, Any]) -> str:
-    score = row.get("accuracy", row.get("micro_f1", 0.0))
-    name = "accuracy" if "accuracy" in row else "micro F1"
     mark = "  best so far" if row["best"] else ""
     where = f"  {row['model']} step {row['step']:,} (epoch {row['epoch']:.1f})"
-    return f"{where}: validation {name} {100 * score:.1f}, loss {row['loss']:.3f}{mark}"
+    seen = [f"{MEASURES[name].words} {figure(row[name], name)}" for name in row if name in MEASURES]
+    seen.append(f"loss {row['loss']:.3f}")
+    return f"{where}: validation {', '.join(seen)}{mark}"
 
 
 def _stage(row: dict[str, Any]) -> str:
@@ -124,15 +125,16 @@ _SHOWN: dict[str, Callable[[dict[str, Any]], str]] = {
 def render(screen: Console, folder: RunFolder, found: dict[str, Any]) -> None:
     """The comparison, the verdict, and where things are."""
     scores, verdict = found["scores"], found["verdict"]
-    shown = [name for name in ("accuracy", "micro_f1", "macro_f1", "log_loss", "ece") if _tells(scores, name)]
-    names = sorted(scores, key=lambda model: scores[model][verdict["metric"]]["value"])
+    shown = [name for name in SHOWN if _tells(scores, name)]
+    sign = -1 if lower_is_better(verdict["metric"]) else 1
+    names = sorted(scores, key=lambda model: sign * scores[model][verdict["metric"]]["value"])
     shown = [verdict["metric"], *(metric for metric in shown if metric != verdict["metric"])]
     rows = [
         [f"{'> ' if name == verdict['ship'] else '  '}{name}"]
         + [_number(scores[name].get(metric), metric, with_interval=metric == verdict["metric"]) for metric in shown]
         for name in names
     ]
-    table(screen, ["model", *(name.replace("_", " ") for name in shown)], rows, right=range(1, len(shown) + 1))
+    table(screen, ["model", *(MEASURES[name].words for name in shown)], rows, right=range(1, len(shown) + 1))
     screen.print(f"Test rows: {found['num_test_rows']:,}; 95 % interval in brackets.", style="dim")
     for finding in found["findings"]:
         if finding["bin"] == "issue":
@@ -146,13 +148,21 @@ def render(screen: Console, folder: RunFolder, found: dict[str, Any]) -> None:
     )
 
 
+SHOWN = (
+    *("accuracy", "micro_f1", "macro_f1", "log_loss", "entity_f1", "entity_precision", "entity_recall"),
+    *("answer_f1", "exact_match", "no_answer_accuracy", "spearman", "pearson", "r2", "mae"),
+    *("ndcg_at_10", "mrr_at_10", "recall_at_10", "ece"),
+)
+"""Metrics of the table, where models have them."""
+
+
 def _number(value: dict[str, Any] | None, metric: str, with_interval: bool) -> str:
     kept = value if with_interval or value is None else {"value": value["value"]}
-    return measured(kept, percent=metric != "log_loss")
+    return measured(kept, percent=MEASURES[metric].shown == "points")
 
 
 def _tells(scores: dict[str, Any], metric: str) -> bool:
     """Micro F1 says nothing that accuracy does not where every row has one label."""
-    if metric == "micro_f1":
+    if metric == "micro_f1" and all("accuracy" in one for one in scores.values()):
         return any(abs(s[metric]["value"] - s["accuracy"]["value"]) > 1e-9 for s in scores.values() if metric in s)
     return any(metric in one for one in scores.values())

@@ -24,18 +24,19 @@ def predict(
         str, typer.Argument(metavar="[FILE|-]", help="A file of texts; - for lines on standard input.")
     ] = "-",
     text: Annotated[str | None, typer.Option(help="Column with the text.")] = None,
-    text_pair: Annotated[str | None, typer.Option(help="Column with the second text of a pair.")] = None,
+    text_pair: Annotated[str | None, typer.Option(help="Column with the second text, context or passage.")] = None,
     encoding: Annotated[str, typer.Option(help="Text encoding of the file.")] = "utf-8",
     model: Annotated[str | None, typer.Option(help="Another model of the run than the one it ships.")] = None,
-    all_scores: Annotated[bool, typer.Option("--all-scores", help="The probability of every label.")] = False,
+    all_scores: Annotated[bool, typer.Option("--all-scores", help="Every label, or further answers.")] = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write here, whole or not at all.")] = None,
     json: Json = False,
 ) -> None:
-    """Label every row of FILE: one JSON object a row, in the order of the file.
+    """Answer every row of FILE: one JSON object a row, in the order of the file.
 
     With --out the rows go there; with --json the last line says how many there were.
     """
     from whet.cli.screen import ProgressLine, console, print_json
+    from whet.data.row_form import Choice
     from whet.files import beside
     from whet.workflows.using import predict as answer
 
@@ -45,11 +46,9 @@ def predict(
 
     def lines() -> Iterator[str]:
         nonlocal count
-        for one in answer(run, file, text, text_pair, encoding, progress.tell, model):
+        for one in answer(run, file, Choice(text=text, text_pair=text_pair, encoding=encoding), progress.tell, model):
             count += 1
-            row = {"line": one.line, "text": one.text, "label": one.label, "score": round(one.score, 6)}
-            row |= {"labels": list(one.labels)} if list(one.labels) != [one.label] else {}
-            row |= {"scores": {name: round(value, 6) for name, value in one.scores.items()}} if all_scores else {}
+            row = {"line": one.line, "text": one.text, **one.answer.to_json(all_scores)}
             yield json_format.dumps(row, ensure_ascii=False) + "\n"
 
     if out is not None:

@@ -107,6 +107,13 @@ def table(screen: Console, titles: Sequence[str], rows: Sequence[Sequence[str]],
     screen.print(grid)
 
 
+def figure(value: float, metric: str) -> str:
+    """A value as its metric is shown: 93.4, or 0.812."""
+    from whet.evaluation.measures import MEASURES
+
+    return f"{100 * value:.1f}" if MEASURES[metric].shown == "points" else f"{value:.3f}"
+
+
 def measured(value: Mapping[str, Any] | None, percent: bool = True) -> str:
     """``85.5 (82.0 - 88.5)``: a value with its interval, in percent where it is a share."""
     if not value or value.get("value") is None:

@@ -18,3 +18,15 @@ What users are told when something is wrong with their data:
 - D030 labels missing, D031 one class only, D032 a label that training lacks, D033 a value that is no
   label, D034 single labels and lists mixed, D035 no row left, D040 too few rows to split
 """
+
+from __future__ import annotations
+
+ROW_FORMS = {
+    "text-classification": "whet.data.labelled:Labelled",
+    "token-classification": "whet.data.entities:Entities",
+    "question-answering": "whet.data.questions:Questions",
+    "sentence-similarity": "whet.data.scored:Similar",
+    "regression": "whet.data.scored:Scored",
+    "ranking": "whet.data.scored:Relevant",
+}
+"""Task -> what its rows hold (:mod:`whet.data.row_form`)."""

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.data.balance import imbalance, nearly_alike, prior_shift, too_rare
+from whet.data.balance import imbalance, too_rare
 from whet.data.duplicate_findings import across_finding, contradiction_finding, exact_finding, near_finding
 from whet.data.duplicates import Across, Keys, Within, across, leaked, within
 from whet.data.forms import Examples
 from whet.data.ledger import Ledger
 from whet.data.lengths import length_finding, length_not_counted
 from whet.data.reading import ReadResult
+from whet.data.row_form import RowForm
 from whet.data.rows import Told, silent
 from whet.data.splitting import Made
 from whet.data.text_findings import Texts, look_at_texts
@@ -61,15 +62,17 @@ def load(path: Path) -> Audit:
     return Audit(value["splits"], findings, np.asarray(value["leaked"], dtype=np.int64))
 
 
-def audit(data: ReadResult, progress: Told = silent) -> Audit:
+def audit(data: ReadResult, form: RowForm, progress: Told = silent) -> Audit:
     """Look at every row of every split, block by block.
+
+    :param form: what the rows hold, as they were read.
 
     Memory: some hashes and a length per row, no texts.
     """
     splits, labels = data.splits, data.labels
-    counts = {split: examples.label_counts(labels) for split, examples in splits.items()}
-    rows = {split: len(examples) for split, examples in splits.items()}
-    repeats = _repeats(splits, labels, progress)
+    counts = {split: form.counts(examples, labels) for split, examples in splits.items()}
+    truths = {split: form.truths(examples, labels) for split, examples in splits.items()}
+    repeats = _repeats(splits, truths, progress)
     texts = look_at_texts(splits, progress)
     findings = [
         empty_finding(data.ledger),
@@ -77,16 +80,16 @@ def audit(data: ReadResult, progress: Told = silent) -> Audit:
         near_finding(splits, repeats.inside),
         across_finding(splits, repeats.between, len(repeats.leaked)),
         contradiction_finding(splits, repeats.inside, repeats.between),
-        imbalance(labels, counts, rows["train"]),
-        too_rare(labels, counts),
-        prior_shift(labels, counts, rows, data.multi_label),
+        *([imbalance(labels, counts, max(1, len(splits["train"]))), too_rare(labels, counts)] if labels else []),
         length_not_counted(),
         *texts.findings,
         unused_finding(data.ledger),
         made_finding(data.made),
-        nearly_alike(labels),
+        *form.findings(splits, labels),
     ]
-    return Audit(_summary(splits, labels, counts, texts), tuple(findings), repeats.leaked)
+    return Audit(
+        _summary(splits, labels, counts, texts), tuple(sorted(findings, key=lambda one: one.code)), repeats.leaked
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,8 @@ class _Repeats:
     leaked: NDArray[np.int64]
 
 
-def _repeats(splits: Mapping[str, Examples], labels: Sequence[str], progress: Told) -> _Repeats:
-    keys = {split: Keys.of(examples, labels) for split, examples in splits.items()}
+def _repeats(splits: Mapping[str, Examples], truths: Mapping[str, NDArray[np.uint64]], progress: Told) -> _Repeats:
+    keys = {split: Keys.of(examples, truths[split]) for split, examples in splits.items()}
     inside = {}
     pairs = [pair for pair in ACROSS if set(pair) <= keys.keys()]
     steps = len(keys) + len(pairs)

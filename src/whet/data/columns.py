@@ -54,17 +54,25 @@ MOST_LABELS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The choice. ``reasons`` has one sentence for each of text, text_pair and label."""
+    """The choice. ``reasons`` has one sentence for each column that was chosen.
+
+    ``negative``: a text, or a list of texts, that does not belong to ``text``; ``group``: what rows have in
+    common; ``tokens``: the words of a row, where they stand in a column of their own.
+    """
 
     text: str
     label: str | None = None
     text_pair: str | None = None
     reasons: dict[str, str] = field(default_factory=dict)
+    negative: str | None = None
+    group: str | None = None
+    tokens: str | None = None
 
     @property
     def wanted(self) -> list[str]:
         """The chosen columns, without repetition."""
-        return list(dict.fromkeys(name for name in (self.text, self.text_pair, self.label) if name is not None))
+        chosen = (self.text, self.text_pair, self.label, self.negative, self.group, self.tokens)
+        return list(dict.fromkeys(name for name in chosen if name is not None))
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; ``Columns(**value)`` is the inverse."""

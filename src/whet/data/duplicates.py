@@ -7,7 +7,6 @@ Only the 64-bit hashes of a split are held, no texts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,9 +33,9 @@ class Keys:
     labels: NDArray[np.uint64]
 
     @staticmethod
-    def of(examples: Examples, labels: Sequence[str]) -> Keys:
-        """Read the hashes, and turn every row's label or set of labels into one number."""
-        return Keys(examples, examples.hashes, label_keys(examples.label_ids(labels)))
+    def of(examples: Examples, truths: NDArray[np.uint64]) -> Keys:
+        """Read the hashes; ``truths`` (n,) is one number for what is true of each row."""
+        return Keys(examples, examples.hashes, truths)
 
     @property
     def both(self) -> NDArray[np.uint64]:

@@ -1,9 +1,11 @@
-"""The labelled form: the rows of one split in a memory-mapped Arrow file.
+"""The rows of one split in a memory-mapped Arrow file.
 
-Columns: ``id`` int64 (0..n-1 in this split), ``line`` int64 (in the source file, from 1), ``hash``
-uint64 (of the normalised input), ``text``, ``text_pair`` (pairs only), ``label`` (a string, or a list
-of strings where a row may carry several; absent in rows that only want a prediction). Each record
-batch carries the name of the file its rows came from.
+Columns of every form: ``id`` int64 (0..n-1 in this split), ``line`` int64 (in the source file, from 1),
+``hash`` uint64 (of the normalised input), ``text``; ``text_pair`` where a row has two texts; ``group``
+where the user named what rows have in common. What is true of a row is the form's own
+(:mod:`whet.data.row_form`): ``label`` (a string, or a list of strings where a row may carry several),
+``spans``, ``answers``, ``score``; absent in rows that only want a prediction. Each record batch carries
+the name of the file its rows came from.
 """
 
 from __future__ import annotations
@@ -26,23 +28,55 @@ from whet.files import beside
 SPLIT_NAMES = ("train", "validation", "test")
 
 
+SHARED = (("id", pa.int64()), ("line", pa.int64()), ("hash", pa.uint64()), ("text", pa.string()))
+"""Columns of every form."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Which columns the rows have."""
+    """Which columns the rows have beside those of :data:`SHARED`: names and Arrow types, in order."""
 
-    pairs: bool = False
-    labelled: bool = True
-    multi_label: bool = False
+    more: tuple[tuple[str, pa.DataType], ...] = (("label", pa.string()),)
+
+    @staticmethod
+    def labelled_rows(pairs: bool = False, labelled: bool = True, multi_label: bool = False) -> Shape:
+        """Texts or pairs, with one label or several."""
+        label = (("label", pa.list_(pa.string()) if multi_label else pa.string()),) if labelled else ()
+        return Shape(((("text_pair", pa.string()),) if pairs else ()) + label)
+
+    @staticmethod
+    def of(schema: pa.Schema) -> Shape:
+        """The shape of a file that was written here."""
+        shared = {name for name, _ in SHARED}
+        return Shape(tuple((field.name, field.type) for field in schema if field.name not in shared))
+
+    def having(self, name: str, kind: pa.DataType) -> Shape:
+        """The same with one more column."""
+        return Shape((*self.more, (name, kind)))
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a column."""
+        return any(name == column for column, _ in self.more)
+
+    @property
+    def pairs(self) -> bool:
+        """Whether each row has two texts."""
+        return self.has("text_pair")
+
+    @property
+    def labelled(self) -> bool:
+        """Whether rows have a label column."""
+        return self.has("label")
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a row may carry several labels, or none."""
+        return any(name == "label" and pa.types.is_list(kind) for name, kind in self.more)
 
     @property
     def schema(self) -> pa.Schema:
         """The Arrow schema of the file."""
-        fields = [("id", pa.int64()), ("line", pa.int64()), ("hash", pa.uint64()), ("text", pa.string())]
-        if self.pairs:
-            fields.append(("text_pair", pa.string()))
-        if self.labelled:
-            fields.append(("label", pa.list_(pa.string()) if self.multi_label else pa.string()))
-        return pa.schema(fields)
+        return pa.schema([*SHARED, *self.more])
 
 
 class Examples:
@@ -56,10 +90,7 @@ class Examples:
         self._batches = list(batches)
         self._files = list(files)
         self._starts = np.cumsum([0, *(batch.num_rows for batch in batches)])
-        labelled = "label" in schema.names
-        self.shape = Shape(
-            "text_pair" in schema.names, labelled, labelled and pa.types.is_list(schema.field("label").type)
-        )
+        self.shape = Shape.of(schema)
 
     @staticmethod
     def open(path: Path, split: str | None = None) -> Examples:
@@ -94,6 +125,35 @@ class Examples:
     def blocks(self) -> Iterator[pa.RecordBatch]:
         """The rows in order, at most some thousands at once."""
         yield from self._batches
+
+    def column_blocks(self, names: Sequence[str]) -> Iterator[dict[str, list[Any]]]:
+        """The rows in order, block by block, by column; of ``names``, those that the rows have."""
+        known = [name for name in names if name == "text" or self.shape.has(name)]
+        for batch in self._batches:
+            yield {name: batch[name].to_pylist() for name in known}
+
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> Examples:
+        """Only ``rows``, in the order asked for; they keep their ids, lines and hashes."""
+        columns = [*(name for name, _ in SHARED), *(name for name, _ in self.shape.more)]
+        values = [
+            pa.array(self.rows(rows, name), kind) for name, kind in zip(columns, self.shape.schema.types, strict=True)
+        ]
+        batch = pa.RecordBatch.from_arrays(values, schema=self.shape.schema)
+        return Examples(self.split, self.path, self.shape.schema, [batch], [self._files[0] if self._files else ""])
+
+    @staticmethod
+    def of(columns: dict[str, list[Any]], shape: Shape, split: str = "predict") -> Examples:
+        """Rows in memory, by column: ``text`` and the shape's own columns."""
+        number = len(columns["text"])
+        shared = {
+            "id": np.arange(number),
+            "line": np.arange(1, number + 1),
+            "hash": hashes(columns["text"], columns.get("text_pair")),
+        }
+        values = {**shared, **columns}
+        arrays = [_array(values[field.name], field.type) for field in shape.schema]
+        batch = pa.RecordBatch.from_arrays(arrays, schema=shape.schema)
+        return Examples(split, Path(), shape.schema, [batch], [""])
 
     def files(self) -> Iterator[tuple[str, pa.RecordBatch]]:
         """The same with the name of the source file of each block."""
@@ -132,6 +192,17 @@ class Examples:
     def hashes(self) -> NDArray[np.uint64]:
         """(n,) hash of each row's normalised input."""
         return self.numbers("hash")
+
+    @property
+    def groups(self) -> NDArray[np.uint64] | None:
+        """(n,) hash of what each row's group is called; None where rows have no groups."""
+        if not self.shape.has("group"):
+            return None
+        return np.concatenate([hashes(batch["group"].to_pylist(), None) for batch in self._batches] or [self.hashes])
+
+    def column(self, name: str) -> list[Any]:
+        """A whole column as Python values, (n,); for forms whose truth is small."""
+        return [value for batch in self._batches for value in batch[name].to_pylist()]
 
     def place(self, index: int) -> str:
         """``"tickets.csv:17"``: file and line of a row."""
@@ -191,21 +262,10 @@ class ExamplesWriter:
         self.rows = 0
         self._writer = pa.ipc.new_file(sink, shape.schema)
 
-    def write(
-        self,
-        file: str,
-        lines: Sequence[int],
-        texts: Sequence[str],
-        pairs: Sequence[str] | None,
-        labels: Sequence[Any] | None,
-    ) -> None:
-        """Append the rows of one block of ``file``."""
-        columns: dict[str, Any] = {"line": lines, "hash": hashes(texts, pairs), "text": texts}
-        if pairs is not None:
-            columns["text_pair"] = pairs
-        if labels is not None:
-            columns["label"] = labels
-        self.append(file, columns)
+    def write_rows(self, file: str, lines: Sequence[int], columns: dict[str, list[Any]]) -> None:
+        """Append the rows of one block, given by column; hashes are made here."""
+        found = {"line": lines, "hash": hashes(columns["text"], columns.get("text_pair")), **columns}
+        self.append(file, found)
 
     def append(self, file: str, columns: dict[str, Any]) -> None:
         """Append rows given by column; all of the shape's but ``id``."""

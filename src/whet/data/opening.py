@@ -12,7 +12,7 @@ from whet.data.csv_rows import open_csv
 from whet.data.decoding import as_it_comes, in_whole_lines, is_utf8, refuse_unknown
 from whet.data.json_rows import holds_lines, open_json_document, open_json_lines
 from whet.data.rows import ROWS_PER_BLOCK, Block, Opened, Told
-from whet.data.sources import BINARY, SourceFile, not_allowed
+from whet.data.sources import BINARY, SourceFile, not_allowed, unknown_ending
 from whet.errors import Problem, Problems, UserError
 
 
@@ -22,20 +22,35 @@ def open_file(file: SourceFile, encoding: str, problems: Problems, told: Told) -
     :raises UserError: D001-D005, D007-D009 what is not a readable file of that format; what the
         reader of the format raises (D003, D013-D017).
     """
+    if file.format == "words":
+        raise unknown_ending(file.path)
+    if file.format in BINARY:
+        _refuse_empty(file)
+        try:
+            return (open_parquet if file.format == "parquet" else open_arrow)(file, told)
+        except PermissionError:
+            raise not_allowed(file.path) from None
+    return _open_text(file, checked_head(file, encoding), encoding, problems, told)
+
+
+def checked_head(file: SourceFile, encoding: str) -> str:
+    """The beginning of a text file, only to look at: what does not fit the encoding is replaced.
+
+    :raises UserError: D001-D005, D007-D009 what is not a readable file of text.
+    """
+    _refuse_empty(file)
+    refuse_unknown(encoding)
+    beginning = head(file)
+    refuse_binary(file, beginning, "utf-8" if is_utf8(encoding) else encoding)
+    return _decoded_head(beginning, encoding)
+
+
+def _refuse_empty(file: SourceFile) -> None:
     size = Stat.of(file.path).size
     if not file.path.is_file():
         raise UserError(Problem("D001", str(file.path), "is not a regular file.", "Copy it into one first."))
     if size == 0:
         raise UserError(Problem("D002", str(file.path), "is empty.", "Give a file with a header and rows."))
-    if file.format in BINARY:
-        try:
-            return (open_parquet if file.format == "parquet" else open_arrow)(file, told)
-        except PermissionError:
-            raise not_allowed(file.path) from None
-    refuse_unknown(encoding)
-    beginning = head(file)
-    refuse_binary(file, beginning, "utf-8" if is_utf8(encoding) else encoding)
-    return _open_text(file, _decoded_head(beginning, encoding), encoding, problems, told)
 
 
 def text_lines(file: SourceFile, encoding: str, problems: Problems, told: Told) -> Iterator[str]:

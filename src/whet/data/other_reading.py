@@ -7,17 +7,17 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from whet.data.columns import Columns
 from whet.data.content import FileFacts
 from whet.data.forms import Examples
-from whet.data.labels import refuse_unknown_labels
 from whet.data.ledger import SplitLedger
+from whet.data.row_form import Choice, RowForm
 from whet.data.rows import Told, silent
 from whet.data.sources import COMPRESSIONS, SourceFile
-from whet.data.transfer import Choice, Input, Transfer, inputs_of
+from whet.data.transfer import Input, Transfer, inputs_of
 from whet.errors import Problem, UserError
 from whet.files import BESIDE, explained
 
@@ -39,13 +39,9 @@ def read_for_evaluation(
     source: str | Path,
     *,
     into: Path,
+    form: RowForm,
     labels: Sequence[str],
-    text: str | None = None,
-    label: str | None = None,
-    text_pair: str | None = None,
-    label_separator: str | None = None,
-    encoding: str = "utf-8",
-    drop_unlabelled: bool = False,
+    choice: Choice | None = None,
     progress: Told = silent,
 ) -> OtherRows:
     """Read one file, or the test split of a folder, as rows to score a model on; leaves ``into/test.arrow``.
@@ -54,16 +50,15 @@ def read_for_evaluation(
     :raises UserError: as :func:`whet.data.reading.read`; D006 where no test split is found, D032 a
         label that the model does not know.
     """
-    choice = Choice(text, label, text_pair, label_separator, encoding, drop_unlabelled)
     inputs, notes = inputs_of(source)
     files = inputs.get("test") or inputs.get("all")
     if files is None:
         what = f"has no test split (found: {', '.join(inputs)})."
         raise UserError(Problem("D006", str(source), what, "Name the file to evaluate on."))
     with _workplace(into) as folder:
-        transfer = Transfer(choice, Path(folder), progress)
+        transfer = Transfer(form, choice or Choice(), Path(folder), progress)
         found = transfer.take({"test": files})["test"]
-        refuse_unknown_labels(found, labels)
+        form.refuse_unknown(found, labels)
         return _moved(found, into / "test.arrow", transfer, notes)
 
 
@@ -71,9 +66,8 @@ def read_unlabelled(
     source: str | Path,
     *,
     into: Path,
-    text: str | None = None,
-    text_pair: str | None = None,
-    encoding: str = "utf-8",
+    form: RowForm,
+    choice: Choice | None = None,
     progress: Told = silent,
 ) -> OtherRows:
     """Read texts that want a prediction; leaves ``into/predict.arrow``, without a label column.
@@ -86,12 +80,13 @@ def read_unlabelled(
     """
     with _workplace(into) as name:
         folder = Path(name)
-        choice = Choice(text, None, text_pair, encoding=encoding, labelled=False)
-        transfer = Transfer(choice, folder, progress, keep_empty=True)
+        choice = replace(choice or Choice(), labelled=False, label=None)
+        transfer = Transfer(form, choice, folder, progress, keep_empty=True)
         lines = _plain_lines(source, folder)
         if lines is not None:
             inputs, notes = {"all": [Input(lines)]}, list[str]()
             transfer.chosen = Columns("text", reasons={"text": "one text on each line"})
+            transfer.shape = form.shape(transfer.chosen, {}, choice)
         else:
             inputs, notes = inputs_of(source)
         if "all" not in inputs:

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from whet.data.columns import Columns
 from whet.data.content import FileFacts
 from whet.data.forms import SPLIT_NAMES, Examples, distribute, open_splits
-from whet.data.labels import refuse_one_class, refuse_unknown_labels
 from whet.data.ledger import Ledger, SplitLedger, ledger_from_json, ledger_json
+from whet.data.row_form import Choice, RowForm
 from whet.data.rows import Told, silent
-from whet.data.splitting import TEST_SHARE, VALIDATION_SHARE, Made, carve, missing_splits, shares
-from whet.data.transfer import Choice, Transfer, inputs_of
-from whet.errors import Problems, UserError
+from whet.data.splitting import TEST_SHARE, VALIDATION_SHARE, Made, carve, joined, missing_splits, shares
+from whet.data.transfer import Transfer, inputs_of
 from whet.files import BESIDE, explained, read_json, write_json
 
 
@@ -39,6 +39,12 @@ class ReadResult:
     fingerprint: tuple[FileFacts, ...]
     made: tuple[Made, ...]
     notes: tuple[str, ...]
+    form: str = "labelled"
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The Arrow columns of the training rows, the shared ones aside."""
+        return tuple(name for name, _ in self.splits["train"].shape.more)
 
     def save(self, folder: Path) -> None:
         """Write fingerprint.json and ledger.json beside the splits."""
@@ -49,6 +55,7 @@ class ReadResult:
             "multi_label": self.multi_label,
             "made": [made.to_json() for made in self.made],
             "notes": list(self.notes),
+            "form": self.form,
         }
         write_json(folder / "ledger.json", ledger_json(self.ledger))
         write_json(folder / "fingerprint.json", about)
@@ -69,6 +76,7 @@ def reopen(folder: Path) -> ReadResult:
         fingerprint=tuple(FileFacts(**facts) for facts in about["files"]),
         made=tuple(Made(**made) for made in about["made"]),
         notes=tuple(about["notes"]),
+        form=about.get("form", "labelled"),
     )
 
 
@@ -76,12 +84,8 @@ def read(
     source: str | Path,
     *,
     into: Path,
-    text: str | None = None,
-    label: str | None = None,
-    text_pair: str | None = None,
-    label_separator: str | None = None,
-    encoding: str = "utf-8",
-    drop_unlabelled: bool = False,
+    form: RowForm,
+    choice: Choice | None = None,
     seed: int = 0,
     validation_share: float = VALIDATION_SHARE,
     test_share: float = TEST_SHARE,
@@ -91,23 +95,22 @@ def read(
 
     :param source: one file, a folder with a file per split, a folder of ``save_to_disk``, or a hub id.
     :param into: the folder to write to, made if it is not there.
-    :param label_separator: strings of the label column hold several labels, parted by this.
+    :param form: what the rows hold.
+    :param choice: what the user said about columns and encoding.
     :param validation_share: share of the training rows, where there is no validation file.
     :param test_share: share of the training rows, where there is no test file.
     :raises UserError: D001 to D040; all problems of all files at once.
     """
-    choice = Choice(text, label, text_pair, label_separator, encoding, drop_unlabelled)
     with explained(into):
         into.mkdir(parents=True, exist_ok=True)
         work = tempfile.TemporaryDirectory(prefix=BESIDE, dir=into)
     with work as folder:
-        transfer = Transfer(choice, Path(folder), progress)
+        transfer = Transfer(form, choice or Choice(), Path(folder), progress)
         inputs, notes = inputs_of(source)
         given = transfer.take({("train" if split == "all" else split): files for split, files in inputs.items()})
-        labels = given["train"].vocabulary()
-        refuse_one_class(given["train"], labels, str(source))
-        _refuse_unknown(given, labels)
-        made = _finish(given, labels, into, seed, validation_share, test_share, str(source))
+        labels = form.labels(given["train"])
+        form.check(given, labels, str(source))
+        made = _finish(form, given, labels, into, seed, validation_share, test_share, str(source))
     _count_made(transfer.ledger, made)
     result = ReadResult(
         splits=open_splits(into),
@@ -118,24 +121,14 @@ def read(
         fingerprint=tuple(transfer.facts),
         made=made,
         notes=(*notes, *transfer.notes, *_about_made(given, made)),
+        form=form.name,
     )
     result.save(into)
     return result
 
 
-def _refuse_unknown(given: Mapping[str, Examples], labels: Sequence[str]) -> None:
-    problems = Problems()
-    for split, examples in given.items():
-        if split != "train":
-            try:
-                refuse_unknown_labels(examples, labels)
-            except UserError as error:
-                for problem in error.problems:
-                    problems.add(problem.code, problem.where, problem.what, problem.remedy)
-    problems.raise_if_any()
-
-
 def _finish(
+    form: RowForm,
     given: Mapping[str, Examples],
     labels: Sequence[str],
     into: Path,
@@ -147,7 +140,7 @@ def _finish(
     """Carve the missing splits out of training and put every file in its place."""
     train = given["train"]
     wanted = shares(len(train), missing_splits(list(given)), validation_share=validation_share, test_share=test_share)
-    found = carve(train.label_ids(labels), train.hashes, wanted, seed, where)
+    found = carve(form.strata(train, labels), _together(form, train), wanted, seed, where) if wanted else {}
     if wanted:
         parts = np.zeros(len(train), dtype=np.int8)
         for number, rows in enumerate(found.values()):
@@ -158,6 +151,14 @@ def _finish(
             with explained(into):
                 os.replace(examples.path, into / f"{split}.arrow")
     return tuple(Made(split, len(found[split]), "train") for split in wanted)
+
+
+def _together(form: RowForm, train: Examples) -> NDArray[np.uint64]:
+    """(n,) one key for rows that must stay on one side: of one text, of one group, or bound by the form."""
+    keys = [train.hashes, form.together(train)]
+    if train.groups is not None:
+        keys.append(train.groups)
+    return joined(keys)
 
 
 def _count_made(ledger: Ledger, made: Sequence[Made]) -> None:

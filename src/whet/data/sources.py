@@ -24,6 +24,9 @@ FORMATS = {
 }
 """File name ending -> format. A test of the readers runs over all of them."""
 
+WORD_FORMATS = {"conll": "words", "bio": "words", "iob": "words", "iob2": "words", "txt": "words"}
+"""The same of files with a word on each line, which only token classification reads."""
+
 COMPRESSIONS = {"gz": "gzip", "zst": "zstd"}
 BINARY = ("parquet", "arrow")
 
@@ -112,18 +115,7 @@ def source_file(path: Path) -> SourceFile:
     """
     format, compression = _ending(path.name)
     if format is None:
-        endings = one_of([f".{ending}" for ending in FORMATS])
-        extra = (
-            " Spreadsheets: save the sheet as CSV (UTF-8)." if path.suffix.lower() in (".xlsx", ".xls", ".ods") else ""
-        )
-        raise UserError(
-            Problem(
-                "D005",
-                str(path),
-                f"has an ending that is not known: {path.suffix or 'none'!r}.",
-                f"Use {endings}; text formats also with .gz or .zst.{extra}",
-            )
-        )
+        raise unknown_ending(path)
     if compression is not None and format in BINARY:
         raise UserError(
             Problem(
@@ -133,12 +125,24 @@ def source_file(path: Path) -> SourceFile:
     return SourceFile(path, format, compression)
 
 
+def unknown_ending(path: Path) -> UserError:
+    """The error for a file that no reader takes, or none for this task."""
+    endings = one_of([f".{ending}" for ending in FORMATS])
+    extra = " Spreadsheets: save the sheet as CSV (UTF-8)." if path.suffix.lower() in (".xlsx", ".xls", ".ods") else ""
+    known = _ending(path.name)[0] is not None
+    words = f"is read for token classification alone: {path.suffix!r}." if known else ""
+    what = words or f"has an ending that is not known: {path.suffix or 'none'!r}."
+    remedy = f"Use {endings}; text formats also with .gz or .zst.{extra}"
+    return UserError(Problem("D005", str(path), what, remedy))
+
+
 def _ending(name: str) -> tuple[str | None, str | None]:
     parts = name.lower().split(".")
     compression = COMPRESSIONS.get(parts[-1])
     if compression:
         parts.pop()
-    return (FORMATS.get(parts[-1]) if len(parts) > 1 else None), compression
+    format = FORMATS.get(parts[-1]) or WORD_FORMATS.get(parts[-1])
+    return (format if len(parts) > 1 else None), compression
 
 
 def _looks_like_hub_id(source: str) -> bool:
@@ -150,7 +154,7 @@ def _folder(folder: Path) -> Found:
     if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
         return _saved(folder)
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    data = [entry for entry in entries if entry.is_file() and _ending(entry.name)[0]]
+    data = _data_of([entry for entry in entries if entry.is_file()])
     if not data:
         found = ", ".join(entry.name for entry in entries[:8]) or "nothing"
         raise UserError(
@@ -173,6 +177,16 @@ def _folder(folder: Path) -> Found:
     unused = [entry.name for entry in entries if entry not in used]
     notes = [f"not used in {folder}: {', '.join(unused)}"] if unused else []
     return Found({split: files[split] for split in ("train", "validation", "test") if split in files}, notes)
+
+
+def _data_of(files: list[Path]) -> list[Path]:
+    """The files that hold rows. A .txt file is one only where nothing else is for training: it may say anything."""
+    known = [file for file in files if _ending(file.name)[0]]
+    plain = [file for file in known if re.search(r"\.txt(\.\w+)?$", file.name.lower())]
+    others = [file for file in known if file not in plain]
+    parts = [file for file in plain if split_of(file.name)]
+    lacking = "train" not in map(split_of, (file.name for file in others))
+    return others + parts if lacking and "train" in map(split_of, (file.name for file in parts)) else others
 
 
 def _example() -> str:

@@ -98,6 +98,25 @@ def carve(
     return found
 
 
+def joined(keys: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+    """(n,) one key for rows that any of ``keys`` binds together, directly or through others."""
+    different = [key for number, key in enumerate(keys) if not any(np.array_equal(key, one) for one in keys[:number])]
+    if len(different) == 1:
+        return different[0]
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    n, first, rows, nodes = len(keys[0]), len(keys[0]), [], []
+    for key in different:
+        names, place = np.unique(key, return_inverse=True)
+        rows.append(np.arange(n))
+        nodes.append(place + first)
+        first += len(names)
+    links = (np.ones(n * len(different), dtype=np.int8), (np.concatenate(rows), np.concatenate(nodes)))
+    parts = connected_components(coo_matrix(links, shape=(first, first)), directed=False)[1]
+    return np.asarray(parts[:n], dtype=np.uint64)
+
+
 def _too_few(where: str, what: str) -> UserError:
     return UserError(Problem("D040", where, what, "Add rows, or give files for train, validation and test."))
 

@@ -4,36 +4,23 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from whet.data import hub
-from whet.data.columns import Columns, choose
+from whet.data.columns import Columns, refuse_absent
 from whet.data.content import FileFacts, Stat, checked_hash, refuse_if_changed
 from whet.data.forms import Examples, ExamplesWriter, Shape, writing
 from whet.data.intake import Intake
 from whet.data.ledger import Ledger, SplitLedger
 from whet.data.opening import open_file
-from whet.data.rows import ABSENT, Opened, Told
+from whet.data.row_form import Choice, RowForm, Taking, named
+from whet.data.rows import Opened, Told
 from whet.data.sources import SourceFile, find
 from whet.errors import Problem, Problems, UserError, did_you_mean
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What the user said about the data; None or "auto" is left to be found out.
-
-    ``text_pair`` may be "none": rows have one text, even if the columns look like a pair.
-    """
-
-    text: str | None = None
-    label: str | None = None
-    text_pair: str | None = None
-    label_separator: str | None = None
-    encoding: str = "utf-8"
-    drop_unlabelled: bool = False
-    labelled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +47,11 @@ def inputs_of(source: str | Path) -> tuple[dict[str, list[Input]], list[str]]:
     }, notes
 
 
-def _named(column: str | None) -> str | None:
-    return None if column in ("auto", "none") else column
-
-
 @dataclass(slots=True)
 class Transfer:
     """One reading in progress: what was chosen at the first file, and what was found so far."""
 
+    form: RowForm
     choice: Choice
     folder: Path
     progress: Told
@@ -76,8 +60,8 @@ class Transfer:
     ledger: Ledger = field(default_factory=dict)
     facts: list[FileFacts] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    multi_label: bool = False
     chosen: Columns | None = None
+    shape: Shape | None = None
 
     @property
     def columns(self) -> Columns:
@@ -107,7 +91,7 @@ class Transfer:
                 with self._collected(), self._unchanged(one):
                     opened = self._open(one)
                     self._decide(one, opened)
-                    writer = writer or stack.enter_context(writing(path, self._shape()))
+                    writer = writer or stack.enter_context(writing(path, self.shape or Shape()))
                     self._file(split, one, opened, writer, last=number == len(files) - 1)
 
     @contextlib.contextmanager
@@ -137,7 +121,8 @@ class Transfer:
     def _open(self, one: Input) -> Opened:
         if one.hub is not None:
             return hub.open_hub(*one.hub, one.rows, self.progress)[1]
-        return open_file(one.file, self.choice.encoding, self.problems, self.progress)
+        opened = self.form.open(one.file, self.choice, self.problems, self.progress)
+        return opened or open_file(one.file, self.choice.encoding, self.problems, self.progress)
 
     def _decide(self, one: Input, opened: Opened) -> None:
         """Choose the columns at the first file; hold every further one to that choice."""
@@ -148,39 +133,27 @@ class Transfer:
                     what = f"has no column {column!r}, which the first file has (columns: {', '.join(opened.columns)})."
                     raise UserError(Problem("D022", name, what, did_you_mean(column, opened.columns)))
             return
-        self.chosen = choose(
-            opened.columns,
-            opened.sample,
-            where=name,
-            text=_named(choice.text),
-            text_pair=_named(choice.text_pair),
-            label=_named(choice.label),
-            pairs=choice.text_pair != "none",
-            labelled=choice.labelled,
-        )
-        if self.chosen.label is not None:
-            values = (value for value in opened.sample[self.chosen.label] if value is not None and value is not ABSENT)
-            self.multi_label = choice.label_separator is not None or isinstance(next(values, None), list)
+        self.chosen = self.form.choose(opened.columns, opened.sample, name, choice)
+        if named(choice.group) is not None and self.chosen.group is None:
+            refuse_absent("data.group", str(choice.group), opened.columns, name)
+            self.chosen = replace(self.chosen, group=choice.group)
+        self.shape = self.form.shape(self.chosen, opened.sample, choice)
+        if self.chosen.group is not None:
+            self.shape = self.shape.having("group", pa.string())
 
-    def _shape(self) -> Shape:
-        return Shape(self.columns.text_pair is not None, self.columns.label is not None, self.multi_label)
+    @property
+    def multi_label(self) -> bool:
+        """Whether a row may carry several labels."""
+        return self.shape is not None and self.shape.multi_label
 
     def _file(self, split: str, one: Input, opened: Opened, writer: ExamplesWriter, last: bool) -> None:
-        intake = Intake(
-            one.file.name,
-            self.columns,
-            writer,
-            self.ledger[split],
-            self.problems,
-            multi_label=self.multi_label,
-            label_separator=self.choice.label_separator,
-            drop_unlabelled=self.choice.drop_unlabelled,
-            keep_empty=self.keep_empty,
-        )
+        assert self.shape is not None
+        taking = Taking(one.file.name, self.columns, self.shape, self.choice, self.problems, self.ledger[split])
+        intake = Intake(self.form, taking, writer, self.keep_empty)
         intake.take(opened.blocks(self.columns.wanted))
         self.notes += opened.notes
         if last and not self.ledger[split].kept and not self.problems.count:
-            what = f"none of the {self.ledger[split].read:,} rows of {split} has both text and label."
+            what = f"none of the {self.ledger[split].read:,} rows of {split} has both text and {self.form.truth_words}."
             self.problems.add("D035", one.file.name, what, f"Is {self.columns.text!r} the right text column?")
         self.facts.append(self._fingerprint(one, intake.rows))
 

@@ -1,4 +1,4 @@
-"""Do the probabilities mean what they say? Bins, ECE, temperature, and thresholds for several labels."""
+"""Do the probabilities mean what they say? Bins and ECE; of classes also temperature, and thresholds."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.evaluation.intervals import LEVEL, RESAMPLES, Estimate, percentile
-from whet.evaluation.rows import checked, truth
-from whet.evaluation.sums import ROWS, Floats, Sums, blocks, confidence, decisions, resampled, sums
+from whet.evaluation.classes import truth
+from whet.evaluation.intervals import RESAMPLES, Estimate, percentile
+from whet.evaluation.kinds import kind_of, sums
+from whet.evaluation.rows import checked, clusters
+from whet.evaluation.shares import LEVEL
+from whet.evaluation.sums import Floats, Sums, blocks, resampled, with_bins
 from whet.seeds import generator
 
 if TYPE_CHECKING:
-    from whet.data.predictions import Predictions
+    from whet.data.predictions import ClassPredictions, Predictions
 
 MOST_BINS = 15
 """As in arXiv 1706.04599; fewer on short data, so that a bin holds at least :data:`LEAST_IN_BIN`."""
@@ -40,10 +43,14 @@ def equal_mass_bins(values: Floats, most: int = MOST_BINS) -> NDArray[np.int64]:
 def reliability(predictions: Predictions) -> list[dict[str, float]]:
     """One object a bin: low, high (ends of confidence), confidence, accuracy (means), count.
 
-    Single label: confidence of the answer against how often it is right. Several labels: the
-    probability of each label against how often the label holds, all labels pooled.
+    Confidence of what is said (a class, a span, an answer) against how often it is right. Several
+    labels: the probability of each label against how often the label holds, all labels pooled. Empty
+    where nothing was said, or said without a probability.
     """
-    trust, right = confidence(predictions).ravel(), decisions(predictions).ravel()
+    stated = kind_of(predictions).decisions(predictions)
+    if stated is None or not len(stated[0]):
+        return []
+    trust, right, _ = stated
     index = equal_mass_bins(trust)
     return [
         {
@@ -57,12 +64,27 @@ def reliability(predictions: Predictions) -> list[dict[str, float]]:
     ]
 
 
-def ece(predictions: Predictions, *, seed: int, num_resamples: int = RESAMPLES, level: float = LEVEL) -> Estimate:
-    """Expected calibration error over equal-mass bins, with its bootstrap interval (:func:`ece_interval`)."""
+def binned(predictions: Predictions, *, soft: bool = True) -> Sums:
+    """The sums of a model and, where something was said with a probability, what ECE needs."""
+    part, stated = sums(predictions, soft=soft), kind_of(predictions).decisions(predictions)
+    if stated is None or not len(stated[0]):
+        return part
+    return with_bins(part, *stated, equal_mass_bins(stated[0]))
+
+
+def ece(
+    predictions: Predictions, *, seed: int, num_resamples: int = RESAMPLES, level: float = LEVEL
+) -> Estimate | None:
+    """Expected calibration error over equal-mass bins, with its bootstrap interval (:func:`ece_interval`).
+
+    None where nothing was said, or said without a probability.
+    """
     predictions = checked(predictions)
-    part = sums(predictions, soft=False, bins=equal_mass_bins(confidence(predictions)))
+    part = binned(predictions, soft=False)
+    if "ece" not in part.formulas:
+        return None
     rng = generator(seed, "ece", len(predictions))
-    drawn_as_one = blocks(len(predictions), None, rng)
+    drawn_as_one = blocks(len(predictions), clusters(None, predictions), rng)
     part = part if drawn_as_one is None else part.grouped(drawn_as_one)
     drawn = [part.metrics(["ece"], totals)["ece"] for (totals,) in resampled([part], num_resamples, rng)]
     return ece_interval(part, np.concatenate(drawn), rng, level)
@@ -79,18 +101,17 @@ def ece_interval(part: Sums, drawn: Floats, rng: np.random.Generator, level: flo
     In simulations (200 to 4000 rows) it holds the truth in 83 to 98 %; the percentile interval in 0 to 95 %.
     """
     value = float(part.metrics(["ece"], part.total)["ece"][0])
-    gaps = part.matrix[:, -part.num_bins :]
+    gaps = part.matrix[:, part.places["gaps"]]
     mean = np.asarray(gaps.sum(axis=0), dtype=np.float64).ravel()
     covariance = (gaps.T @ gaps).toarray() - np.outer(mean, mean) / len(part)
     noise = rng.multivariate_normal(np.zeros_like(mean), covariance, size=len(drawn), check_valid="ignore")
-    per_row = part.num_labels if part.multi_label else 1
-    by_chance = np.abs(noise).sum(axis=1) / (float(part.total[0, ROWS]) * per_row)
+    by_chance = np.abs(noise).sum(axis=1) / float(part.one("decisions", part.total)[0])
     low, high = percentile(drawn, level)
     begins = 0.0 if value <= np.quantile(by_chance, (1 + level) / 2) else max(0.0, min(value, 2 * value - high))
     return Estimate(value, begins, max(value, 2 * value - low), float(drawn.std()))
 
 
-def log_odds(predictions: Predictions) -> Floats:
+def log_odds(predictions: ClassPredictions) -> Floats:
     """(n, C) logits behind the saved probabilities, up to a constant a row with a single label."""
     p = predictions.scores.astype(np.float64)
     if not predictions.multi_label:
@@ -99,7 +120,7 @@ def log_odds(predictions: Predictions) -> Floats:
     return np.asarray(np.log(np.maximum(p, TINY)) - np.log(np.maximum(1 - p, below_one)))
 
 
-def fit_temperature(validation: Predictions) -> float:
+def fit_temperature(validation: ClassPredictions) -> float:
     """The temperature T that minimises the negative log likelihood of logits / T (arXiv 1706.04599).
 
     Fitted on validation only. 1.0 where every decision is right: the likelihood then has no minimum
@@ -131,7 +152,7 @@ def _loss_at(logits: Floats, gold: NDArray[Any], temperature: float, multi_label
     return float((normaliser - scaled[np.arange(len(gold)), gold]).mean())
 
 
-def apply_temperature(predictions: Predictions, temperature: float) -> Predictions:
+def apply_temperature(predictions: ClassPredictions, temperature: float) -> ClassPredictions:
     """The same decisions with softer (T > 1) or sharper (T < 1) probabilities; thresholds move along.
 
     At the extremes two probabilities may round to the same float32; nothing else can change a decision.

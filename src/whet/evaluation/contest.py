@@ -10,16 +10,31 @@ from numpy.typing import NDArray
 
 from whet.errors import Problem, UserError
 from whet.evaluation.intervals import Estimate, paired_difference
-from whet.evaluation.metrics import LOWER_IS_BETTER, METRICS, primary_metric
-from whet.evaluation.paired import Comparison, compare, with_holm
-from whet.evaluation.rows import checked, ordered_groups, same_rows
-from whet.evaluation.sums import MEASURES, sums
-from whet.registry import unknown
+from whet.evaluation.kinds import kind_of, sums
+from whet.evaluation.measures import lower_is_better
+from whet.evaluation.paired import Comparison, compare, known, with_holm
+from whet.evaluation.rows import checked, clusters, same_rows
 
 if TYPE_CHECKING:
     from whet.data.predictions import Predictions
 
-COST_ORDER = ("majority", "tfidf_linear", "label_names", "probe", "lora", "full")
+COST_ORDER = (
+    "majority",
+    "mean",
+    "first_sentence",
+    "dictionary",
+    "bm25",
+    "tfidf_cosine",
+    "tfidf_sentence",
+    "tfidf_linear",
+    "tfidf_ridge",
+    "token_linear",
+    "label_names",
+    "base_cosine",
+    "probe",
+    "lora",
+    "full",
+)
 """Cheapest first, by what it takes to train and to run each kind of model."""
 
 
@@ -43,7 +58,7 @@ class Contest:
 
     def best(self, names: Sequence[str]) -> str:
         """The best value; the cheapest among equals, as ``max`` keeps the first."""
-        sign = -1 if self.metric in LOWER_IS_BETTER else 1
+        sign = -1 if lower_is_better(self.metric) else 1
         return max((name for name in self.models if name in names), key=lambda name: sign * self.values[name])
 
     def gain(self, name: str, over: str) -> Estimate:
@@ -57,7 +72,7 @@ class Contest:
             num_resamples=self.num_resamples,
             level=1 - self.alpha,
         )
-        if self.metric not in LOWER_IS_BETTER:
+        if not lower_is_better(self.metric):
             return estimate
         return Estimate(-estimate.value, -estimate.high, -estimate.low, estimate.standard_error)
 
@@ -124,10 +139,10 @@ def arrange(
     _once_each(baselines)
     first = checked(given[0])
     models = {one.model: same_rows(first, one)[1] for one in given}
+    groups = clusters(groups, *given)
     models = dict(sorted(models.items(), key=lambda item: cost_rank(item[0], costs)))
-    metric = metric or primary_metric(first)
-    if metric not in METRICS:
-        raise UserError(unknown(metric, list(METRICS), "metric"))
+    metric = metric or kind_of(first).primary(first)
+    known(metric, first)
     asked = {one.model for one in candidates}
     held = {one.model for one in baselines}
     held = held if asked - held else held - asked
@@ -136,13 +151,13 @@ def arrange(
     parts = {name: sums(one) for name, one in models.items()}
     return Contest(
         models=models,
-        values={name: float(MEASURES[metric](part, part.total)[0]) for name, part in parts.items()},
+        values={name: float(part.metrics([metric], part.total)[metric][0]) for name, part in parts.items()},
         baselines=tuple(name for name in models if name in held),
         candidates=tuple(name for name in models if name not in held),
         metric=metric,
         alpha=alpha,
         seed=seed,
-        groups=ordered_groups(groups, given[0]),
+        groups=groups,
         num_resamples=num_resamples,
         num_rounds=num_rounds,
     )

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.evaluation.intervals import wilson
-from whet.evaluation.rows import ordered_groups, same_rows, truth
+from whet.evaluation.kinds import kind_of
+from whet.evaluation.rows import ordered, same_rows
+from whet.evaluation.shares import effective_rows, wilson
 
 if TYPE_CHECKING:
     from whet.data.predictions import Predictions
@@ -18,11 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Flips:
-    """Counts of rows that changed between an old model and a new one (arXiv 2105.03048)."""
+    """Counts of rows that changed between an old model and a new one (arXiv 2105.03048).
+
+    ``effective``: how many independent rows tell as much of the negative flips, where rows come in groups.
+    """
 
     num_rows: int
     positive: int
     negative: int
+    effective: float | None = None
 
     @property
     def negative_rate(self) -> float:
@@ -42,16 +47,68 @@ class Flips:
     @property
     def negative_high(self) -> float:
         """Wilson's upper end of the negative flip rate: the figure that a gate looks at."""
-        return wilson(self.negative, self.num_rows)[1]
+        if self.effective is None:
+            return wilson(self.negative, self.num_rows)[1]
+        return wilson(self.negative_rate * self.effective, self.effective)[1]
 
 
-def flips(new: Predictions, old: Predictions) -> Flips:
-    """Flips over all rows; with several labels a row is right when all its labels are.
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """Whether an old and a new model have each row of some part right: (n,) each, and the rows' groups."""
+
+    new: NDArray[np.bool_]
+    old: NDArray[np.bool_]
+    groups: NDArray[Any] | None
+
+    def at(self, rows: NDArray[np.bool_]) -> Rights:
+        """The rows where the mask holds."""
+        return Rights(self.new[rows], self.old[rows], None if self.groups is None else self.groups[rows])
+
+    @property
+    def flips(self) -> Flips:
+        """The counts."""
+        negative = self.old & ~self.new
+        effective = None if self.groups is None else effective_rows(negative, self.groups)
+        return Flips(len(negative), int((self.new & ~self.old).sum()), int(negative.sum()), effective)
+
+
+def rights(new: Predictions, old: Predictions) -> Rights:
+    """Over all rows; a row is right when all of it is.
+
+    :raises UserError: as :func:`whet.evaluation.rows.same_rows`.
+    :raises ValueError: where no row is right or wrong, as with numbers.
+    """
+    return _rights(*same_rows(new, old), None)
+
+
+def _rights(new: Predictions, old: Predictions, part: str | None) -> Rights:
+    kind = kind_of(new)
+    one, other = kind.right(new, part), kind.right(old, part)
+    if one is None or other is None:
+        raise ValueError(f"predictions of {new.kind} are not right or wrong")
+    return Rights(one, other, new.groups)
+
+
+def rights_by_part(new: Predictions, old: Predictions) -> dict[str, Rights]:
+    """Within each part of the rows: those that truly carry a class or type, answerable and unanswerable ones.
+
+    Right means that what belongs to this part is right, whatever else a row holds: with several labels
+    that this label was found, with spans that those of this type are all found and no other is said.
 
     :raises UserError: as :func:`whet.evaluation.rows.same_rows`.
     """
     new, old = same_rows(new, old)
-    return _count(new.correct, old.correct)
+    return {part: _rights(new, old, part).at(rows) for part, rows in kind_of(new).slices(new).items()}
+
+
+def flips(new: Predictions, old: Predictions) -> Flips:
+    """Flips over all rows; as :func:`rights`."""
+    return rights(new, old).flips
+
+
+def flips_by_part(new: Predictions, old: Predictions) -> dict[str, Flips]:
+    """Flips within each part of the rows; as :func:`rights_by_part`."""
+    return {part: found.flips for part, found in rights_by_part(new, old).items()}
 
 
 def flips_by_slice(new: Predictions, old: Predictions, slices: Sequence[str]) -> dict[str, Flips]:
@@ -60,35 +117,6 @@ def flips_by_slice(new: Predictions, old: Predictions, slices: Sequence[str]) ->
     :param slices: n names, in the order of the rows of ``new``.
     :raises UserError: as :func:`whet.evaluation.rows.same_rows`.
     """
-    names = np.asarray(ordered_groups(np.asarray(slices, dtype=object), new))
-    new, old = same_rows(new, old)
-    found = {}
-    for name in sorted(set(names)):
-        inside = names == name
-        found[str(name)] = _count(new.correct[inside], old.correct[inside])
-    return found
-
-
-def flips_by_class(new: Predictions, old: Predictions) -> dict[str, Flips]:
-    """Flips of the rows that truly carry each label; labels without rows are left out.
-
-    With several labels, right means that this label was found, whatever the others.
-
-    :raises UserError: as :func:`whet.evaluation.rows.same_rows`.
-    """
-    new, old = same_rows(new, old)
-    gold = truth(new)
-    found = {}
-    for column, label in enumerate(new.labels):
-        inside = gold[:, column] if new.multi_label else gold == column
-        if inside.any():
-            found[label] = _count(_right(new, column)[inside], _right(old, column)[inside])
-    return found
-
-
-def _right(predictions: Predictions, column: int) -> NDArray[Any]:
-    return predictions.predicted[:, column] if predictions.multi_label else predictions.correct
-
-
-def _count(new: NDArray[np.bool_], old: NDArray[np.bool_]) -> Flips:
-    return Flips(len(new), int((new & ~old).sum()), int((old & ~new).sum()))
+    names = np.asarray(ordered(np.asarray(slices, dtype=object), new))
+    whole = rights(new, old)
+    return {str(name): whole.at(names == name).flips for name in sorted(set(names))}

@@ -7,17 +7,21 @@ V005 is read off the training curves (``curves``); the others are here. They loo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from whet.evaluation.calibration import apply_temperature, ece
-from whet.evaluation.flips import Flips, flips, flips_by_class
-from whet.evaluation.metrics import LOWER_IS_BETTER
-from whet.evaluation.paired import holm, mcnemar
-from whet.evaluation.wording import METRICS, amount, model_words, number
+from whet.evaluation.flips import Flips, Rights, rights, rights_by_part
+from whet.evaluation.intervals import Estimate
+from whet.evaluation.kinds import kind_of
+from whet.evaluation.measures import MEASURES, lower_is_better
+from whet.evaluation.paired import harm, holm
+from whet.evaluation.weakness import PARTS, listed, weak_parts
+from whet.evaluation.wording import amount, model_words, number
 from whet.findings import Finding
+from whet.seeds import generator
 
 if TYPE_CHECKING:
-    from whet.data.predictions import Predictions
+    from whet.data.predictions import ClassPredictions, Predictions
     from whet.evaluation.verdict import Verdict
 
 MOST_NEGATIVE_FLIPS = 0.05
@@ -25,10 +29,8 @@ MOST_NEGATIVE_FLIPS = 0.05
 
 MOST_ECE = 0.05
 FEWEST_ROWS_ECE = 100
-WEAK_RECALL = 0.5
-FEWEST_ROWS_CLASS = 5
-SHOWN = 5
-"""How many classes a message names."""
+DECISIONS = {"classes": "rows", "spans": "said spans", "answers": "questions"}
+"""What carries a probability, by kind."""
 
 
 def subject_of(verdict: Verdict) -> str:
@@ -56,10 +58,10 @@ def gates(
     subject = subject_of(verdict)
     return [
         better_than_baseline(verdict),
-        negative_flips(on_split[subject], on_split[verdict.best_baseline]),
+        negative_flips(on_split[subject], on_split[verdict.best_baseline], seed=seed),
         calibration(on_split[subject], scores["temperature"].get(subject), seed=seed),
         leakage(verdict, scores, subject, leaks_known=leaks_known),
-        weak_classes(scores["per_class"][subject], subject),
+        weak_parts(scores, subject),
         enough_rows(verdict),
     ]
 
@@ -80,37 +82,49 @@ def better_than_baseline(verdict: Verdict) -> Finding:
     return Finding("V001", "issue", verdict.reason, lead.candidate, remedy, evidence)
 
 
-def negative_flips(new: Predictions, old: Predictions) -> Finding:
-    """V002: rows that the best baseline has right and the subject wrong, over all and in the worst class.
+def negative_flips(new: Predictions, old: Predictions, *, seed: int = 0) -> Finding:
+    """V002: rows that the best baseline has right and the subject wrong, over all and in the worst part.
 
-    An issue where a class has surely got worse (McNemar within the class, Holm over classes).
+    An issue where a part (a class, a type of span, the unanswerable questions) has surely got worse
+    (McNemar within it, or whole groups turned round where rows come in groups; Holm over parts).
     """
     if new.model == old.model:
         return Finding("V002", "not_applicable", "The model is itself the best baseline.", new.model)
-    whole, classes = flips(new, old), flips_by_class(new, old)
-    worst = max(classes, key=lambda label: classes[label].negative - classes[label].positive, default="")
+    if kind_of(new).right(new) is None:
+        message = "A number is nearer or farther, not right or wrong, so none can turn from right to wrong."
+        return Finding("V002", "not_applicable", message, new.model)
+    whole, parts = rights(new, old).flips, rights_by_part(new, old)
+    counts = {name: part.flips for name, part in parts.items()}
+    worst = max(counts, key=lambda name: counts[name].negative - counts[name].positive, default="")
     evidence = {"all": _flip_figures(whole)} | (
-        {"worst": {"label": worst} | _flip_figures(classes[worst])} if worst else {}
+        {"worst": {"label": worst} | _flip_figures(counts[worst])} if worst else {}
     )
     message = (
         f"{whole.negative:,} of {whole.num_rows:,} rows that {model_words(old.model)} has right are wrong with "
         f"{model_words(new.model)} ({100 * whole.negative_rate:.1f} %, at most {100 * whole.negative_high:.1f} %); "
         f"{whole.positive:,} the other way."
     )
-    changed = {label: one for label, one in classes.items() if one.positive + one.negative}
-    corrected = holm([mcnemar(one.positive, one.negative) for one in changed.values()])
-    harmed = [label for (label, one), p in zip(changed.items(), corrected, strict=True) if p < 0.05 and one.gain < 0]
+    words = PARTS[new.kind]
+    harmed = _harmed(parts, counts, seed)
     if harmed:
-        message += f" Surely worse than before: {_listed(harmed)}."
-        remedy = "Look at the flipped rows of these classes before replacing the old model."
+        message += f" Surely worse than before: {listed(harmed)}."
+        remedy = f"Look at the flipped rows of these {words.many} before replacing the old model."
         return Finding("V002", "issue", message, new.model, remedy, evidence)
-    if worst and classes[worst].gain < 0:
-        one = classes[worst]
-        message += f" Worst class: {worst!r}, {one.negative} lost and {one.positive} won of {one.num_rows}."
+    if worst and counts[worst].gain < 0:
+        one = counts[worst]
+        message += f" Worst {words.one}: {worst!r}, {one.negative} lost and {one.positive} won of {one.num_rows}."
     if whole.negative_high > MOST_NEGATIVE_FLIPS:
         remedy = "If users know the old answers, look at the flipped rows before replacing it."
         return Finding("V002", "tip", message, new.model, remedy, evidence)
     return Finding("V002", "passed", message, new.model, "", evidence)
+
+
+def _harmed(parts: Mapping[str, Rights], counts: Mapping[str, Flips], seed: int) -> list[str]:
+    changed = [name for name, one in counts.items() if one.positive + one.negative]
+    p_values = [
+        harm(parts[name].new, parts[name].old, parts[name].groups, generator(seed, "harm", name)) for name in changed
+    ]
+    return [name for name, p in zip(changed, holm(p_values), strict=True) if p < 0.05 and counts[name].gain < 0]
 
 
 def _flip_figures(one: Flips) -> dict[str, float]:
@@ -125,20 +139,24 @@ def _flip_figures(one: Flips) -> dict[str, float]:
 
 
 def calibration(predictions: Predictions, temperature: float | None, *, seed: int) -> Finding:
-    """V003: expected calibration error, as saved and with the temperature fitted on validation."""
-    n, name = len(predictions), predictions.model
-    if n < FEWEST_ROWS_ECE:
-        message = f"{n:,} rows are too few to judge calibration (at least {FEWEST_ROWS_ECE})."
+    """V003: expected calibration error, as saved and, of classes, with the temperature fitted on validation."""
+    name, stated = predictions.model, kind_of(predictions).decisions(predictions)
+    if stated is None:
+        return Finding("V003", "not_applicable", "This task states no probabilities.", name)
+    if len(stated[0]) < FEWEST_ROWS_ECE:
+        what = DECISIONS[predictions.kind]
+        message = f"{len(stated[0]):,} {what} are too few to judge calibration (at least {FEWEST_ROWS_ECE})."
         return Finding("V003", "not_applicable", message, name)
-    raw = ece(predictions, seed=seed)
+    raw = _ece(predictions, seed)
     evidence: dict[str, Any] = {"ece": raw.to_json(), "temperature": temperature}
     message = f"Stated probabilities are off by {100 * raw.value:.1f} points on average (ECE)"
     if raw.value <= MOST_ECE:
         return Finding("V003", "passed", message + ".", name, "", evidence)
-    if temperature is None:
+    if predictions.kind != "classes" or temperature is None:
         remedy = "Keep a validation split, so that a temperature can be fitted."
+        remedy = remedy if predictions.kind == "classes" else "Use its confidences to sort, not as probabilities."
         return Finding("V003", "issue" if raw.low > MOST_ECE else "tip", message + ".", name, remedy, evidence)
-    after = ece(apply_temperature(predictions, temperature), seed=seed)
+    after = _ece(apply_temperature(cast("ClassPredictions", predictions), temperature), seed)
     evidence["ece_with_temperature"] = after.to_json()
     message += f"; with the temperature {temperature:.2f} fitted on validation by {100 * after.value:.1f}."
     remedy = f"Divide the logits by {temperature:.2f} before reading probabilities; decisions do not change."
@@ -146,6 +164,12 @@ def calibration(predictions: Predictions, temperature: float | None, *, seed: in
         return Finding("V003", "issue", message, name, "Do not use the probabilities as they are.", evidence)
     better = after.value < raw.value
     return Finding("V003", "tip", message, name, remedy if better else "Use its probabilities with care.", evidence)
+
+
+def _ece(predictions: Predictions, seed: int) -> Estimate:
+    found = ece(predictions, seed=seed)
+    assert found is not None
+    return found
 
 
 def leakage(verdict: Verdict, scores: Mapping[str, Any], subject: str, *, leaks_known: bool = True) -> Finding:
@@ -162,13 +186,14 @@ def leakage(verdict: Verdict, scores: Mapping[str, Any], subject: str, *, leaks_
     if not rest["models"]:
         message = f"All {leaked:,} test rows also stand in training: the scores say nothing about new texts."
         return Finding("V004", "issue", message, subject, "Make a new test split.", {"leaked": leaked})
-    sign = -1 if metric in LOWER_IS_BETTER else 1
+    sign = -1 if lower_is_better(metric) else 1
     value = {name: sign * scores["models"][name][metric]["value"] for name in (subject, verdict.best_baseline)}
     kept = {name: sign * rest["models"][name][metric]["value"] for name in (subject, verdict.best_baseline)}
     evidence = {"leaked": leaked, "with": sign * value[subject], "without": sign * kept[subject]}
     message = (
         f"{leaked:,} of {scores['num_rows']:,} test rows also stand in training; without them "
-        f"{METRICS[metric]} is {number(abs(kept[subject]), metric)} instead of {number(abs(value[subject]), metric)}."
+        f"{MEASURES[metric].words} is {number(sign * kept[subject], metric)} instead of "
+        f"{number(sign * value[subject], metric)}."
     )
     turned = (value[subject] - value[verdict.best_baseline]) * (kept[subject] - kept[verdict.best_baseline]) < 0
     if turned:
@@ -176,34 +201,6 @@ def leakage(verdict: Verdict, scores: Mapping[str, Any], subject: str, *, leaks_
     harmful = turned or value[subject] - kept[subject] > verdict.margin / 2
     remedy = "Report the score without them, and take them out of the training rows."
     return Finding("V004", "issue" if harmful else "tip", message, subject, remedy, evidence)
-
-
-def weak_classes(rows: Sequence[Mapping[str, Any]], subject: str) -> Finding:
-    """V006: classes of which more than half is surely missed, or that cannot be judged."""
-    weak = [row for row in rows if row["support"] and row["high"] < WEAK_RECALL]
-    low = [row for row in rows if row["support"] >= FEWEST_ROWS_CLASS and row["f1"] < WEAK_RECALL and row not in weak]
-    few = [row for row in rows if row["support"] < FEWEST_ROWS_CLASS]
-    evidence = {name: [dict(row) for row in some] for name, some in (("weak", weak), ("low", low), ("few", few))}
-    if weak:
-        worst = sorted(weak, key=lambda row: float(row["recall"]))
-        named = [f"{row['label']} ({100 * row['recall']:.0f} % found)" for row in worst]
-        remedy = "Add training rows of these classes, or merge them with those they are confused with."
-        message = (
-            f"More than half of the rows is surely missed in {len(weak)} of {len(rows)} classes: {_listed(named)}."
-        )
-        return Finding("V006", "issue", message, subject, remedy, evidence)
-    parts = []
-    if low:
-        parts.append(f"F1 is below {100 * WEAK_RECALL:.0f} in {_listed([row['label'] for row in low])}")
-    if few:
-        parts.append(
-            f"{len(few)} of {len(rows)} classes have fewer than {FEWEST_ROWS_CLASS} test rows and cannot be judged: "
-            f"{_listed([row['label'] for row in few])}"
-        )
-    if parts:
-        remedy = "Label more rows of these classes."
-        return Finding("V006", "tip", "; ".join(parts) + ".", subject, remedy, evidence)
-    return Finding("V006", "passed", f"No class among {len(rows)} is weak.", subject)
 
 
 def enough_rows(verdict: Verdict) -> Finding:
@@ -227,8 +224,3 @@ def enough_rows(verdict: Verdict) -> Finding:
     rows = verdict.rows_to_decide
     remedy = f"Label about {rows:,} test rows." if rows else "Label more test rows."
     return Finding("V007", "issue", message + " That was not enough.", lead.candidate, remedy, evidence)
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(str(name) for name in names[:SHOWN])
-    return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"

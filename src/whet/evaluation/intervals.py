@@ -1,32 +1,29 @@
-"""Intervals: Wilson for a share, Tango for a difference of paired shares, the bootstrap for the rest.
+"""Intervals: those of ``shares`` for a share of single rows and for the difference of two, the bootstrap for the rest.
 
-Why accuracy is not bootstrapped: a bootstrap of 30 rows that are all right, or of two models that never
-disagree, has width zero and claims to know. Wilson's and Tango's score intervals do not. For other
-bounded metrics the bootstrap is widened to the same floor (:func:`floor`).
+For other bounded metrics the bootstrap is widened to what Wilson's interval leaves open where no row is
+an exception (:func:`whet.evaluation.shares.floor`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.evaluation.metrics import LOWER_IS_BETTER, is_proportion
-from whet.evaluation.rows import checked, ordered_groups, same_rows
-from whet.evaluation.sums import Floats, Sums, blocks, leave_one_out, resampled, sums
+from whet.evaluation.kinds import is_share_of_all, kind_of, sums
+from whet.evaluation.measures import MEASURES, lower_is_better
+from whet.evaluation.rows import checked, clusters, same_rows
+from whet.evaluation.shares import LEVEL, effective_rows, floor, student_over_normal, tango, z_of
+from whet.evaluation.sums import Floats, Sums, blocks, leave_one_out, resampled
 from whet.seeds import generator
 
 if TYPE_CHECKING:
     from whet.data.predictions import Predictions
 
 RESAMPLES = 2000
-LEVEL = 0.95
-
-BOUNDS = {"accuracy": (0.0, 1.0), "macro_f1": (0.0, 1.0), "micro_f1": (0.0, 1.0), "mcc": (-1.0, 1.0)}
-"""Metrics with a smallest and a largest value; log loss has none, and Brier differs by kind of task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,65 +38,6 @@ class Estimate:
     def to_json(self) -> dict[str, float]:
         """``{value, low, high}``."""
         return {name: number for name, number in asdict(self).items() if name != "standard_error"}
-
-
-def z_of(level: float) -> float:
-    """The two-sided normal quantile: 1.96 for 0.95."""
-    from scipy.special import ndtri
-
-    return float(ndtri(0.5 + level / 2))
-
-
-def wilson(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
-    """Wilson's score interval of a share (Wilson 1927); (0, 1) without rows.
-
-    With no success its upper end is about 3.8/n, the two-sided form of the rule of three.
-    """
-    if n == 0:
-        return 0.0, 1.0
-    z2, share = z_of(level) ** 2, successes / n
-    centre = share + z2 / (2 * n)
-    half = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n)))
-    low, high = (centre - half) / (1 + z2 / n), (centre + half) / (1 + z2 / n)
-    return (0.0 if successes == 0 else float(low)), (1.0 if successes == n else float(high))
-
-
-def floor(n: int, level: float = LEVEL) -> float:
-    """How far n rows without any exception leave a share open: z^2 / (n + z^2), as Wilson's and Tango's ends."""
-    z2 = z_of(level) ** 2
-    return z2 / (n + z2)
-
-
-def tango(won: int, lost: int, n: int, level: float = LEVEL) -> tuple[float, float]:
-    """Score interval of the difference of two paired shares, (won - lost) / n (Tango 1998, Stat. Med. 17:891).
-
-    The ends are the differences at which the score statistic, with the nuisance share at its
-    constrained maximum likelihood, equals the normal quantile. At difference 0 the statistic is
-    McNemar's (won - lost) / sqrt(won + lost).
-    """
-    z = z_of(level)
-
-    def score(delta: float) -> float:
-        b = -won - lost + (2 * n - won + lost) * delta
-        c = -lost * delta * (1 - delta)
-        share = (np.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n)
-        variance = n * (2 * share + delta * (1 - delta))
-        gap = won - lost - n * delta
-        return float(gap / np.sqrt(variance)) if variance > 1e-300 else float(np.copysign(np.inf, gap) if gap else 0.0)
-
-    observed = (won - lost) / n
-    return _crossing(score, z, -1.0, observed), _crossing(score, -z, observed, 1.0)
-
-
-def _crossing(score: Callable[[float], float], target: float, low: float, high: float) -> float:
-    """Where a falling function meets ``target`` between ``low`` and ``high``, by halving."""
-    for _ in range(60):
-        middle = (low + high) / 2
-        if score(middle) > target:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
 
 
 def percentile(drawn: Floats, level: float = LEVEL) -> tuple[float, float]:
@@ -130,28 +68,70 @@ def bca(drawn: Floats, value: float, left_out: Floats, level: float = LEVEL) -> 
     return float(low), float(high)
 
 
-def widened(value: float, interval: tuple[float, float], metric: str, n: int, level: float) -> tuple[float, float]:
+def widened(value: float, interval: tuple[float, float], metric: str, n: float, level: float) -> tuple[float, float]:
     """An interval of a bounded metric, no narrower than n rows without exception allow, inside its bounds."""
-    if metric not in BOUNDS:
+    bounds = MEASURES[metric].bounds
+    if bounds is None:
         return min(interval[0], value), max(interval[1], value)
-    least, most = BOUNDS[metric]
+    least, most = bounds
     slack = floor(n, level)
     return max(least, min(interval[0], value - slack)), min(most, max(interval[1], value + slack))
 
 
+@dataclass(frozen=True, slots=True)
+class Items:
+    """What is drawn: ``groups`` of rows, None where single rows are; ``independent`` rows of each metric.
+
+    A metric may speak of some rows only. Rows in groups count for as many as tell as much alone.
+    """
+
+    groups: int | None
+    independent: dict[str, float]
+
+
+def items(predictions: Predictions, names: Sequence[str], groups: NDArray[Any] | None, *parts: Sums) -> Items:
+    """What the rows are worth to each metric of one model, or to the difference of two.
+
+    :param parts: the sums of the model or of both, rows not yet grouped.
+    """
+    inside = {name: kind_of(predictions).population(predictions, name) for name in names}
+    rows = {name: np.ones(len(predictions), dtype=bool) if mask is None else mask for name, mask in inside.items()}
+    if groups is None:
+        return Items(None, {name: float(mask.sum()) for name, mask in rows.items()})
+    left_out = [leave_one_out(part, names) for part in parts]
+    influence = {name: left_out[0][name] - (left_out[1][name] if parts[1:] else 0.0) for name in names}
+    independent = {name: effective_rows(influence[name][mask], groups[mask]) for name, mask in rows.items()}
+    return Items(len(np.unique(groups)), independent)
+
+
+def opened(value: float, interval: tuple[float, float], num_groups: int | None, level: float) -> tuple[float, float]:
+    """A bootstrap interval with ``value`` inside, and as much wider as few groups ask for.
+
+    The bootstrap of m groups is too narrow by sqrt(1 - 1/m) and takes the normal quantile where Student's
+    with m - 1 degrees of freedom would be right (Hesterberg 2015, Am. Stat. 69:371).
+    """
+    low, high = min(interval[0], value), max(interval[1], value)
+    if num_groups is None:
+        return low, high
+    m = max(2, num_groups)
+    wider = student_over_normal(m, level) * float(np.sqrt(m / (m - 1)))
+    return value - wider * (value - low), value + wider * (high - value)
+
+
 def bootstrap_sums(
-    part: Sums, names: Sequence[str], drawn: dict[str, Floats], num_items: int, level: float = LEVEL
+    part: Sums, names: Sequence[str], drawn: Mapping[str, Floats], num_items: Items, level: float = LEVEL
 ) -> dict[str, Estimate]:
     """Estimates from the (R,) resampled values of each metric of one model.
 
-    :param num_items: how many independent items there are (rows, or groups), for :func:`floor`.
+    :param part: sums of what was drawn: rows, or groups of rows.
     """
     values = {name: float(found[0]) for name, found in part.metrics(names, part.total).items()}
     left_out = leave_one_out(part, names)
     estimates = {}
     for name in names:
         interval = bca(drawn[name], values[name], left_out[name], level)
-        low, high = widened(values[name], interval, name, num_items, level)
+        interval = opened(values[name], interval, num_items.groups, level)
+        low, high = widened(values[name], interval, name, num_items.independent[name], level)
         estimates[name] = Estimate(values[name], low, high, float(drawn[name].std()))
     return estimates
 
@@ -169,15 +149,15 @@ def bootstrap(
 
     :param groups: (n,) the document of each row, in the order of ``predictions``; whole groups are drawn.
     """
-    groups = ordered_groups(groups, predictions)
+    groups = clusters(groups, predictions)
     predictions = checked(predictions)
     n = len(predictions)
     rng = generator(seed, "bootstrap", n)
-    part = sums(predictions)
+    rows = sums(predictions)
     drawn_as_one = blocks(n, groups, rng)
-    part = part if drawn_as_one is None else part.grouped(drawn_as_one)
+    part = rows if drawn_as_one is None else rows.grouped(drawn_as_one)
     values = [part.metrics([metric], totals)[metric] for (totals,) in resampled([part], num_resamples, rng)]
-    num_items = n if groups is None else len(part)
+    num_items = items(predictions, [metric], groups, rows)
     return bootstrap_sums(part, [metric], {metric: np.concatenate(values)}, num_items, level)[metric]
 
 
@@ -193,15 +173,15 @@ def paired_difference(
 ) -> Estimate:
     """``candidate`` minus ``against`` on the same rows, in the metric's own unit, with its interval.
 
-    Accuracy without groups: Tango's interval. Anything else: the paired bootstrap (BCa), rows (or
+    A share of all rows, without groups: Tango's interval. Anything else: the paired bootstrap (BCa), rows (or
     whole groups) drawn with both models' answers together.
 
     :param groups: (n,) the document of each row, in the order of ``candidate``.
     :raises UserError: as :func:`whet.evaluation.rows.same_rows`.
     """
-    groups = ordered_groups(groups, candidate)
+    groups = clusters(groups, candidate, against)
     candidate, against = same_rows(candidate, against)
-    if groups is None and is_proportion(metric, multi_label=candidate.multi_label):
+    if groups is None and is_share_of_all(candidate, metric):
         return accuracy_difference(candidate, against, level)
     return bootstrap_difference(
         candidate,
@@ -236,11 +216,10 @@ def bootstrap_difference(
     level: float,
 ) -> Estimate:
     """The paired bootstrap; both speak of the same rows in the same order."""
-    soft = metric in LOWER_IS_BETTER
-    first, second = sums(candidate, soft=soft), sums(against, soft=soft)
+    soft = lower_is_better(metric)
+    rows = [sums(candidate, soft=soft), sums(against, soft=soft)]
     drawn_as_one = blocks(len(candidate), groups, rng)
-    if drawn_as_one is not None:
-        first, second = first.grouped(drawn_as_one), second.grouped(drawn_as_one)
+    first, second = rows if drawn_as_one is None else [part.grouped(drawn_as_one) for part in rows]
 
     def difference(one: Floats, other: Floats) -> Floats:
         return first.metrics([metric], one)[metric] - second.metrics([metric], other)[metric]
@@ -248,8 +227,8 @@ def bootstrap_difference(
     drawn = np.concatenate([difference(*pair) for pair in resampled([first, second], num_resamples, rng)])
     value = float(difference(first.total, second.total)[0])
     left_out = leave_one_out(first, [metric])[metric] - leave_one_out(second, [metric])[metric]
-    low, high = bca(drawn, value, left_out, level)
-    num_items = len(candidate) if groups is None else len(first)
-    slack = floor(num_items, level) if metric in BOUNDS else 0.0
+    num_items = items(candidate, [metric], groups, *rows)
+    slack = 0.0 if MEASURES[metric].bounds is None else floor(num_items.independent[metric], level)
+    low, high = opened(value, bca(drawn, value, left_out, level), num_items.groups, level)
     low, high = min(low, value - slack), max(high, value + slack)
     return Estimate(value, low, high, max(float(drawn.std()), slack / z_of(level)))

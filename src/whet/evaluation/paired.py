@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whet.errors import UserError
-from whet.evaluation.intervals import LEVEL, RESAMPLES, paired_difference
-from whet.evaluation.metrics import LOWER_IS_BETTER, METRICS, is_proportion
-from whet.evaluation.rows import ordered_groups, same_rows, truth
-from whet.evaluation.sums import MEASURES, blocks, sums, swapped
+from whet.evaluation.intervals import RESAMPLES, paired_difference
+from whet.evaluation.kinds import is_share_of_all, kind_of, sums
+from whet.evaluation.measures import lower_is_better
+from whet.evaluation.rows import clusters, same_rows
+from whet.evaluation.shares import LEVEL
+from whet.evaluation.sums import blocks, swapped
 from whet.registry import unknown
 from whet.seeds import generator
 
@@ -24,13 +26,17 @@ if TYPE_CHECKING:
 ROUNDS = 9999
 """Swaps of the randomisation test; with the data as they are, ten thousand arrangements."""
 
+SIGNS = 1999
+"""Rounds of the same test within a part of the rows, one of many."""
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """``candidate`` minus ``against`` on the same rows, in the metric's own unit (1.0, not 100 points).
 
-    ``won`` and ``lost`` count the rows that the candidate decides better or worse (with several labels:
-    with fewer or more wrong labels); the flips count rows that turned wholly right or wholly wrong.
+    ``won`` and ``lost`` count the rows that the candidate decides better or worse (fewer wrong labels or
+    spans, an answer that shares more words, a nearer number, relevant passages further up); the flips
+    count rows that turned wholly right or wholly wrong, and are 0 where no row is either.
     ``p`` is two-sided; ``p_holm`` is ``p`` corrected for all comparisons made together.
     """
 
@@ -53,7 +59,7 @@ class Comparison:
     @property
     def gain(self) -> float:
         """The difference turned so that more is better."""
-        return -self.difference if self.metric in LOWER_IS_BETTER else self.difference
+        return -self.difference if lower_is_better(self.metric) else self.difference
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object, one of ``comparisons`` in verdict.json."""
@@ -93,15 +99,15 @@ def randomisation(
     :param groups: (n,) the document of each row, in the order of ``candidate``; whole groups are swapped.
     :raises UserError: as :func:`whet.evaluation.rows.same_rows`.
     """
-    groups = ordered_groups(groups, candidate)
+    groups = clusters(groups, candidate, against)
     candidate, against = same_rows(candidate, against)
-    soft = metric in LOWER_IS_BETTER
+    soft = lower_is_better(metric)
     first, second = sums(candidate, soft=soft), sums(against, soft=soft)
     rng = generator(seed, "randomisation", *sorted((candidate.model, against.model)), metric)
     swapped_as_one = blocks(len(candidate), groups, rng)
     if swapped_as_one is not None:
         first, second = first.grouped(swapped_as_one), second.grouped(swapped_as_one)
-    measure = MEASURES[metric]
+    measure = first.formulas[metric]
     observed = abs(float((measure(first, first.total) - measure(second, second.total))[0]))
     near = 1e-12 * max(1.0, observed)  # equal differences may differ in the last bit by order of summing
     count = 0
@@ -139,24 +145,25 @@ def compare(
 ) -> Comparison:
     """Compare two models on the same rows.
 
-    Accuracy: McNemar's exact test and Tango's interval. Any other metric, and accuracy of grouped
-    rows: approximate randomisation and the paired bootstrap.
+    Accuracy, exact match: McNemar's exact test and Tango's interval. Any other metric, and shares of
+    grouped rows: approximate randomisation and the paired bootstrap.
 
-    :param metric: one of :data:`whet.evaluation.metrics.METRICS`.
-    :param groups: (n,) the document of each row, in the order of ``candidate``, where rows come in groups.
+    :param metric: one of the metrics of this kind of predictions.
+    :param groups: (n,) the document of each row, in the order of ``candidate``, where rows come in groups; by
+        default those that the predictions know.
     :raises UserError: G001 unknown metric, and as :func:`whet.evaluation.rows.same_rows`.
     """
-    if metric not in METRICS:
-        raise UserError(unknown(metric, list(METRICS), "metric"))
-    estimate = paired_difference(
-        candidate, against, metric, seed=seed, groups=groups, num_resamples=num_resamples, level=level
-    )
     first, second = same_rows(candidate, against)
-    up, down = (int(flips.sum()) for flips in (first.correct & ~second.correct, second.correct & ~first.correct))
-    if groups is None and is_proportion(metric, multi_label=first.multi_label):
+    known(metric, first)
+    groups = clusters(groups, candidate, against)
+    estimate = paired_difference(
+        first, second, metric, seed=seed, groups=groups, num_resamples=num_resamples, level=level
+    )
+    up, down = _turned(first, second)
+    if groups is None and is_share_of_all(first, metric):
         p, test = mcnemar(up, down), "McNemar exact"
     else:
-        p = randomisation(candidate, against, metric, seed=seed, groups=groups, num_rounds=num_rounds)
+        p = randomisation(first, second, metric, seed=seed, groups=groups, num_rounds=num_rounds)
         test = f"approximate randomisation, {num_rounds:,} rounds"
     won, lost = _won_and_lost(first, second)
     return Comparison(
@@ -178,6 +185,38 @@ def compare(
     )
 
 
+def known(metric: str, predictions: Predictions) -> None:
+    """:raises UserError: G001, these predictions cannot be measured so."""
+    names = kind_of(predictions).metrics(predictions)
+    if metric not in names:
+        raise UserError(unknown(metric, list(names), "metric"))
+
+
+def _turned(first: Predictions, second: Predictions) -> tuple[int, int]:
+    """How many rows only the first has right, and only the second."""
+    kind = kind_of(first)
+    one, other = kind.right(first), kind.right(second)
+    if one is None or other is None:
+        return 0, 0
+    return int((one & ~other).sum()), int((other & ~one).sum())
+
+
 def _won_and_lost(first: Predictions, second: Predictions) -> tuple[int, int]:
-    wrong = [np.atleast_2d((one.predicted != truth(one)).T).sum(axis=0) for one in (first, second)]
-    return int((wrong[0] < wrong[1]).sum()), int((wrong[0] > wrong[1]).sum())
+    kind = kind_of(first)
+    one, other = kind.mistakes(first), kind.mistakes(second)
+    return int((one < other).sum()), int((one > other).sum())
+
+
+def harm(
+    new: NDArray[np.bool_], old: NDArray[np.bool_], groups: NDArray[Any] | None, rng: np.random.Generator
+) -> float:
+    """The two-sided p that as many rows got right as got wrong: McNemar, or with groups by turning whole groups round.
+
+    :param new: (n,) whether the new model has each row right; ``old`` (n,) the old one.
+    """
+    change = new.astype(np.int64) - old.astype(np.int64)
+    if groups is None:
+        return mcnemar(int((change > 0).sum()), int((change < 0).sum()))
+    net = np.bincount(np.unique(groups, return_inverse=True)[1].ravel(), weights=change)
+    signs = rng.integers(0, 2, size=(SIGNS, len(net))) * 2 - 1
+    return float((1 + (np.abs(signs @ net) >= abs(net.sum()) - 1e-9).sum()) / (SIGNS + 1))

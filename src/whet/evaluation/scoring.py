@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from whet.errors import Problem, UserError
-from whet.evaluation.calibration import ece_interval, equal_mass_bins, fit_temperature, reliability
-from whet.evaluation.intervals import LEVEL, RESAMPLES, Estimate, bootstrap_sums, wilson
-from whet.evaluation.metrics import METRICS, confusion, is_proportion, metrics, per_class, primary_metric
+from whet.evaluation.calibration import binned, ece_interval, fit_temperature, reliability
+from whet.evaluation.intervals import RESAMPLES, Estimate, bootstrap_sums, items
+from whet.evaluation.kinds import is_share, kind_of
 from whet.evaluation.rows import checked, same_rows, without
-from whet.evaluation.sums import Floats, Sums, blocks, confidence, resampled, sums
+from whet.evaluation.shares import LEVEL, wilson
+from whet.evaluation.sums import Floats, Sums, blocks, resampled
 from whet.seeds import generator
 
 if TYPE_CHECKING:
-    from whet.data.predictions import Predictions
-
-SHOWN = (*METRICS, "ece")
+    from whet.data.predictions import ClassPredictions, Predictions
 
 
 def score_all(
@@ -33,6 +33,10 @@ def score_all(
 ) -> dict[str, Any]:
     """Everything that scores.json holds, every metric as ``{value, low, high}`` at ``level``.
 
+    Rows that know their groups are drawn as whole groups. ``labels`` stands there where the kind of
+    predictions has any, ``reliability`` where it states probabilities, ``num_groups`` where rows come in
+    groups. Classes have ``multi_label``, ``per_class`` and ``confusion``, the other kinds ``details``.
+
     :param predictions: any number of models on ``split`` and, where there are some, on "validation",
         mixed; all models of a split must speak of the same rows.
     :param leaked_ids: ids of rows of ``split`` that also stand in training; scored with and without.
@@ -45,21 +49,41 @@ def score_all(
     validation = _of_split(predictions, "validation") if split != "validation" else {}
     first = next(iter(scored.values()))
     leaked = {int(number) for number in (() if leaked_ids is None else leaked_ids)} & set(first.ids.tolist())
+    kind = kind_of(first)
+    labels = getattr(first, "labels", None)
+    groups = {} if first.groups is None else {"num_groups": len(np.unique(first.groups))}
     return {
         "task": task,
-        "labels": list(first.labels),
-        "multi_label": first.multi_label,
+        "kind": first.kind,
+        **({} if labels is None else {"labels": list(labels)}),
         "split": split,
         "num_rows": len(first),
-        "primary": primary_metric(first),
+        **groups,
+        "primary": kind.primary(first),
         "models": _scores(scored, seed, num_resamples, level),
         "without_leaks": _without(scored, leaked, seed, num_resamples, level) if leaked else None,
-        "per_class": {name: per_class(one) for name, one in scored.items()},
-        "confusion": {name: confusion(one) for name, one in scored.items()},
-        "reliability": {name: reliability(one) for name, one in scored.items()},
-        "temperature": {name: fit_temperature(one) for name, one in validation.items() if name in scored},
+        **_details(scored),
+        "temperature": {name: fit_temperature(one) for name, one in _classes(validation).items() if name in scored},
         "validation": _scores(validation, seed, num_resamples, level) if validation else {},
     }
+
+
+def _details(scored: Mapping[str, Predictions]) -> dict[str, Any]:
+    """What is known of each model beside its metrics."""
+    first = next(iter(scored.values()))
+    details = {name: kind_of(one).details(one) for name, one in scored.items()}
+    found: dict[str, Any] = {"details": details}
+    if classes := _classes(scored):
+        found = {part: {name: details[name][part] for name in details} for part in ("per_class", "confusion")}
+        found["multi_label"] = next(iter(classes.values())).multi_label
+    if kind_of(first).decisions(first) is not None:
+        found["reliability"] = {name: reliability(one) for name, one in scored.items()}
+    return found
+
+
+def _classes(models: Mapping[str, Predictions]) -> dict[str, ClassPredictions]:
+    """Those of the models that predict classes: all or none."""
+    return {name: cast("ClassPredictions", one) for name, one in models.items() if one.kind == "classes"}
 
 
 def _of_split(predictions: Sequence[Predictions], split: str) -> dict[str, Predictions]:
@@ -87,43 +111,53 @@ def _scores(
     models: Mapping[str, Predictions], seed: int, num_resamples: int, level: float
 ) -> dict[str, dict[str, dict[str, float]]]:
     """All metrics of all models, from one set of resamples that all models share."""
-    parts = {name: sums(one, bins=equal_mass_bins(confidence(one))) for name, one in models.items()}
-    num_rows = len(next(iter(parts.values())))
-    rng = generator(seed, "scores", num_rows)
-    drawn_as_one = blocks(num_rows, None, rng)
-    if drawn_as_one is not None:
-        parts = {name: part.grouped(drawn_as_one) for name, part in parts.items()}
-    drawn = _drawn(parts, num_resamples, rng)
+    first = next(iter(models.values()))
+    names, groups = kind_of(first).metrics(first), first.groups
+    rows = {name: binned(one) for name, one in models.items()}
+    rng = generator(seed, "scores", len(first))
+    drawn_as_one = blocks(len(first), groups, rng)
+    parts = rows if drawn_as_one is None else {name: part.grouped(drawn_as_one) for name, part in rows.items()}
+    drawn = _drawn(parts, names, num_resamples, rng)
     found = {}
     for name, part in parts.items():
-        estimates = bootstrap_sums(part, METRICS, drawn[name], num_rows, level)
-        estimates["ece"] = ece_interval(part, drawn[name]["ece"], generator(seed, "ece", name), level)
+        num_items = items(models[name], names, groups, rows[name])
+        estimates = bootstrap_sums(part, names, drawn[name], num_items, level)
+        if "ece" in drawn[name]:
+            estimates["ece"] = ece_interval(part, drawn[name]["ece"], generator(seed, "ece", name), level)
         found[name] = _finished(models[name], estimates, level)
     return found
 
 
-def _drawn(parts: Mapping[str, Sums], num_resamples: int, rng: np.random.Generator) -> dict[str, dict[str, Floats]]:
+def _drawn(
+    parts: Mapping[str, Sums], names: Sequence[str], num_resamples: int, rng: np.random.Generator
+) -> dict[str, dict[str, Floats]]:
     """(R,) values of every metric of every model; the sums of a piece of work are dropped after it."""
     pieces: dict[str, list[dict[str, Floats]]] = {name: [] for name in parts}
     for totals in resampled(list(parts.values()), num_resamples, rng):
         for (name, part), total in zip(parts.items(), totals, strict=True):
-            pieces[name].append(part.metrics(SHOWN, total))
+            shown = [*names, "ece"] if "ece" in part.formulas else names
+            pieces[name].append(part.metrics(shown, total))
     return {
-        name: {metric: np.concatenate([piece[metric] for piece in some]) for metric in SHOWN}
+        name: {metric: np.concatenate([piece[metric] for piece in some]) for metric in some[0]}
         for name, some in pieces.items()
     }
 
 
 def _finished(predictions: Predictions, estimates: Mapping[str, Estimate], level: float) -> dict[str, dict[str, float]]:
-    """Point values by scikit-learn, intervals of the bootstrap, Wilson's for shares of rows."""
-    points = metrics(predictions)
-    right = wilson(int(predictions.correct.sum()), len(predictions), level)
+    """Point values by a library where one has them, intervals of the bootstrap, Wilson's for shares of single rows."""
+    points = kind_of(predictions).points(predictions)
     found = {}
-    for name in SHOWN:
-        estimate = estimates[name]
+    for name, estimate in estimates.items():
         value = points.get(name, estimate.value)
         low, high = estimate.low, estimate.high
-        if is_proportion(name, multi_label=predictions.multi_label):
-            low, high = right
+        if predictions.groups is None and is_share(predictions, name):
+            right = _right_of(predictions, name)
+            low, high = wilson(int(right.sum()), len(right), level)
         found[name] = Estimate(value, min(low, value), max(high, value)).to_json()
     return found
+
+
+def _right_of(predictions: Predictions, metric: str) -> NDArray[np.bool_]:
+    """Whether each row that the metric speaks of is right."""
+    population = kind_of(predictions).population(predictions, metric)
+    return predictions.correct if population is None else predictions.correct[population]

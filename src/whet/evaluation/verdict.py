@@ -30,7 +30,7 @@ from whet.errors import Problem, UserError
 from whet.evaluation import power
 from whet.evaluation.contest import Contest, arrange
 from whet.evaluation.intervals import RESAMPLES
-from whet.evaluation.metrics import is_proportion
+from whet.evaluation.kinds import is_share_of_all
 from whet.evaluation.paired import ROUNDS, Comparison
 from whet.evaluation.wording import reason
 
@@ -98,11 +98,12 @@ def decide(
     A model given both as candidate and as baseline (the probe) counts as baseline, unless it is the
     only candidate. Without baselines the cheapest candidate takes their part.
 
-    :param metric: one of METRICS; by default :func:`whet.evaluation.metrics.primary_metric`.
+    :param metric: one of the metrics of this kind of predictions; by default its primary one.
     :param margin: what a gain must exceed to be worth a dearer model, in the metric's own unit.
     :param costs: per model, any of train_seconds, predict_rows_per_second, size_bytes,
         trainable_parameters; they order models of one kind and are passed on.
-    :param groups: (n,) the document of each row, in the order of the rows of the first baseline.
+    :param groups: (n,) the document of each row, in the order of the rows of the first baseline; by
+        default those that the predictions know.
     :raises UserError: V103 no predictions, V109 two models of one name, V110 a margin or alpha out of range,
         G001 unknown metric, and as :func:`whet.evaluation.rows.same_rows`.
     """
@@ -182,8 +183,7 @@ def _reach(contest: Contest, comparisons: Sequence[Comparison], margin: float) -
     level = contest.alpha / len(comparisons)
     lead = max(comparisons, key=lambda one: one.gain)
     n = lead.num_rows
-    multi_label = contest.models[lead.candidate].multi_label
-    if contest.groups is None and is_proportion(contest.metric, multi_label=multi_label):
+    if contest.groups is None and is_share_of_all(contest.models[lead.candidate], contest.metric):
         share = {one.candidate: (one.positive_flips + one.negative_flips) / n for one in comparisons}
         effect = power.minimum_detectable_effect(n, share[lead.candidate], alpha=level)
         better = [power.rows_needed(one.gain, share[one.candidate], alpha=level) for one in comparisons if one.gain > 0]

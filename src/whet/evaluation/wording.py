@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whet.evaluation.metrics import LOWER_IS_BETTER
+from whet.evaluation.measures import MEASURES, lower_is_better
 
 if TYPE_CHECKING:
     from whet.evaluation.paired import Comparison
@@ -12,20 +12,23 @@ if TYPE_CHECKING:
 
 MODELS = {
     "majority": "always giving the most frequent answer",
+    "mean": "always saying the mean",
+    "first_sentence": "the first sentence",
+    "dictionary": "the dictionary of training entities",
+    "bm25": "BM25",
+    "tfidf_cosine": "the cosine of TF-IDF",
+    "tfidf_sentence": "the sentence nearest by TF-IDF",
     "tfidf_linear": "TF-IDF with a linear model",
+    "tfidf_ridge": "TF-IDF with ridge regression",
+    "token_linear": "a linear model of word features",
     "label_names": "label-name similarity",
+    "base_cosine": "the cosine of the untouched base",
     "probe": "the frozen probe",
     "lora": "LoRA",
     "full": "full fine-tuning",
 }
-METRICS = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro F1",
-    "micro_f1": "micro F1",
-    "mcc": "MCC",
-    "log_loss": "log loss",
-    "brier": "Brier score",
-}
+NOTHING = ("majority", "mean")
+"""What is said without looking at the row."""
 
 
 def model_words(name: str) -> str:
@@ -34,14 +37,16 @@ def model_words(name: str) -> str:
 
 
 def number(value: float, metric: str) -> str:
-    """A value of the metric: shares in points (93.4), losses as they are (0.234)."""
-    return f"{value:.3f}" if metric in LOWER_IS_BETTER else f"{100 * value:.1f}"
+    """A value of the metric: shares in points (93.4), correlations and losses as they are (0.234)."""
+    return f"{100 * value:.1f}" if MEASURES[metric].shown == "points" else f"{value:.3f}"
 
 
 def amount(value: float, metric: str) -> str:
-    """A difference with its unit: "0.7 points", "1 point", or "0.012 nats" and the like."""
-    if metric in LOWER_IS_BETTER:
-        return f"{value:.3f}" + (" nats" if metric == "log_loss" else "")
+    """A difference with its unit: "0.7 points", "1 point", "0.012" or "0.012 nats"."""
+    measure = MEASURES[metric]
+    if measure.shown == "plain":
+        text = f"{value:.3f}" if value == 0 or value >= 0.0005 else f"{value:.2g}"
+        return f"{text} {measure.unit}".rstrip()
     text = f"{100 * value:.1f}"
     text = f"{100 * value:.2g}" if text == "0.0" and value > 0 else text.removesuffix(".0")
     return f"{text} point" if text == "1" else f"{text} points"
@@ -63,19 +68,19 @@ def reason(verdict: Verdict) -> str:
 
 
 def _standing(verdict: Verdict, name: str) -> str:
-    return f"{model_words(name)} ({METRICS[verdict.metric]} {number(verdict.values[name], verdict.metric)})"
+    return f"{model_words(name)} ({MEASURES[verdict.metric].words} {number(verdict.values[name], verdict.metric)})"
 
 
 def _relation(verdict: Verdict, one: Comparison) -> str:
     """``full fine-tuning is 0.7 points better than the frozen probe (95 % interval ..., p = ... after Holm)``."""
-    low, high = (-one.high, -one.low) if verdict.metric in LOWER_IS_BETTER else (one.low, one.high)
+    low, high = (-one.high, -one.low) if lower_is_better(verdict.metric) else (one.low, one.high)
     how = f"{amount(abs(one.gain), verdict.metric)} {'better' if one.gain > 0 else 'worse'} than"
     if one.gain == 0:
         how = "exactly as good as"
     after = " after Holm" if len(verdict.comparisons) > 1 else ""
     return (
         f"{model_words(one.candidate)} is {how} {model_words(one.against)} on {one.num_rows:,} test rows "
-        f"({METRICS[verdict.metric]} {number(verdict.values[one.candidate], verdict.metric)} against "
+        f"({MEASURES[verdict.metric].words} {number(verdict.values[one.candidate], verdict.metric)} against "
         f"{number(verdict.values[one.against], verdict.metric)}; {100 * (1 - verdict.alpha):.0f} % interval "
         f"{number(low, verdict.metric)} to {number(high, verdict.metric)}, {p_words(one.p_holm)}{after})"
     )
@@ -99,7 +104,7 @@ def _keep(verdict: Verdict, lead: Comparison) -> str:
     text = f"{_relation(verdict, lead)}: surely no gain of {margin} or more, so keep {model_words(verdict.ship)}"
     if verdict.ship != verdict.best_baseline:
         text += f", the cheapest within {margin} of the best"
-    if verdict.ship == "majority":
+    if verdict.ship in NOTHING:
         text += "; no model has shown to be worth anything here"
     return _sentence(text + ".")
 

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+from whet.data.forms import Examples
+from whet.data.predictions import (
+    AnswerPredictions,
+    ClassPredictions,
+    Predictions,
+    SpanPredictions,
+    ValuePredictions,
+)
 
 
-class Answering(Protocol):
+class InUse(Protocol):
     """A model in use."""
 
     @property
-    def labels(self) -> Sequence[str]:
-        """C names, in the order of the columns."""
+    def task(self) -> str:
+        """What it was trained for."""
         ...
 
     @property
-    def thresholds(self) -> Sequence[float] | None:
-        """Per label, only with several labels a row."""
+    def labels(self) -> Sequence[str]:
+        """C names; () where rows have none."""
         ...
 
     @property
@@ -28,16 +34,14 @@ class Answering(Protocol):
         """Whether a text may carry several labels."""
         ...
 
-    def probabilities(
-        self, texts: Sequence[str], pairs: Sequence[str] | None = None, progress: Callable[[int], None] | None = None
-    ) -> NDArray[np.float32]:
-        """(n, C) probabilities of ``texts``."""
+    def predict(self, examples: Examples, progress: Callable[[int], None] | None = None) -> Predictions:
+        """Answers to all rows, with the truth beside them where they hold it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model says about one text.
+    """What a classifier says about one text.
 
     ``label`` is the likeliest; ``labels`` all that reach their threshold (one, with a single label a row).
     """
@@ -47,18 +51,125 @@ class Answer:
     labels: tuple[str, ...]
     scores: dict[str, float]
 
+    def to_json(self, everything: bool) -> dict[str, Any]:
+        """A row of ``whet predict``; the probability of every label with ``everything``."""
+        row: dict[str, Any] = {"label": self.label, "score": round(self.score, 6)}
+        row |= {"labels": list(self.labels)} if list(self.labels) != [self.label] else {}
+        return row | ({"scores": {k: round(v, 6) for k, v in self.scores.items()}} if everything else {})
 
-def answers(model: Answering, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Answer]:
-    """One answer per text, in their order."""
-    if not len(texts):
-        return []
-    return [_answer(model, row) for row in model.probabilities(texts, pairs)]
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A piece of a text and its type: characters ``start`` to ``end`` (exclusive)."""
+
+    text: str
+    label: str
+    start: int
+    end: int
+    score: float
 
 
-def _answer(model: Answering, row: NDArray[np.float32]) -> Answer:
-    best = int(row.argmax())
-    chosen: tuple[str, ...] = (model.labels[best],)
-    if model.thresholds is not None:
-        reached = np.flatnonzero(row >= np.asarray(model.thresholds, np.float32))
-        chosen = tuple(model.labels[int(i)] for i in reached)
-    return Answer(model.labels[best], float(row[best]), chosen, dict(zip(model.labels, map(float, row), strict=True)))
+@dataclass(frozen=True, slots=True)
+class Entities:
+    """The entities of one text, in its order."""
+
+    entities: tuple[Entity, ...]
+
+    def to_json(self, everything: bool) -> dict[str, Any]:
+        """A row of ``whet predict``."""
+        rows = [asdict(entity) for entity in self.entities]
+        return {"entities": [{**row, "score": round(row["score"], 6)} for row in rows]}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An answer taken from a context; "" with ``start`` -1 where there is none.
+
+    ``others``: further answers as (text, start, probability), likeliest first.
+    """
+
+    answer: str
+    start: int
+    score: float
+    others: tuple[tuple[str, int, float], ...]
+
+    @property
+    def end(self) -> int:
+        """Exclusive; -1 where there is no answer."""
+        return self.start + len(self.answer) if self.start >= 0 else -1
+
+    def to_json(self, everything: bool) -> dict[str, Any]:
+        """A row of ``whet predict``; further answers with ``everything``."""
+        row: dict[str, Any] = {
+            "answer": self.answer,
+            "start": self.start,
+            "end": self.end,
+            "score": round(self.score, 6),
+        }
+        others = [{"answer": text, "start": start, "score": round(p, 6)} for text, start, p in self.others]
+        return row | ({"others": others} if everything else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A number: how alike two texts are, how relevant a passage is, or what was to be estimated."""
+
+    value: float
+
+    def to_json(self, everything: bool) -> dict[str, Any]:
+        """A row of ``whet predict``."""
+        return {"score": round(self.value, 6)}
+
+
+OneAnswer = Answer | Entities | Found | Value
+
+
+def answers_of(predictions: Predictions, examples: Examples) -> list[OneAnswer]:
+    """One answer a row, in their order."""
+    return list(_OF_KIND[predictions.kind](predictions, examples))
+
+
+def _classes(found: ClassPredictions, examples: Examples) -> list[Answer]:
+    several = found.predicted if found.multi_label else None
+    result = []
+    for number, row in enumerate(found.scores):
+        best = int(row.argmax())
+        chosen: tuple[str, ...] = (found.labels[best],)
+        if several is not None:
+            chosen = tuple(label for label, there in zip(found.labels, several[number], strict=True) if there)
+        scores = dict(zip(found.labels, map(float, row), strict=True))
+        result.append(Answer(found.labels[best], float(row[best]), chosen, scores))
+    return result
+
+
+def _spans(found: SpanPredictions, examples: Examples) -> list[Entities]:
+    texts = examples.column("text")
+    result = []
+    for number, text in enumerate(texts):
+        first = int(found.said.offsets[number])
+        entities = [
+            Entity(text[start:end], found.labels[kind], start, end, float(found.confidence[first + place]))
+            for place, (start, end, kind) in enumerate(found.said.row(number))
+        ]
+        result.append(Entities(tuple(entities)))
+    return result
+
+
+def _answers(found: AnswerPredictions, examples: Examples) -> list[Found]:
+    columns = (found.said, found.starts.tolist(), found.confidence.tolist(), found.nbest)
+    return [
+        Found(said, start, score, tuple(one for one in nbest if (one[0], one[1]) != (said, start)))
+        for said, start, score, nbest in zip(*columns, strict=True)
+    ]
+
+
+def _values(found: ValuePredictions, examples: Examples) -> list[Value]:
+    return [Value(value) for value in found.said.tolist()]
+
+
+_OF_KIND: Mapping[str, Callable[[Any, Examples], Sequence[OneAnswer]]] = {
+    "classes": _classes,
+    "spans": _spans,
+    "answers": _answers,
+    "values": _values,
+}

@@ -1,35 +1,40 @@
-"""A saved model answers: texts in, labels with probabilities out."""
+"""A saved model answers: rows in, predictions out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
-from whet.batches.encoding import Encoded, encode
-from whet.batches.flat import for_prediction
+from whet import registry
+from whet.batches.encoding import Encoded
+from whet.batches.flat import collect
+from whet.data.forms import Examples
+from whet.data.predictions import Predictions
 from whet.errors import Problem, UserError
-from whet.inference.answers import Answer, answers
+from whet.evaluation.settling import settled
 from whet.models import saving
-from whet.models.classifier import TextClassifier
 from whet.models.saving import About
-from whet.tasks import text_classification as task
+from whet.models.task_model import TaskModel
+from whet.tasks import TASKS
+from whet.tasks.task import Setting, Task
 
 BATCH_TOKENS = 4096
+READ = ("text", "text_pair", "negative", "words")
+"""Arrow columns that models read; what is true of a row is not among them."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
     """A model loaded from a folder of a run, in fp32."""
 
-    model: TextClassifier
+    model: TaskModel
     tokenizer: Any
     about: About
+    how: Task
 
     @staticmethod
     def load(folder: Path) -> TrainedModel:
@@ -40,18 +45,18 @@ class TrainedModel:
         model, tokenizer, about = saving.load(folder)
         model.use_flat_batches()
         model.eval()
-        return TrainedModel(model, tokenizer, about)
+        return TrainedModel(model, tokenizer, about, task_of(about))
 
-    def probabilities(
-        self, texts: Sequence[str], pairs: Sequence[str] | None = None, progress: Callable[[int], None] | None = None
-    ) -> NDArray[np.float32]:
-        """(n, C) probabilities of ``texts``.
+    def predict(self, examples: Examples, progress: Callable[[int], None] | None = None) -> Predictions:
+        """Answers to all rows, with the truth beside them where ``examples`` hold it.
 
         :raises UserError: M041, the model wants pairs and got single texts, or the other way round.
         """
-        self._refuse_other_form(pairs is not None)
-        encoded = encode(self.tokenizer, _blocks(texts, pairs), self.about.max_length, into=None)
-        return task.probabilities(logits(self.model, encoded, progress), self.about.multi_label)
+        self._refuse_other_form(examples.has_pairs)
+        encoded = self.how.encode(self.tokenizer, examples.column_blocks(READ), self.about.max_length, None)
+        found = self.how.predictions("model", outputs(self.model, encoded, progress), encoded, examples)
+        fitted = {name: value for name, value in self.how.setting.settled.items() if name != "temperature"}
+        return settled(found, fitted)  # the temperature lies in the head
 
     def _refuse_other_form(self, given_pairs: bool) -> None:
         if given_pairs == self.about.pairs:
@@ -60,19 +65,15 @@ class TrainedModel:
         remedy = "Name the column of the second text with --text-pair." if self.about.pairs else "Give one text a row."
         raise UserError(Problem("M041", "the model", f"was trained on {wants} and got {got}.", remedy))
 
-    def answers(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Answer]:
-        """One answer per text, in their order."""
-        return answers(self, texts, pairs)
+    @property
+    def task(self) -> str:
+        """What it was trained for."""
+        return self.about.task
 
     @property
     def labels(self) -> Sequence[str]:
-        """C names, in the order of the columns."""
-        return self.about.labels
-
-    @property
-    def thresholds(self) -> Sequence[float] | None:
-        """Per label, only with several labels a row."""
-        return self.about.thresholds
+        """C names; () where rows have none."""
+        return self.how.setting.labels
 
     @property
     def multi_label(self) -> bool:
@@ -80,19 +81,41 @@ class TrainedModel:
         return self.about.multi_label
 
 
-def logits(model: TextClassifier, encoded: Encoded, progress: Callable[[int], None] | None = None) -> Tensor:
-    """(n, C) logits of all rows, in their order."""
-    batches = for_prediction(encoded, BATCH_TOKENS)
-    return task.forward_all(model, batches, len(encoded), model.head.out_features, progress)
+def task_of(about: About) -> Task:
+    """The task of a saved model, as it was when the model was saved."""
+    facts = about.task_facts
+    fitted = dict(facts.get("settled", {}))
+    if about.thresholds is not None:
+        fitted["thresholds"] = about.thresholds
+    setting = Setting(
+        labels=tuple(facts.get("labels", about.labels)),
+        multi_label=about.multi_label,
+        pairs=about.pairs,
+        columns=tuple(facts.get("columns", ())),
+        options=facts.get("options", {}),
+        settled=fitted,
+    )
+    found: Task = registry.load(TASKS, about.task, "task")(setting)
+    return found
 
 
-def features(model: TextClassifier, encoded: Encoded, progress: Callable[[int], None] | None = None) -> Tensor:
-    """(n, F) what the last linear layer sees, for all rows, in their order."""
-    batches = for_prediction(encoded, BATCH_TOKENS)
-    return task.forward_all(model.features, batches, len(encoded), model.head.in_features, progress)
+def with_facts(about: About, task: Task, fitted: dict[str, Any]) -> About:
+    """``about`` with what :func:`task_of` needs: the setting, what training rows taught, what validation fitted."""
+    setting = task.setting
+    facts = {
+        "labels": list(setting.labels),
+        "columns": list(setting.columns),
+        "options": dict(setting.options),
+        "settled": {**task.carried, **fitted},
+    }
+    return replace(about, task_facts=facts)
 
 
-def _blocks(texts: Sequence[str], pairs: Sequence[str] | None) -> Any:
-    size = 8192
-    for start in range(0, len(texts), size):
-        yield texts[start : start + size], None if pairs is None else pairs[start : start + size]
+def outputs(model: TaskModel, encoded: Encoded, progress: Callable[[int], None] | None = None) -> Tensor:
+    """(S, W) or (N, W) of all sequences or tokens, in their order."""
+    return collect(model, encoded, BATCH_TOKENS, model.level == "token", progress)
+
+
+def features(model: TaskModel, encoded: Encoded, progress: Callable[[int], None] | None = None) -> Tensor:
+    """(S, F) or (N, F) what the last linear layer sees, in their order."""
+    return collect(model.features, encoded, BATCH_TOKENS, model.level == "token", progress)

@@ -27,10 +27,12 @@ def attend(
     causal: bool = False,
     keep: byte_dropout.ByteStream | None = None,
     chance: float = 0.0,
+    window: int | None = None,
 ) -> Tensor:
     """Attention of each sequence to itself.
 
     :param query: (T, N, D); ``key`` and ``value`` (T, M, D), M dividing N (grouped heads).
+    :param window: a token sees those less than so many tokens away; None: all.
     :param keep: random bytes for dropout of attention weights, with ``chance``.
     :returns: (T, N, D).
     """
@@ -41,7 +43,7 @@ def attend(
     size, length = where.num_sequences, where.longest
     # (B, L, N, D) to (B * N, L, D): batched products want their operands contiguous
     q, k, v = (pad(x, where).transpose(1, 2).reshape(size * num_heads, length, width) for x in (query, key, value))
-    hidden = _hidden(where, num_heads, causal)
+    hidden = _hidden(where, num_heads, causal, window)
     factors = None
     if keep is not None and byte_dropout.threshold(chance) > 0:
         accurate = _accurate(query.dtype)
@@ -55,14 +57,26 @@ def _accurate(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
-def _hidden(where: Layout, num_heads: int, causal: bool) -> Tensor | None:
+def _hidden(where: Layout, num_heads: int, causal: bool, window: int | None) -> Tensor | None:
     """(B * N or 1, 1 or L, L): added to scores, far below zero where a token may not look; None: anywhere."""
     padding = None if where.hidden is None else where.hidden[:, 0].repeat_interleave(num_heads, dim=0)
-    if not causal:
+    beyond = _beyond(where.longest, causal, window, where.lengths.device)
+    if beyond is None:
         return None if padding is None else padding * FAR_BELOW
-    length = where.longest
-    future = torch.ones(length, length, dtype=torch.bool, device=where.lengths.device).triu(1).unsqueeze(0)
-    return (future if padding is None else padding | future) * FAR_BELOW
+    return (beyond if padding is None else padding | beyond) * FAR_BELOW
+
+
+def _beyond(length: int, causal: bool, window: int | None, device: torch.device) -> Tensor | None:
+    """(1, L, L): True where the order of tokens or their distance forbids a look; None: nowhere."""
+    if window is not None and window >= length:
+        window = None
+    if not causal and window is None:
+        return None
+    anywhere = torch.ones(length, length, dtype=torch.bool, device=device)
+    beyond = anywhere.triu(1) if causal else torch.zeros_like(anywhere)
+    if window is not None:
+        beyond = beyond | anywhere.tril(-window) | anywhere.triu(window)
+    return beyond.unsqueeze(0)
 
 
 def _softmax_(scores: Tensor) -> Tensor:
@@ -108,7 +122,15 @@ class _Mix(torch.autograd.Function):
         return torch.bmm(by_scores, k), torch.bmm(by_scores.transpose(1, 2), q), grad_v, None, None, None
 
 
-def reference(query: Tensor, key: Tensor, value: Tensor, where: Layout, scaling: float, causal: bool = False) -> Tensor:
+def reference(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    where: Layout,
+    scaling: float,
+    causal: bool = False,
+    window: int | None = None,
+) -> Tensor:
     """The same, one sequence after the other and without tricks."""
     repeat = query.shape[1] // key.shape[1]
     results = []
@@ -118,5 +140,8 @@ def reference(query: Tensor, key: Tensor, value: Tensor, where: Layout, scaling:
         weights = q @ k.transpose(1, 2) * scaling
         if causal:
             weights = weights + torch.full((length, length), -torch.inf, dtype=weights.dtype).triu(1)
+        if window is not None:
+            places = torch.arange(length)
+            weights = weights.masked_fill((places[:, None] - places[None, :]).abs() >= window, -torch.inf)
         results.append((weights.softmax(-1) @ v).transpose(0, 1))
     return torch.cat(results)

@@ -9,7 +9,8 @@ from typing import Any
 from torch import nn
 
 from whet.errors import Problem, UserError
-from whet.models.classifier import TextClassifier
+from whet.kernels.embedding import CompactEmbedding
+from whet.models.task_model import TaskModel
 from whet.seeds import derive
 
 LORA = "lora"
@@ -25,22 +26,22 @@ class RateGroup:
     decays: bool
 
 
-def freeze(model: TextClassifier) -> None:
+def freeze(model: TaskModel) -> None:
     """Nothing but the head may move."""
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    for parameter in model.head.parameters():
-        parameter.requires_grad_(True)
+    if model.head is not None:
+        model.head.requires_grad_(True)
 
 
-def adapt_full(model: TextClassifier) -> None:
+def adapt_full(model: TaskModel) -> None:
     """Every weight may move, a pooler that nothing reads excepted."""
     for parameter in model.parameters():
         parameter.requires_grad_(True)
 
 
 def adapt_lora(
-    model: TextClassifier,
+    model: TaskModel,
     rank: int,
     alpha: float,
     dropout: float,
@@ -50,73 +51,117 @@ def adapt_lora(
 ) -> Any:
     """Low-rank adapters on the linear layers of the trunk (PEFT, arXiv 2106.09685); returns the PeftModel.
 
+    What the base did not bring trains in full: the head, layers below it, and tokens that were added.
+
     :param targets: names of modules, or 'auto' for every linear layer of the trunk.
     :param known_as: what the adapter's file names as its base.
     :raises UserError: M020, no module has one of these names.
     """
     import torch
-    from peft import LoraConfig, TaskType, get_peft_model
+    from peft import LoraConfig, get_peft_model
 
     freeze(model)
     names = linear_layers(model) if targets == "auto" else list(targets)
-    found = [n for n, m in model.network.named_modules() if isinstance(m, nn.Linear) and _matches(n, names)]
+    layers = {n: m for n, m in model.network.named_modules() if _is_linear(m)}
+    found = [n for n in layers if _matches(n, names)]
     if not found:
-        known = sorted({n.rsplit(".", 1)[-1] for n, m in model.network.named_modules() if isinstance(m, nn.Linear)})
+        known = sorted({n.rsplit(".", 1)[-1] for n in layers})
         raise UserError(
             Problem("M020", "lora.target_modules", f"nothing is named {names}.", f"Modules: {', '.join(known)}.")
         )
-    native = model.pooling is None
+    task_type, brings = _peft_task(model)
     torch.manual_seed(derive(seed, "lora"))
     config = LoraConfig(
-        task_type=TaskType.SEQ_CLS if native else TaskType.FEATURE_EXTRACTION,
+        task_type=task_type,
         r=rank,
         lora_alpha=alpha,  # type: ignore[arg-type]  # PEFT declares int, and divides it by the rank
         lora_dropout=dropout,
         target_modules=found,
         base_model_name_or_path=known_as,
-        # plain PEFT would draw these anew; PEFT itself adds the classifier, whatever lies in it included
-        modules_to_save=[name for name in model.fresh if not name.startswith("classifier")] or None,
+        modules_to_save=[name for name in _on_top(model) if name not in brings] or None,
+        fan_in_fan_out=not any(isinstance(layers[n], nn.Linear) for n in found),  # GPT-2 stores its matrices turned
     )
     adapted = get_peft_model(model.network, config)
-    if native:  # PEFT wraps the classifier so that it is saved with the adapter; the wrapper's copy is what trains
+    if model.pooling is None:  # PEFT wraps the head so that it is saved with the adapter; the wrapper's copy trains
         model.follow_head()
-    for parameter in model.head.parameters():
-        parameter.requires_grad_(True)
+    if model.head is not None:
+        model.head.requires_grad_(True)
+    if model.origin.new_tokens:
+        table = model.trunk.get_input_embeddings()
+        rows = torch.tensor(model.origin.new_tokens)
+        model.trunk.set_input_embeddings(CompactEmbedding(table.weight, rows))
     return adapted
 
 
-def linear_layers(model: TextClassifier) -> list[str]:
-    """Dotted names of the trunk's linear layers, the head and poolers excepted."""
+def _peft_task(model: TaskModel) -> tuple[Any, Sequence[str]]:
+    """What PEFT calls the purpose of ``model``, and the modules it then saves by itself."""
+    from peft import TaskType
+
+    if model.pooling is not None:
+        return TaskType.FEATURE_EXTRACTION, ()
+    if model.kind.kind == "span" and "QuestionAnswering" in type(model.network).__name__:
+        if model.reads_types:  # PEFT's class for answers forgets which tokens are the question's (0.21)
+            return None, ()
+        return TaskType.QUESTION_ANS, ("qa_outputs",)
+    tags = model.level == "token"
+    return (TaskType.TOKEN_CLS if tags else TaskType.SEQ_CLS), ("classifier", "score")
+
+
+def _on_top(model: TaskModel) -> list[str]:
+    """Modules that an adapter must carry: a native head, and what is new; plain PEFT would draw them anew."""
+    if model.pooling is not None:
+        return []
+    network = model.network
+    head = next(name for name, module in network.named_modules() if module is model.head)
+    inside = f"{network.base_model_prefix}."
+    # a module of the classifier goes as a whole: PEFT cannot wrap what lies in something it wraps
+    return sorted({name if name.startswith(inside) else name.partition(".")[0] for name in (head, *model.fresh)})
+
+
+def linear_layers(model: TaskModel) -> list[str]:
+    """Dotted names of the trunk's linear layers, poolers excepted."""
+    network = model.network
+    inside = "" if model.trunk is network else f"{network.base_model_prefix}."
     return [
         name
-        for name, module in model.network.named_modules()
-        if isinstance(module, nn.Linear)
-        and module is not model.head
-        and "pooler" not in name
-        and "classifier" not in name
+        for name, module in network.named_modules()
+        if _is_linear(module) and name.startswith(inside) and "pooler" not in name
     ]
+
+
+def _is_linear(module: nn.Module) -> bool:
+    from transformers.pytorch_utils import Conv1D
+
+    return isinstance(module, nn.Linear | Conv1D)
 
 
 def _matches(name: str, wanted: Sequence[str]) -> bool:
     return any(name == w or name.endswith(f".{w}") for w in wanted)
 
 
-def rate_groups(model: TextClassifier) -> list[RateGroup]:
+def rate_groups(model: TaskModel) -> list[RateGroup]:
     """The weights that move, by rate and decay.
 
     Matrices decay; biases, norms and embedding rows do not. Embeddings that do not decay can be
     trained row by row with the same result (:mod:`whet.kernels.embedding`).
     """
-    head = {id(p) for p in model.head.parameters()}
+    head = set() if model.head is None else {id(p) for p in model.head.parameters()}
+    tables = embedding_weights(model)
     buckets: dict[tuple[bool, bool], list[tuple[str, nn.Parameter]]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            decays = parameter.ndim > 1 and "embed" not in name
+            decays = parameter.ndim > 1 and "embed" not in name and "bias" not in name and id(parameter) not in tables
             buckets.setdefault((id(parameter) in head, decays), []).append((name, parameter))
     return [
         RateGroup(f"{'head' if is_head else 'trunk'}{'' if decays else ', no decay'}", found, is_head, decays)
         for (is_head, decays), found in sorted(buckets.items())
     ]
+
+
+def embedding_weights(model: nn.Module) -> set[int]:
+    """Identities of the weights that are looked up, not multiplied: tokens, positions, distances."""
+    tables = (m for m in model.modules() if isinstance(m, nn.Embedding | CompactEmbedding))
+    return {id(parameter) for table in tables for parameter in table.parameters()}
 
 
 def count_trainable(model: nn.Module) -> int:

@@ -6,7 +6,7 @@ encoder was trained with mean pooling, which it cannot express. But one more enc
 - queries and keys are zero, so every token attends to all tokens evenly;
 - values are the identity and the output is scaled by s = 2^8: the first token becomes
   ``s * mean + first`` (the residual), and the layer norm makes that
-  ``standardised(mean + first / s)``, which is how :mod:`whet.models.classifier` defines the
+  ``standardised(mean + first / s)``, which is how :mod:`whet.models.task_model` defines the
   pooled vector in the first place;
 - the feed-forward part is zero; its residual and norm leave the vector as it is;
 - the pooler multiplies by e = 2^-12, where tanh is linear to 1e-5, and the classifier divides by it.
@@ -17,29 +17,53 @@ Both factors are powers of two, so that taking the layer off again restores the 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from whet.models.classifier import TextClassifier
+from whet.models.heads import AS_IT_IS
 from whet.models.pooling import FIRST_SHARE
+from whet.models.task_model import TaskModel
 
 POOLER_SCALE = 2.0**-12
 CONFIG_KEY = "whet_averaging_layer"
 """Marks a configuration whose last layer only averages."""
 
 
+POOLER = "bert.pooler.dense"
+"""Which layer scales, in a classifier that averages."""
+
+
+def take_off_config(config: Any) -> bool:
+    """Whether ``config`` is of a model whose last layer only averages; it then speaks of one layer less."""
+    if not getattr(config, CONFIG_KEY, False):
+        return False
+    config.num_hidden_layers -= 1
+    delattr(config, CONFIG_KEY)
+    return True
+
+
+def is_extra(name: str, config: Any) -> bool:
+    """Whether a weight of such a model belongs to the layer that averages or to the pooler that scales.
+
+    :param config: as :func:`take_off_config` left it.
+    """
+    return f"encoder.layer.{config.num_hidden_layers}." in name or "pooler.dense." in name
+
+
 @torch.no_grad()
-def as_own_classifier(model: TextClassifier, labels: Sequence[str]) -> Any:
+def as_own_classifier(model: TaskModel) -> Any:
     """A ``BertForSequenceClassification`` in fp32 that gives the logits of ``model`` (mean-pooled, BERT)."""
     from transformers import BertForSequenceClassification
 
     config = copy.deepcopy(model.network.config)
     config.num_hidden_layers += 1
-    config.id2label = dict(enumerate(labels))
-    config.label2id = {label: number for number, label in enumerate(labels)}
+    config.id2label = dict(enumerate(model.kind.output_names))
+    config.label2id = {label: number for number, label in enumerate(model.kind.output_names)}
+    if model.kind.kind == "value":
+        config.problem_type = "regression"
+        config.sentence_transformers = AS_IT_IS
     setattr(config, CONFIG_KEY, True)
     config._attn_implementation = "sdpa"
     whole = BertForSequenceClassification(config).eval()
@@ -47,7 +71,7 @@ def as_own_classifier(model: TextClassifier, labels: Sequence[str]) -> Any:
     whole.load_state_dict(state, strict=False)
     _averaging(whole.bert.encoder.layer[-1])
     _linear(whole.bert.pooler.dense, torch.eye(config.hidden_size) * POOLER_SCALE)
-    _linear(whole.classifier, model.head.weight / POOLER_SCALE, model.head.bias)
+    _linear(whole.classifier, model.linear_head.weight / POOLER_SCALE, model.linear_head.bias)
     return whole
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from whet.kernels.attention import attend
 from whet.kernels.dropout import ByteStream
 from whet.kernels.flat import Layout
+from whet.models.growth import rope_settings
 
 NAME = "whet_flat"
 """The name in transformers' registry, for ``set_attn_implementation``."""
@@ -24,11 +25,13 @@ def for_transformers(
     dropout: float = 0.0,
     flat: Layout | None = None,
     stream: ByteStream | None = None,
+    sliding_window: int | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """The form that transformers calls: (1, N, T, D) in, (1, T, N, D) out.
 
-    ``flat`` and ``stream`` are extra keyword arguments of the model's call.
+    ``flat`` and ``stream`` are extra keyword arguments of the model's call; ``sliding_window`` is what
+    layers of local attention say: a token sees those less than so many tokens away.
 
     :raises ValueError: the model was called without ``flat=Layout``.
     """
@@ -43,8 +46,23 @@ def for_transformers(
         causal=bool(getattr(module, "is_causal", False)),
         keep=stream,
         chance=dropout,
+        window=sliding_window,
     )
     return mixed.unsqueeze(0), None
+
+
+def refuses(config: Any) -> str:
+    """Why a model cannot take flat batches though its family does; empty where it can."""
+    if getattr(config, "is_causal", True) is False:
+        return "its configuration turns the causal attention of its kind off"
+    for settings in rope_settings(config):
+        if settings.get("rope_type", "default") not in _STEADY:
+            return f"its rotary positions ({settings['rope_type']}) depend on the longest text of a batch"
+    return ""
+
+
+_STEADY = ("default", "linear", "llama3", "yarn")
+"""Kinds of rotary positions that depend on nothing but the position."""
 
 
 def register() -> None:

@@ -1,39 +1,49 @@
-"""From a place to a model: tokenizer, pretrained weights, and a head for the task."""
+"""From a place to a model: tokenizer, pretrained weights, a head for the task, and what is changed in the base."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from whet.errors import Problem, UserError
+from whet.models import averaging, growth, networks, taking_over
 from whet.models import pooling as poolings
-from whet.models.classifier import TextClassifier
+from whet.models.averaging import CONFIG_KEY
+from whet.models.changes import Changes
 from whet.models.families import FAMILIES, Family
+from whet.models.heads import AS_IT_IS, Head, HeadKind
+from whet.models.networks import explained, quiet
 from whet.models.places import Place
 from whet.models.pooling import Pooling
+from whet.models.previous import previous_head
+from whet.models.task_model import TaskModel
+
+# --- tokenizers ---------------------------------------------------------------------------------------
 
 
-def load_tokenizer(place: Place) -> Any:
+def load_tokenizer(place: Place, add_tokens: Sequence[str] = ()) -> Any:
     """The fast tokenizer of a base.
 
-    :raises UserError: M006, it has none or it cannot be read.
+    :param add_tokens: words that become tokens of their own where they are not already.
+    :raises UserError: M006, it has none or it cannot be read; M012, a token cannot be added.
     """
-    if not any(found for pattern in _TOKENIZER_FILES for found in place.folder.glob(pattern)):
-        # transformers would make one up that knows no word
+    folder = next(
+        (f for f in (place.folder, place.around) if any(found for p in _TOKENIZER_FILES for found in f.glob(p))), None
+    )
+    if folder is None:  # transformers would make one up that knows no word
         raise UserError(Problem("M006", str(place.folder), "has no tokenizer.", "Add its tokenizer.json."))
-    with quiet(), _explained(place.folder, "M006", "its tokenizer cannot be loaded"):
+    with quiet(), explained(place.folder, "M006", "its tokenizer cannot be loaded"):
         from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(place.folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
     if not getattr(tokenizer, "is_fast", False):
         raise UserError(Problem("M006", str(place.folder), "has no fast tokenizer.", "Add its tokenizer.json."))
     if tokenizer.pad_token is None and tokenizer.eos_token is not None:
         tokenizer.pad_token = tokenizer.eos_token
+    growth.add_tokens(tokenizer, add_tokens)
     return tokenizer
 
 
@@ -41,146 +51,178 @@ _TOKENIZER_FILES = ("tokenizer.json", "vocab*", "*.model", "*.tiktoken")
 
 
 def longest_input(place: Place, tokenizer: Any) -> int:
-    """The most tokens the base takes."""
-    config = place.config
-    family = FAMILIES.get(str(config.get("model_type")))
-    positions = int(config.get("max_position_embeddings") or 0) - (family.first_position if family else 0)
-    limits = [n for n in (positions, int(tokenizer.model_max_length)) if 0 < n < 1_000_000]
+    """The most tokens the base takes as it is."""
+    positions = growth.positions_of(place.config, _family(place))
+    limits = [n for n in (positions, int(tokenizer.model_max_length)) if n is not None and 0 < n < 1_000_000]
     return min(limits, default=512)
 
 
-def refuse_unusable(place: Place, wanted: str) -> None:
-    """Check, without loading it, that the base can be read and can classify texts.
+# --- what a base can carry ----------------------------------------------------------------------------
 
-    :param wanted: ``head.pooling`` of the recipe.
-    :raises UserError: M007, its configuration or weights cannot be read; M008, it is no model for texts.
+
+def refuse_unusable(place: Place, kind: HeadKind, wanted: str) -> None:
+    """Check, without loading it, that the base can be read and can carry a head of ``kind``.
+
+    :param wanted: ``head.pooling`` of the recipe; of no account for tokens and spans.
+    :raises UserError: M007, its configuration or weights cannot be read; M008, it cannot carry this head;
+        M009, this pooling makes no sense for it.
     """
-    from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig
-
     count_parameters(place)
-    with quiet(), _explained(place.folder, "M007", "cannot be loaded"):
-        config = AutoConfig.from_pretrained(place.folder)
-    if choose_pooling(place, wanted)[0] is None and type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
-        what = f"is a model of type {config.model_type!r}, which transformers cannot make a classifier of texts."
-        raise UserError(Problem("M008", str(place.folder), what, "Use another base."))
+    config = networks.read_config(place)
+    pooling, _ = choose_pooling(place, wanted, kind)
+    if networks.auto_class(config, kind, pooling is not None) is None:
+        raise UserError(networks.no_class(place, config.model_type, kind))
 
 
-def choose_pooling(place: Place, wanted: str) -> tuple[Pooling | None, str]:
-    """The pooling for ``head.pooling = wanted``, None meaning the architecture's own; and the reason."""
+def choose_pooling(place: Place, wanted: str, kind: HeadKind = "classes") -> tuple[Pooling | None, str]:
+    """The pooling for ``head.pooling = wanted``, None meaning the architecture's own head; and the reason.
+
+    :raises UserError: M008, the family needs a pooling and 'native' was asked for; M009, pooling that makes
+        no sense: 'native' for vectors, the first token of a decoder.
+    """
+    if kind in ("tokens", "span"):
+        return None, "every token has its own output"
+    family = _family(place)
+    must_pool = kind == "vectors" or (family is not None and family.text is None)
     if wanted == "native":
+        if kind == "vectors":
+            raise UserError(
+                Problem("M009", "head.pooling", "'native' pools nothing.", "Use 'mean', 'first' or 'last'.")
+            )
+        if must_pool:
+            raise UserError(networks.no_class(place, str(place.config["model_type"]), kind))
         return None, "asked for"
+    if wanted == "first" and family is not None and family.causal:
+        what = "the base is a decoder: its first token knows nothing of those after it."
+        raise UserError(Problem("M009", "head.pooling", what, "Use 'last' or 'mean'."))
     if wanted != "auto":
         return wanted, "asked for"  # type: ignore[return-value]
-    found = poolings.declared(place.folder)
-    if found is None:
-        return None, "the base declares no pooling of its own, so the architecture's classifier is used"
-    return found, f"the base was trained with {found} pooling (its sentence-transformers folder says so)"
+    found = poolings.declared(place.around)
+    if found is not None:
+        return found, f"the base was trained with {found} pooling (its sentence-transformers folder says so)"
+    if _averages(place):
+        return "mean", "the base is a saved model of whet that pools by the mean"
+    if must_pool:
+        chosen: Pooling = "last" if family is not None and family.causal else "mean"
+        return chosen, f"the base declares no pooling of its own; {chosen!r} is usual for its kind"
+    return None, "the base declares no pooling of its own, so the architecture's classifier is used"
 
 
-def load_classifier(
-    place: Place, labels: Sequence[str], pooling: Pooling | None, multi_label: bool, tokenizer: Any, seed: int
-) -> TextClassifier:
-    """The base with a new head for ``labels``, in fp32.
+def _averages(place: Place) -> bool:
+    """Whether the base is a classifier of ours that carries an averaging layer."""
+    try:
+        return bool(place.config.get(CONFIG_KEY, False))
+    except OSError:
+        return False
 
-    The head's weights start as zeros (own head) or as the architecture draws them under ``seed``.
 
-    :raises UserError: M007, the weights cannot be loaded; M008, the base cannot classify.
+def _family(place: Place) -> Family | None:
+    try:
+        return FAMILIES.get(str(place.config.get("model_type")))
+    except OSError:
+        return None
+
+
+# --- models -------------------------------------------------------------------------------------------
+
+
+def load_model(place: Place, head: Head, tokenizer: Any, seed: int, changes: Changes | None = None) -> TaskModel:
+    """The base with ``head``, in fp32, changed as ``changes`` says.
+
+    A head of our own starts as zeros, the architecture's as it draws them under ``seed``; rows of an old
+    head of the same kind are kept where names of labels agree. What became of the base is in
+    ``model.origin``.
+
+    :param tokenizer: as :func:`load_tokenizer` gives it; tokens to add are added to it if it lacks them.
+    :raises UserError: M007, the weights cannot be loaded or are not complete; M008, the base cannot carry
+        this head; M010, its positions cannot be extended; M012, a token cannot be added.
     """
-    from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
-
+    changes = changes or Changes()
     torch.manual_seed(seed)
-    with quiet(), _explained(place.folder, "M007", "cannot be loaded"):
-        config = AutoConfig.from_pretrained(place.folder)
-        family = FAMILIES.get(config.model_type)
-        if pooling is not None:
-            more = {"add_pooling_layer": False} if config.model_type in _HAVE_POOLER else {}
-            network = AutoModel.from_pretrained(place.folder, dtype=torch.float32, **more)
-        else:
-            config = _labelled(config, labels, multi_label, tokenizer)
-            network = AutoModelForSequenceClassification.from_pretrained(
-                place.folder, config=config, dtype=torch.float32, ignore_mismatched_sizes=True
-            )
-    chance = float(getattr(config, "hidden_dropout_prob", getattr(config, "dropout", 0.0)) or 0.0)
-    pad_id = int(tokenizer.pad_token_id or 0)
-    if pooling is not None:
-        head = nn.Linear(config.hidden_size, len(labels))
-        nn.init.zeros_(head.weight)
-        nn.init.zeros_(head.bias)
-        return TextClassifier(network, head, pooling, family, pad_id, chance)
-    head = _output_layer(network, family, len(labels), place)
-    model = TextClassifier(network, head, None, family, pad_id, chance)
-    if family is not None and family.dense and not _pretrained(place, family.dense):
-        _start_as_identity(network.get_submodule(family.dense))
-        model.fresh = (family.dense,)
+    config = networks.read_config(place)
+    old = previous_head(place, config)
+    extra_layer = averaging.take_off_config(config)
+    loaded = networks.read_network(place, labelled(config, head, tokenizer), head)
+    model = with_head(loaded.network, head, tokenizer, place)
+    model.origin = taking_over.take_over(model, place, loaded, old, extra_layer, changes.keep_labels)
+    _grow(model, place, tokenizer, changes)
     return model
 
 
-_HAVE_POOLER = {"bert", "roberta", "xlm-roberta", "albert", "mpnet", "camembert", "longformer"}
-"""Families whose bare model brings a pooler that own pooling would never use."""
+def with_head(network: Any, head: Head, tokenizer: Any, place: Place) -> TaskModel:
+    """``network`` as a model with ``head``: the network's own last layer, or a new one that starts as zeros.
+
+    :raises UserError: M008, the network has no linear output layer.
+    """
+    family = FAMILIES.get(network.config.model_type)
+    layer: nn.Linear | None = None
+    if head.pooling is None:
+        layer = _output_layer(network, family, head, place)
+    elif head.width is not None:
+        layer = nn.Linear(network.config.hidden_size, head.width)
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    chance = _chance(network.config, head.kind)
+    return TaskModel(network, head, layer, family, int(tokenizer.pad_token_id or 0), chance)
 
 
-def _labelled(config: Any, labels: Sequence[str], multi_label: bool, tokenizer: Any) -> Any:
-    config.id2label = dict(enumerate(labels))
-    config.label2id = {label: number for number, label in enumerate(labels)}
-    config.problem_type = "multi_label_classification" if multi_label else "single_label_classification"
+def _chance(config: Any, kind: HeadKind) -> float:
+    """Of dropout below the last layer."""
+    if kind in ("span", "vectors"):
+        return 0.0
+    names = ("hidden_dropout_prob", "dropout", "dropout_rate")
+    return float(next((getattr(config, name) for name in names if hasattr(config, name)), 0.0) or 0.0)
+
+
+def labelled(config: Any, head: Head, tokenizer: Any) -> Any:
+    """``config`` with what an architecture's own head needs to know."""
+    if head.pooling is not None:
+        return config
+    config.id2label = dict(enumerate(head.output_names))
+    config.label2id = {label: number for number, label in enumerate(head.output_names)}
+    config.problem_type = {
+        "classes": "multi_label_classification" if head.multi_label else "single_label_classification",
+        "value": "regression",
+    }.get(head.kind)
+    if head.kind == "value":
+        config.sentence_transformers = AS_IT_IS
     if config.pad_token_id is None:
         config.pad_token_id = tokenizer.pad_token_id
     return config
 
 
-def _output_layer(network: Any, family: Family | None, num_labels: int, place: Place) -> nn.Linear:
-    if family is not None:
-        return network.get_submodule(family.output)  # type: ignore[no-any-return]
-    last = [m for m in network.modules() if isinstance(m, nn.Linear) and m.out_features == num_labels]
+def _output_layer(network: Any, family: Family | None, head: Head, place: Place) -> nn.Linear:
+    output = None if family is None else family.output(head.kind)
+    if output is not None:
+        return network.get_submodule(output.last)  # type: ignore[no-any-return]
+    last = [m for m in network.modules() if isinstance(m, nn.Linear) and m.out_features == head.width]
     if not last:
-        kind = type(network).__name__
-        raise UserError(Problem("M008", str(place.folder), f"{kind} has no linear output layer.", "Use another base."))
+        name = type(network).__name__
+        raise UserError(Problem("M008", str(place.folder), f"{name} has no linear output layer.", "Use another base."))
     return last[-1]
 
 
-def _start_as_identity(dense: nn.Linear) -> None:
-    """A new square layer below the output starts so that it loses nothing."""
-    nn.init.eye_(dense.weight)
-    nn.init.zeros_(dense.bias)
-
-
-def _pretrained(place: Place, module: str) -> bool:
-    """Whether the base's weights hold ``module``, under its own name or without the trunk's prefix."""
-    from safetensors import safe_open
-
-    wanted = {f"{module}.weight", f"{module.partition('.')[2]}.weight"}
-    for path in place.folder.glob("*.safetensors"):
-        with safe_open(path, framework="pt") as file:
-            if wanted & set(file.keys()):
-                return True
-    return False
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """No progress bars and no warnings about heads that are new on purpose."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
-
-
-@contextlib.contextmanager
-def _explained(folder: Path, code: str, what: str) -> Iterator[None]:
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(Problem(code, str(folder), f"{what}: {reason}", "Is this a complete model folder?")) from error
+def _grow(model: TaskModel, place: Place, tokenizer: Any, changes: Changes) -> None:
+    """Tokens and positions that ``changes`` adds."""
+    origin = model.origin
+    if changes.add_tokens:
+        before = load_tokenizer(place)
+        new = [token for token in dict.fromkeys(changes.add_tokens) if not growth.is_known(before, token)]
+        growth.add_tokens(tokenizer, new)
+        old_parts = {tokenizer.convert_tokens_to_ids(token): growth.parts(before, token) for token in new}
+        growth.grow_vocabulary(model.network, old_parts)
+        origin.new_tokens = tuple(sorted(old_parts))
+        known = [token for token in dict.fromkeys(changes.add_tokens) if token not in new]
+        if new:
+            origin.notes.append(f"tokens added, each as the mean of its old parts: {len(new)}")
+            origin.unlike.append("tokens were added")
+        if known:
+            origin.notes.append(f"tokens that the base knew already: {', '.join(known)}")
+    if changes.max_length:
+        note = growth.grow_positions(model.network, model.family, changes.max_length, str(place.folder))
+        if note:
+            origin.notes.append(note)
+            origin.unlike.append("positions were added")
 
 
 def count_parameters(place: Place) -> int:
@@ -192,7 +234,7 @@ def count_parameters(place: Place) -> int:
 
     total = 0
     for path in place.folder.glob("*.safetensors"):
-        with _explained(place.folder, "M007", "its weights cannot be read"), safe_open(path, framework="pt") as file:
+        with explained(place.folder, "M007", "its weights cannot be read"), safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118  (not a mapping)
                 size = 1
                 for length in file.get_slice(name).get_shape():

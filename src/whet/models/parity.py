@@ -5,7 +5,7 @@ The functions here are what the model's card prints as its usage, and what a run
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +14,29 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors.torch import load_file
+from torch import Tensor
 
-from whet.models.loading import quiet
-from whet.models.saving import About
+from whet.batches import flat
+from whet.batches.encoding import Encoded
+from whet.models import networks
+from whet.models.about import About
+from whet.models.families import FAMILIES
+from whet.models.networks import quiet
+from whet.models.sentence import DENSE, INNER
+
+Ask = Callable[[Mapping[str, Tensor]], Tensor]
+"""Padded inputs to what the model says of them: (B, C) a text, or (B, L, K) a token."""
 
 
 def probabilities(
     folder: Path, about: About, texts: Sequence[str], pairs: Sequence[str] | None, base: str, rows_at_once: int = 32
 ) -> NDArray[np.float32]:
-    """(n, C) of ``texts`` by plain transformers (and PEFT for an adapter), padded, in fp32.
+    """(n, C) of ``texts`` by plain transformers (and PEFT for an adapter), its own tokenising included, in fp32.
 
     :param base: folder or hub id of the base, for an adapter.
     """
-    ask = {"own": _own, "sentence": _sentence, "adapter": _adapter}[about.kind]
     with quiet():
-        tokenizer, logits = ask(folder, about, base)
+        ask, tokenizer = _loaded(folder, about, base)
     found = []
     with torch.inference_mode():
         for start in range(0, len(texts), rows_at_once):
@@ -41,53 +49,131 @@ def probabilities(
                 padding=True,
                 return_tensors="pt",
             )
-            found.append(logits(inputs).double())
+            found.append(ask(inputs).double())
     whole = torch.cat(found)
     return (whole.sigmoid() if about.multi_label else whole.softmax(-1)).numpy().astype(np.float32)
 
 
-def _own(folder: Path, about: About, base: str) -> tuple[Any, Any]:
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+def outputs(folder: Path, about: About, base: str, encoded: Encoded, rows_at_once: int = 32) -> NDArray[np.float32]:
+    """What the saved model says of token ids, by plain transformers, PEFT or sentence-transformers, padded, in fp32.
 
-    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
-    return AutoTokenizer.from_pretrained(folder), lambda inputs: model(**inputs).logits
+    :param base: folder or hub id of the base, for an adapter.
+    :returns: of the S sequences of ``encoded``: (S, C) logits, (S, 1) values, (S, H) vectors, or for tokens
+        (T, K) and spans (T, 2), one row for every real token in the order of ``encoded.ids``.
+    """
+    with quiet():
+        ask, tokenizer = _loaded(folder, about, base)
+    pad_id = int(tokenizer.pad_token_id or 0)
+    types = FAMILIES.get(_config(folder, about, base).model_type)
+    found = []
+    units = np.arange(len(encoded))
+    with torch.inference_mode():
+        for start in range(0, len(units), rows_at_once):
+            batch = flat.make(encoded, units[start : start + rows_at_once], None)
+            inputs = _inputs(batch.padded(pad_id), tokenizer, types is not None and types.last_is_classifier)
+            said = ask(inputs).float()
+            found.append(said[inputs["attention_mask"].bool()] if said.ndim == 3 else said)
+    return torch.cat(found).numpy()
 
 
-def _sentence(folder: Path, about: About, base: str) -> tuple[Any, Any]:
-    from transformers import AutoModel, AutoTokenizer
-
-    model = AutoModel.from_pretrained(folder / "0_Transformer", dtype=torch.float32).eval()
-    dense = load_file(folder / "3_Dense" / "model.safetensors")
-    tokenizer = AutoTokenizer.from_pretrained(folder / "0_Transformer")
-    return tokenizer, lambda inputs: _pooled(model, inputs, about, dense["linear.weight"], dense["linear.bias"])
-
-
-def _adapter(folder: Path, about: About, base: str) -> tuple[Any, Any]:
-    from peft import PeftModel
-    from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    if about.pooling is None:
-        model = AutoModelForSequenceClassification.from_pretrained(
-            base, num_labels=len(about.labels), dtype=torch.float32
+def _inputs(padded: dict[str, Tensor], tokenizer: Any, last_is_classifier: bool) -> dict[str, Tensor]:
+    """As the model's own tokenizer would give them: with or without types, padded on its side."""
+    if last_is_classifier:
+        ends = padded["attention_mask"].sum(1, keepdim=True) - 1
+        types = padded.get("token_type_ids", torch.zeros_like(padded["input_ids"]))
+        padded["token_type_ids"] = types.scatter(1, ends, 2)
+    if "token_type_ids" not in tokenizer.model_input_names:
+        padded.pop("token_type_ids", None)
+    if tokenizer.padding_side == "left":
+        missing = padded["attention_mask"].shape[1] - padded["attention_mask"].sum(1)
+        places = (torch.arange(padded["attention_mask"].shape[1])[None, :] - missing[:, None]) % (
+            padded["attention_mask"].shape[1]
         )
-        if model.config.pad_token_id is None:
-            model.config.pad_token_id = tokenizer.pad_token_id
-        adapted = PeftModel.from_pretrained(model, folder).eval()
-        return tokenizer, lambda inputs: adapted(**inputs).logits
-    trunk = PeftModel.from_pretrained(AutoModel.from_pretrained(base, dtype=torch.float32), folder).eval()
+        padded = {name: table.gather(1, places) for name, table in padded.items()}
+    return padded
+
+
+def _loaded(folder: Path, about: About, base: str) -> tuple[Ask, Any]:
+    from transformers import AutoTokenizer
+
+    inner = folder / INNER if about.kind == "sentence" and about.head_kind != "vectors" else folder
+    tokenizer = AutoTokenizer.from_pretrained(inner)
+    if about.head_kind == "vectors" and about.kind == "sentence":
+        return _sentence_transformers(folder, about), tokenizer
+    return {"own": _own, "sentence": _sentence, "adapter": _adapter}[about.kind](folder, about, base), tokenizer
+
+
+def _config(folder: Path, about: About, base: str) -> Any:
+    from transformers import AutoConfig
+
+    place = base if about.kind == "adapter" else folder
+    return AutoConfig.from_pretrained(folder / INNER if (folder / INNER).exists() else place)
+
+
+def _own(folder: Path, about: About, base: str) -> Ask:
+    cls = networks.auto_class(_config(folder, about, base), about.head_kind, pooled=False)
+    return _native(cls.from_pretrained(folder, dtype=torch.float32).eval())
+
+
+def _sentence(folder: Path, about: About, base: str) -> Ask:
+    cls = networks.auto_class(_config(folder, about, base), about.head_kind, pooled=True)
+    model = cls.from_pretrained(folder / INNER, dtype=torch.float32).eval()
+    dense = load_file(folder / DENSE / "model.safetensors")
+    return lambda inputs: _pooled(model, inputs, about) @ dense["linear.weight"].T + dense["linear.bias"]
+
+
+def _sentence_transformers(folder: Path, about: About) -> Ask:
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(folder), device="cpu").eval()
+    return lambda inputs: model(dict(inputs))["sentence_embedding"]
+
+
+def _adapter(folder: Path, about: About, base: str) -> Ask:
+    from peft import PeftModel
+    from transformers import AutoTokenizer
+
+    config = _config(folder, about, base)
+    cls = networks.auto_class(config, about.head_kind, about.pooling is not None)
+    if about.pooling is None:
+        config.num_labels = about.head.width
+        if config.pad_token_id is None:
+            config.pad_token_id = AutoTokenizer.from_pretrained(folder).pad_token_id
+        whole = cls.from_pretrained(base, config=config, dtype=torch.float32, ignore_mismatched_sizes=True)
+        return _native(PeftModel.from_pretrained(whole, folder).eval())
+    trunk = PeftModel.from_pretrained(cls.from_pretrained(base, dtype=torch.float32), folder).eval()
+    if about.head_kind == "vectors":
+        return lambda inputs: _vectors(trunk, inputs, about)
     head = load_file(folder / "head.safetensors")
-    return tokenizer, lambda inputs: _pooled(trunk, inputs, about, head["weight"], head["bias"])
+    return lambda inputs: _pooled(trunk, inputs, about) @ head["weight"].T + head["bias"]
 
 
-def _pooled(model: Any, inputs: Any, about: About, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    """Token vectors to logits: mean over real tokens, standardised, through the linear layer."""
-    hidden = model(**inputs).last_hidden_state
-    mask = inputs["attention_mask"].unsqueeze(-1).float()
+def _native(model: Any) -> Ask:
+    def ask(inputs: Mapping[str, Tensor]) -> Tensor:
+        said = model(**inputs)
+        if "start_logits" in said:
+            return torch.stack([said.start_logits, said.end_logits], -1)
+        logits: Tensor = said.logits
+        return logits
+
+    return ask
+
+
+def _vectors(model: Any, inputs: Mapping[str, Tensor], about: About) -> Tensor:
+    pooled = _mix(model(**inputs).last_hidden_state, inputs["attention_mask"], about)
+    return F.normalize(pooled, dim=-1) if about.normalise else pooled
+
+
+def _pooled(model: Any, inputs: Mapping[str, Tensor], about: About) -> Tensor:
+    """Token vectors to what the linear layer sees: pooled over real tokens, and standardised."""
+    vector = _mix(model(**inputs).last_hidden_state, inputs["attention_mask"], about)
+    return F.layer_norm(vector, vector.shape[-1:], eps=1e-12)
+
+
+def _mix(hidden: Tensor, mask: Tensor, about: About) -> Tensor:
     if about.pooling == "mean":
-        vector = (hidden * mask).sum(1) / mask.sum(1) + about.first_share * hidden[:, 0]
-    elif about.pooling == "first":
-        vector = hidden[:, 0]
-    else:
-        vector = hidden[torch.arange(len(hidden)), inputs["attention_mask"].sum(1) - 1]
-    return F.layer_norm(vector, vector.shape[-1:], eps=1e-12) @ weight.T + bias
+        real = mask.unsqueeze(-1).float()
+        return (hidden * real).sum(1) / real.sum(1) + about.first_share * hidden[:, 0]
+    if about.pooling == "first":
+        return hidden[:, 0]
+    return hidden[torch.arange(len(hidden)), mask.sum(1) - 1]

@@ -11,6 +11,7 @@ from typing import Any
 
 from whet.errors import Problem, UserError
 from whet.files import sha256
+from whet.models.pooling import modules_of
 
 MINILM = "minilm"
 MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
@@ -25,11 +26,18 @@ class Place:
     """A base on disk.
 
     ``hub_id`` is what other tools know it by; empty for a local folder of unknown origin.
+    ``outer``: the sentence-transformers folder around ``folder``, where that is a part of one.
     """
 
     name: str
     folder: Path
     hub_id: str
+    outer: Path | None = None
+
+    @property
+    def around(self) -> Path:
+        """Where modules.json and whet.json lie, if there are any."""
+        return self.outer or self.folder
 
     @property
     def config(self) -> dict[str, Any]:
@@ -38,8 +46,8 @@ class Place:
 
     @property
     def known_as(self) -> str:
-        """The hub id where there is one, else the folder."""
-        return self.hub_id or str(self.folder)
+        """The hub id where there is one that names the model itself, else the folder."""
+        return str(self.folder) if self.outer is not None or not self.hub_id else self.hub_id
 
 
 def find(name: str) -> Place:
@@ -77,12 +85,16 @@ def _bundled() -> Place:
 
 
 def _local(name: str, folder: Path) -> Place:
-    if (folder / "adapter_config.json").exists() and not (folder / "config.json").exists():
-        remedy = "Name the base that the adapter was trained on."
-        raise UserError(Problem("M003", str(folder), "holds an adapter, not a whole model.", remedy))
+    if (folder / "adapter_config.json").exists() and not any(folder.glob("model*.safetensors")):
+        raise UserError(_adapter_alone(folder))
+    inner = _transformer_of(folder)
+    if inner is not None:
+        return Place(name, _local(name, inner).folder, "", folder.resolve())
     if not (folder / "config.json").exists():
         files = ", ".join(sorted(p.name for p in folder.iterdir())[:6]) or "nothing"
         remedy = "Name a folder that save_pretrained wrote."
+        if (folder / "model" / "config.json").exists() or (folder / "model" / "modules.json").exists():
+            remedy = f"Is it a run? Then name its model: {folder / 'model'}."
         raise UserError(Problem("M003", str(folder), f"is not a model: it has no config.json (found {files}).", remedy))
     try:
         json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -96,6 +108,32 @@ def _local(name: str, folder: Path) -> Place:
         remedy = "Pickled weights can run code when they are loaded. Convert them to safetensors first."
         raise UserError(Problem("M005", str(folder), "holds its weights as pickle (.bin) only.", remedy))
     return Place(name, folder.resolve(), "")
+
+
+def _transformer_of(folder: Path) -> Path | None:
+    """The sub-folder with the transformer of a sentence-transformers folder; None where it lies at the top.
+
+    :raises UserError: M003, the folder has modules, but no transformer among them.
+    """
+    modules = modules_of(folder)
+    if not modules or (folder / "config.json").exists():
+        return None
+    path = next((path for kind, path in modules if kind == "Transformer"), None)
+    if path and (folder / path).is_dir():
+        return folder / path
+    kinds = ", ".join(kind for kind, _ in modules)
+    what = f"is a sentence-transformers folder without a transformer (its modules: {kinds})."
+    raise UserError(Problem("M003", str(folder), what, "Name a base that is a transformer."))
+
+
+def _adapter_alone(folder: Path) -> Problem:
+    try:
+        on = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8")).get("base_model_name_or_path")
+    except (OSError, ValueError, AttributeError):
+        on = None
+    remedy = f"Name the base that the adapter was trained on{f', {on!r}' if on else ''}"
+    remedy += ", or a model into which it was merged (lora.merge=true)."
+    return Problem("M003", str(folder), "holds an adapter, not a whole model.", remedy)
 
 
 def _from_hub(name: str) -> Place:
@@ -116,4 +154,5 @@ def _from_hub(name: str) -> Place:
         )
         remedy = "Use --base minilm (no network needed), or copy the model folder here and name its path."
         raise UserError(Problem("M004", f"base {name!r}", what, remedy)) from None
-    return Place(name, _local(name, Path(folder)).folder, name)
+    found = _local(name, Path(folder))
+    return Place(name, found.folder, name, found.outer)

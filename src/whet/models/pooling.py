@@ -39,16 +39,26 @@ def standardised(pooled: Tensor) -> Tensor:
     return F.layer_norm(pooled.float(), pooled.shape[-1:], eps=1e-12)
 
 
+def modules_of(folder: Path) -> list[tuple[str, str]]:
+    """Kind and path of each module of a sentence-transformers folder; none where ``folder`` is not one."""
+    try:
+        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        return [(str(m["type"]).rsplit(".", 1)[-1], str(m["path"])) for m in modules]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
 def declared(folder: Path) -> Pooling | None:
     """The pooling that a sentence-transformers folder was trained with; None where none is declared.
 
     A folder whose pooling is not among ours (weighted means, several at once) declares none.
     """
+    path = next((path for kind, path in modules_of(folder) if kind == "Pooling"), None)
+    if path is None:
+        return None
     try:
-        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
-        place = next(m["path"] for m in modules if m["type"].rsplit(".", 1)[-1] == "Pooling")
-        settings = json.loads((folder / place / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError, StopIteration):
+        settings = json.loads((folder / path / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
     if not isinstance(settings, dict):
         return None

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from torch import nn
+from whet.models.adaptations import embedding_weights
+from whet.models.task_model import TaskModel
 
-from whet.models.classifier import TextClassifier
 
-
-def flops_per_token(model: TextClassifier, mean_length: float) -> float:
+def flops_per_token(model: TaskModel, mean_length: float) -> float:
     """Of one training step, forward and backward, in products and sums counted apart.
 
-    Linear layers: 2 forward, 2 for the gradient of the input, 2 for that of the weight where it
+    Matrices: 2 forward, 2 for the gradient of the input, 2 for that of the weight where it
     moves; attention: two products of every pair of tokens, forward and twice backward. The layer
-    nearest to the input needs no gradient of its input; that is neglected, as everybody does.
+    nearest to the input needs no gradient of its input; that is neglected, as everybody does. Local
+    attention counts as if it saw everything, since all of it is computed. The head is not counted.
     """
-    linear = [
-        m
-        for n, m in model.network.named_modules()
-        if isinstance(m, nn.Linear) and "pooler" not in n and m is not model.head
-    ]
-    weights = sum((6.0 if m.weight.requires_grad else 4.0) * m.weight.numel() for m in linear)
     config = model.network.config
+    skipped = embedding_weights(model) | {id(p) for p in (model.head.parameters() if model.head is not None else ())}
+    weights = 0.0
+    for name, parameter in model.network.named_parameters():
+        if parameter.ndim > 1 and id(parameter) not in skipped and "pooler" not in name and "bias" not in name:
+            weights += (6.0 if parameter.requires_grad else 4.0) * parameter.numel() * _times_used(name, config)
     return float(weights + 12.0 * mean_length * config.hidden_size * config.num_hidden_layers)
+
+
+def _times_used(name: str, config: object) -> float:
+    """ALBERT's layers share their weights, group by group."""
+    if "albert_layer_groups" not in name:
+        return 1.0
+    return float(getattr(config, "num_hidden_layers", 1)) / float(getattr(config, "num_hidden_groups", 1))

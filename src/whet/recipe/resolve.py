@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from whet.recipe.schema import Recipe
+from whet.recipe.schema import BASELINES, PROBED, Recipe
 
 _RATES = ((30e6, 2e-4), (60e6, 1e-4), (200e6, 5e-5), (float("inf"), 2e-5))
 """Peak rate of full fine-tuning by number of weights: smaller models stand and need larger steps."""
@@ -33,6 +33,8 @@ class Facts:
     pooling: str
     pooling_reason: str
     memory_bytes: int
+    columns: tuple[str, ...] = ("text", "label")
+    """Of the training rows."""
 
     @property
     def mean_length(self) -> float:
@@ -62,9 +64,17 @@ def resolve(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
     return result
 
 
-def candidates(method: str) -> list[str]:
+def early(recipe: Recipe, limit: int, columns: tuple[str, ...]) -> dict[str, Any]:
+    """Options that stages before :func:`resolve` need, by dotted name, decided in the same way."""
+    chosen = _shaping(recipe, limit, columns)
+    return {
+        name: chosen[name].value if value == "auto" and name in chosen else value for name, value in _options(recipe)
+    }
+
+
+def candidates(method: str, task: str = "text-classification") -> list[str]:
     """The models a method trains, cheapest first."""
-    return ["probe"] if method == "probe" else ["probe", method]
+    return [method] if task not in PROBED or method == "probe" else ["probe", method]
 
 
 def _options(recipe: Recipe) -> list[tuple[str, Any]]:
@@ -105,6 +115,9 @@ def _derive(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
             max(min(whole * 3 // 2, 8192), facts.longest), "a whole batch up to 8,192 tokens"
         ),
         "lora.target_modules": Choice("auto", "every linear layer of the pretrained model"),
+        "training.label_smoothing": _smoothing(recipe),
+        "evaluation.baselines": Choice(list(BASELINES[recipe.task]), f"all of {recipe.task}"),
+        **_shaping(recipe, facts.limit, facts.columns),
     }
 
 
@@ -118,6 +131,27 @@ def _method(recipe: Recipe, facts: Facts) -> Choice:
             "full", f"{size}, and {facts.memory_bytes / 2**30:.0f} GiB are free; the probe is trained as well"
         )
     return Choice("lora", f"{size}, more than half of the {facts.memory_bytes / 2**30:.0f} GiB that are free")
+
+
+def _smoothing(recipe: Recipe) -> Choice:
+    if recipe.task == "text-classification":
+        return Choice(0.1, "for classes")
+    return Choice(0.0, "none but for classes")
+
+
+def _shaping(recipe: Recipe, limit: int, columns: tuple[str, ...]) -> dict[str, Choice]:
+    """What decides the form of tensors."""
+    return {
+        "data.stride": Choice(limit // 4, "a quarter of the longest text"),
+        "similarity.encoder": Choice("bi", "each text by itself: vectors can be kept and searched"),
+        "similarity.loss": _loss(recipe, columns),
+    }
+
+
+def _loss(recipe: Recipe, columns: tuple[str, ...]) -> Choice:
+    if recipe.task == "ranking" or "score" not in columns:
+        return Choice("contrastive", "rows say which texts belong together")
+    return Choice("cosent", "rows have scores")
 
 
 def _rate(method: str, facts: Facts) -> Choice:

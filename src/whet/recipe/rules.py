@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from whet.recipe.schema import LoraRecipe, Recipe, TrainingRecipe
+from whet.recipe.schema import (
+    BASELINES,
+    PROBED,
+    AnswersRecipe,
+    LoraRecipe,
+    Recipe,
+    SimilarityRecipe,
+    TrainingRecipe,
+)
 
 Contradiction = tuple[str, str, str, str]
 """Code, option, what is wrong, what to do."""
@@ -17,10 +25,13 @@ def contradictions(recipe: Recipe) -> Iterator[Contradiction]:
     yield from _training_without_training(recipe)
     yield from _micro_batch_fits(recipe)
     yield from _rows_left_to_train(recipe)
+    yield from _probe_of_the_task(recipe)
+    yield from _baselines_of_the_task(recipe)
+    yield from _options_of_the_task(recipe)
 
 
 def _columns_differ(recipe: Recipe) -> Iterator[Contradiction]:
-    named = {k: getattr(recipe.data, k) for k in ("text", "text_pair", "label")}
+    named = {k: getattr(recipe.data, k) for k in ("text", "text_pair", "label", "negative")}
     taken: dict[str, str] = {}
     for option, column in named.items():
         if column in ("auto", "none"):
@@ -69,3 +80,37 @@ def _micro_batch_fits(recipe: Recipe) -> Iterator[Contradiction]:
 def _rows_left_to_train(recipe: Recipe) -> Iterator[Contradiction]:
     if recipe.data.validation_share + recipe.data.test_share >= 0.9:
         yield "R024", "data.test_share", "validation and test together leave too few rows to train on.", "Lower one."
+
+
+def _probe_of_the_task(recipe: Recipe) -> Iterator[Contradiction]:
+    if recipe.method == "probe" and recipe.task not in PROBED:
+        yield "R025", "method", f"{recipe.task} has no linear head to fit on a frozen base.", "Use full or lora."
+
+
+def _baselines_of_the_task(recipe: Recipe) -> Iterator[Contradiction]:
+    if recipe.evaluation.baselines == "auto":
+        return
+    known = BASELINES[recipe.task]
+    for name in recipe.evaluation.baselines:
+        if name not in known:
+            yield (
+                "R026",
+                "evaluation.baselines",
+                f"{name!r} is no baseline of {recipe.task}.",
+                f"Its baselines: {', '.join(known)}.",
+            )
+
+
+def _options_of_the_task(recipe: Recipe) -> Iterator[Contradiction]:
+    parts = (
+        ("answers", recipe.answers != AnswersRecipe(), ("question-answering",)),
+        ("similarity", recipe.similarity != SimilarityRecipe(), ("sentence-similarity", "ranking")),
+    )
+    for name, is_set, tasks in parts:
+        if is_set and recipe.task not in tasks:
+            yield (
+                "R027",
+                name,
+                f"is set, but belongs to {' and '.join(tasks)}.",
+                f"Remove it, or set task to {tasks[0]}.",
+            )

@@ -13,7 +13,40 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Auto = Literal["auto"]
 Method = Literal["auto", "probe", "lora", "full"]
-BaselineName = Literal["majority", "tfidf_linear", "label_names", "probe"]
+TaskName = Literal[
+    "text-classification",
+    "token-classification",
+    "question-answering",
+    "sentence-similarity",
+    "regression",
+    "ranking",
+]
+BaselineName = Literal[
+    "majority",
+    "tfidf_linear",
+    "label_names",
+    "probe",
+    "dictionary",
+    "token_linear",
+    "first_sentence",
+    "tfidf_sentence",
+    "mean",
+    "tfidf_ridge",
+    "base_cosine",
+    "tfidf_cosine",
+    "bm25",
+]
+BASELINES: dict[TaskName, tuple[BaselineName, ...]] = {
+    "text-classification": ("majority", "tfidf_linear", "label_names", "probe"),
+    "token-classification": ("dictionary", "token_linear", "probe"),
+    "question-answering": ("first_sentence", "tfidf_sentence"),
+    "sentence-similarity": ("tfidf_cosine", "bm25", "base_cosine"),
+    "regression": ("mean", "tfidf_ridge", "probe"),
+    "ranking": ("tfidf_cosine", "bm25", "base_cosine"),
+}
+"""What each task is held against, cheapest first."""
+PROBED: tuple[TaskName, ...] = ("text-classification", "token-classification", "regression")
+"""Tasks of which a linear head on the frozen base can be fitted."""
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -29,7 +62,15 @@ class DataRecipe(_Part):
     source: str = Field(description="A file, a folder with train/validation/test files, or a hub data set id.")
     text: str = Field("auto", description="Column that holds the text.")
     text_pair: str = Field("auto", description="Column with the second text of a pair; 'none' for single texts.")
-    label: str = Field("auto", description="Column that holds the label or the list of labels.")
+    label: str = Field(
+        "auto", description="Column with what is to be predicted: label or labels, tags or spans, answers, score."
+    )
+    negative: str = Field("auto", description="Column with a text, or a list, that does not belong to the first.")
+    group: str = Field(
+        "auto",
+        description="Column of what rows have in common (a document, a customer): kept on one side of made splits, "
+        "and intervals are over groups; 'none' for nothing.",
+    )
     label_separator: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="Splits one cell into several labels, such as ';'."
     )
@@ -40,7 +81,12 @@ class DataRecipe(_Part):
     )
     test_share: Share = Field(0.2, description="Share of all rows sealed as test where no test is given.")
     max_length: Auto | Annotated[int, Field(ge=8)] = Field(
-        "auto", description="Longest text in tokens; what is beyond is cut, on record."
+        "auto",
+        description="Longest text in tokens; what is beyond is cut, on record, or read in windows. More than the base "
+        "takes lengthens its table of positions.",
+    )
+    stride: Auto | Annotated[int, Field(ge=0)] = Field(
+        "auto", description="Tokens that the windows of a long text have in common."
     )
 
 
@@ -53,6 +99,39 @@ class HeadRecipe(_Part):
         "the classifier that transformers defines for the architecture.",
     )
     start: Literal["probe", "random"] = Field("probe", description="Where the head starts from (arXiv 2202.10054).")
+    keep_labels: bool = Field(
+        True, description="Start from the base's own head where it has one of this kind: known labels keep their rows."
+    )
+
+
+class VocabularyRecipe(_Part):
+    """Words that the tokenizer shall know as one token."""
+
+    add: list[str] = Field([], description="Tokens to add; each starts as the mean of the tokens it was cut into.")
+    file: str | None = Field(None, description="A text file with one token to add on each line.")
+
+
+class AnswersRecipe(_Part):
+    """Of question answering."""
+
+    max_tokens: Count = Field(30, description="Longest answer, in tokens.")
+    nbest: Count = Field(5, description="Answers kept for each question, likeliest first.")
+
+
+class SimilarityRecipe(_Part):
+    """Of sentence similarity and ranking."""
+
+    encoder: Literal["auto", "bi", "cross"] = Field(
+        "auto", description="bi: each text by itself, compared by cosine; cross: both texts at once."
+    )
+    loss: Literal["auto", "cosine", "cosent", "contrastive"] = Field(
+        "auto", description="auto: from scores cosent, from pairs that belong together contrastive."
+    )
+    temperature: Positive = Field(0.05, description="Cosines are divided by it before they are compared.")
+    hard_negatives: Annotated[int, Field(ge=0, le=1)] = Field(
+        0, description="1: add to each pair the nearest text that does not belong, found with the untouched base."
+    )
+    depth: Count = Field(50, description="Passages a cross-encoder ranks anew for each query.")
 
 
 class LoraRecipe(_Part):
@@ -80,7 +159,9 @@ class TrainingRecipe(_Part):
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="AdamW decay of weight matrices.")
     warmup_share: Annotated[float, Field(ge=0, lt=1)] = Field(0.06, description="Share of the steps that warm up.")
     clip_norm: Positive = Field(1.0, description="Largest norm of the gradient.")
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="Share of the target spread evenly.")
+    label_smoothing: Auto | Annotated[float, Field(ge=0, lt=1)] = Field(
+        "auto", description="Share of the target spread evenly; of classes 0.1, of anything else none."
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="Of products; master weights stay fp32.")
     evaluations_per_epoch: Count = Field(1, description="How often validation is looked at.")
     patience: Count = Field(5, description="Evaluations without a better one before training stops.")
@@ -93,9 +174,7 @@ class TrainingRecipe(_Part):
 class EvaluationRecipe(_Part):
     """What the model is held against."""
 
-    baselines: list[BaselineName] = Field(
-        ["majority", "tfidf_linear", "label_names", "probe"], description="Scored on the same rows."
-    )
+    baselines: Auto | list[BaselineName] = Field("auto", description="Scored on the same rows; auto: all of the task.")
     margin: Annotated[float, Field(ge=0, lt=1)] = Field(0.01, description="A cheaper model may be this much worse.")
     alpha: Share = Field(0.05, description="Level of the tests.")
     resamples: Annotated[int, Field(ge=100)] = Field(2000, description="Bootstrap resamples of an interval.")
@@ -105,12 +184,15 @@ class Recipe(_Part):
     """One run, complete."""
 
     version: Literal[1] = Field(1, description="Of this form.")
-    task: Literal["text-classification"] = Field("text-classification", description="As the hub's pipeline tags.")
+    task: TaskName = Field("text-classification", description="What is to be learnt; as the hub's pipeline tags.")
     base: str = Field("minilm", description="The pretrained model: 'minilm', a folder, or a hub id.")
     method: Method = Field("auto", description="Which weights move; auto: the probe, then what fits the base's size.")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="One seed; every stream derives from it.")
     data: DataRecipe
     head: HeadRecipe = HeadRecipe()
+    vocabulary: VocabularyRecipe = VocabularyRecipe()
+    answers: AnswersRecipe = AnswersRecipe()
+    similarity: SimilarityRecipe = SimilarityRecipe()
     training: TrainingRecipe = TrainingRecipe()
     lora: LoraRecipe = LoraRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()

@@ -57,7 +57,7 @@ def use(run: RunFiles) -> Section:
         return Section("use", "Use the model", absent="No model was saved: the run has not come that far.")
     text = markdown.section(run.card, "Use")
     if not text:
-        text = general_usage(run.name, bool((run.scores or {}).get("multi_label")))
+        text = general_usage(run.name, run.task, bool((run.scores or {}).get("multi_label")))
     return Section("use", "Use the model", {"blocks": markdown.blocks(text)})
 
 

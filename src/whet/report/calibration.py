@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from whet.data.predictions import Predictions
+    from whet.data.predictions import ClassPredictions
 
 NUM_BINS = 10
 TINY = 1e-12
@@ -32,7 +32,7 @@ def tempered(scores: NDArray[Any], temperature: float, multi_label: bool = False
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def bins(predictions: Predictions, scores: NDArray[Any], num_bins: int = NUM_BINS) -> list[dict[str, float]]:
+def bins(predictions: ClassPredictions, scores: NDArray[Any], num_bins: int = NUM_BINS) -> list[dict[str, float]]:
     """Equal-mass bins of confidence: ``[{low, high, confidence, accuracy, count}]``.
 
     Single label: the probability of the decision, and whether it is right. Several labels: the

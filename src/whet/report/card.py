@@ -11,9 +11,19 @@ from typing import Any
 
 from whet.files import write_text
 from whet.report import numbers
+from whet.report.kinds import hub_task, words
 from whet.report.run_files import RunFiles, read_run
 from whet.report.score_tables import metric_names, ranked, weakest
 
+LIMITS = {
+    "classes": "It knows only the labels above: a text about anything else gets one of them all the same.",
+    "several": "It knows only the labels above; what is none of them can at best get no label.",
+    "spans": "It knows only the types above; entities may not overlap or lie inside each other.",
+    "answers": "It can only give words that stand in the context, in one piece; it knows nothing else.",
+    "values": "Its values mean what the scores of the training rows meant; far outside their range it is guessing.",
+    "ranks": "Its scores order the passages of one query; they are no probabilities and not alike across queries.",
+}
+"""What a model of each kind cannot do."""
 OPEN_LICENSE = "# license: left open; choose one that the base model and the data allow"
 
 
@@ -56,13 +66,14 @@ def front_matter(run: RunFiles, name: str, base_model: str, dataset: str, librar
     """The YAML block between two lines of dashes."""
     import yaml
 
-    task = str((run.scores or {}).get("task", "text-classification"))
+    named = run.task or "text-classification"
+    task = hub_task(named)
     about: dict[str, Any] = {"library_name": library, "pipeline_tag": task}
     if base_model:
         about["base_model"] = base_model
     if dataset.count("/") == 1:  # only ids of the hub may stand in this field
         about["datasets"] = [dataset]
-    about["tags"] = [task, "whet"]
+    about["tags"] = [*dict.fromkeys((task, named)), "whet"]
     entry = _index_entry(run, task, dataset)
     if entry:
         about["metrics"] = [one["type"] for one in entry["metrics"]]
@@ -104,10 +115,11 @@ def _opening(run: RunFiles, base_model: str) -> str:
     scores = run.scores or {}
     labels = [str(label) for label in scores.get("labels") or []]
     source = f"`{inline(base_model)}`, fine-tuned" if base_model else "A fine-tuned model"
-    task = str(scores.get("task", "text-classification")).replace("-", " ")
+    task = (run.task or "text-classification").replace("-", " ")
     several = " A text may carry several labels, or none." if scores.get("multi_label") else ""
     shown = ", ".join(f"`{inline(label)}`" for label in labels[:40]) + (", …" if len(labels) > 40 else "")
-    listing = f"\n\n{numbers.plural(len(labels), 'label')}: {shown}." if labels else ""
+    word = "type" if run.kind == "spans" else "label"
+    listing = f"\n\n{numbers.plural(len(labels), word)}: {shown}." if labels else ""
     return f"{source} for {task} with whet.{several}{listing}\n"
 
 
@@ -133,9 +145,14 @@ def _scores(run: RunFiles) -> str:
             interval = numbers.interval(low, high, name)
             shown.append(numbers.written(value, name) + (f" ({interval})" if interval else ""))
         lines.append(_line(shown))
-    rows = numbers.plural(scores.get("num_rows"), "row")
+    kind = words(run.kind)
+    rows = numbers.plural(scores.get("num_rows"), kind.row, kind.rows)
     note = f"All models on the same {rows} of {inline(scores.get('split', 'test'))}, with 95 % intervals; "
-    note += "this model in bold. Smaller is better for log loss, Brier and ECE."
+    note += "this model in bold."
+    turned = [numbers.metric(name).title for name in names if not numbers.metric(name).higher_is_better]
+    if turned:
+        listed = " and ".join(part for part in (", ".join(turned[:-1]), turned[-1]) if part)
+        note += f" Smaller is better for {listed[:1].lower() + listed[1:] if listed.startswith('Log') else listed}."
     return "## Scores\n\n" + note + "\n\n" + "\n".join(lines) + "\n"
 
 
@@ -144,34 +161,37 @@ def _data(run: RunFiles, dataset: str) -> str:
     if not splits and not dataset:
         return ""
     lines = [f"Trained and tested on {inline(dataset)}.\n"] if dataset else []
+    labelled = (
+        [words(run.kind).labels.capitalize() or "Labels"] if any(one.get("labels") for one in splits.values()) else []
+    )
     if splits:
-        lines += [_line(["Split", "Rows", "Labels", "Characters, median"]), _line(["---", "---:", "---:", "---:"])]
+        head = ["Split", "Rows", *labelled, "Characters, median"]
+        lines += [_line(head), _line(["---", *["---:"] * (len(head) - 1)])]
     for name, about in splits.items():
         median = (about.get("characters") or {}).get("median")
-        counts = [about.get("rows"), len(about.get("labels") or {}), median]
+        counts = [about.get("rows"), *([len(about.get("labels") or {})] if labelled else []), median]
         lines.append(_line([inline(name), *(numbers.count(count) for count in counts)]))
     return "## Data\n\n" + "\n".join(lines) + "\n"
 
 
 def _limits(run: RunFiles) -> str:
     scores, told = run.scores or {}, run.verdict or {}
-    lines = ["It knows only the labels above: a text about anything else gets one of them all the same."]
-    if scores.get("multi_label"):
-        lines = ["It knows only the labels above; what is none of them can at best get no label."]
+    lines = [LIMITS["several" if scores.get("multi_label") else run.kind]] if run.kind in LIMITS else []
     lines.append(
         "The scores hold for texts like those of the test split; other sources, times or languages may differ."
     )
     if told.get("minimum_detectable_effect") is not None and scores.get("num_rows"):
-        effect = numbers.difference(told["minimum_detectable_effect"], str(told.get("metric", "accuracy"))).lstrip("+")
+        metric = str(told.get("metric", "accuracy"))
+        kind, of = words(run.kind), "" if metric == "accuracy" else f" of {numbers.metric(metric).title}"
         lines.append(
-            f"{numbers.plural(scores['num_rows'], 'test row')} cannot tell models apart that differ by less than "
-            f"{effect}{' points' if numbers.metric(str(told.get('metric', 'accuracy'))).share else ''}."
+            f"{numbers.plural(scores['num_rows'], f'test {kind.row}', f'test {kind.rows}')} cannot tell models apart "
+            f"that differ by less than {numbers.amount(told['minimum_detectable_effect'], metric)}{of}."
         )
-    classes = (scores.get("per_class") or {}).get(run.shown_model) or []
+    classes = (scores.get("per_class") or {}).get(run.shown_model) or run.details.get("per_type") or []
     worst = [one for one in weakest(classes, 3) if one["f1"] < 1]
     if worst:
         named = ", ".join(f"`{inline(one['label'])}` (F1 {numbers.percent(one['f1'])})" for one in worst)
-        lines.append(f"Weakest labels: {named}.")
+        lines.append(f"Weakest {'types' if run.kind == 'spans' else 'labels'}: {named}.")
     for one in run.findings or []:
         if one.get("bin") == "issue" and str(one.get("code", "")).startswith(("V", "A")):
             lines.append(f"{one.get('code')}: {inline(one.get('message', ''))}")

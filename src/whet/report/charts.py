@@ -12,27 +12,30 @@ OFF_SCALE = 0.25
 """A model this far below the best is told at the edge, so that the others can be told apart."""
 
 
-def _altair() -> Any:
+def altair() -> Any:
     """The library, imported where something is drawn; it is typed in part only, so its names count as Any."""
     import altair
 
     return altair
 
 
-def comparison(rows: list[dict[str, Any]], title: str, reference: float | None, width: int) -> Any:
+def comparison(
+    rows: list[dict[str, Any]], title: str, reference: float | None, width: int, whole: float = 100
+) -> Any:
     """Dot and interval a model.
 
     :param rows: ``{model, value, low, high, value_shown, ships}``, shares in percent, best first.
     :param reference: value of the best baseline in the same unit, drawn as a dashed line.
+    :param whole: 100 where shares are in percent, else 1.
     """
-    alt = _altair()
+    alt = altair()
 
-    near, far = split_scale(rows)
+    near, far = split_scale(rows, whole)
     lowest = min(row["low"] for row in near)
     highest = max(row["high"] for row in near)
-    room = max(highest - lowest, 0.5)
+    room = max(highest - lowest, 0.005 * whole)
     left, right = lowest - 0.08 * room, highest + 0.22 * room  # on the right stands the number
-    axis = alt.Axis(values=ticks(left, min(right, 100)), labelExpr="datum.value")
+    axis = alt.Axis(values=ticks(left, min(right, whole)), labelExpr="datum.value")
     across = alt.X("value:Q", title=title, scale=alt.Scale(domain=[left, right], nice=False), axis=axis)
     names = [row["model"] for row in rows]
     down = alt.Y("model:N", sort=names, title=None, axis=alt.Axis(ticks=False, domain=False, labelColor=INK))
@@ -67,10 +70,10 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     return [round(number * step, 10) for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
-def split_scale(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def split_scale(rows: list[dict[str, Any]], whole: float = 100) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rows on the scale and rows told at its edge; everything is on it where fewer than two would stay."""
     best = max(row["value"] for row in rows)
-    near = [row for row in rows if row["value"] >= best - 100 * OFF_SCALE]
+    near = [row for row in rows if row["value"] >= best - whole * OFF_SCALE]
     if len(near) < 2:
         return rows, []
     return near, [row for row in rows if row not in near]
@@ -84,7 +87,7 @@ def curves(
     percent: bool = False,
 ) -> Any:
     """Lines of train and validation over the steps; ``faint``: a rugged line behind them."""
-    alt = _altair()
+    alt = altair()
 
     factor = 100 if percent else 1
     names = list(series)
@@ -100,13 +103,13 @@ def curves(
         layers.append(rule.mark_rule(strokeDash=[2, 3], color=QUIET).encode(x=across))
     styles = [(FIRST, [1, 0], "circle"), (SECOND, [6, 3], "square")]
     if points:
-        layers += _lines(points, across, down, dict(zip(names, styles, strict=False)), dots=len(points) <= 80)
-    return alt.layer(*layers).properties(width=300, height=190, title=_title(title))
+        layers += lines(points, across, down, dict(zip(names, styles, strict=False)), dots=len(points) <= 80)
+    return alt.layer(*layers).properties(width=300, height=190, title=above(title))
 
 
 def heat_map(labels: list[str], matrix: list[list[int]]) -> Any:
     """Confusion: rows = truth, columns = predicted; the darker, the larger the share of the row."""
-    alt = _altair()
+    alt = altair()
 
     cells = []
     for truth, counts in enumerate(matrix):
@@ -145,7 +148,7 @@ def heat_map(labels: list[str], matrix: list[list[int]]) -> Any:
 
 def reliability(before: list[dict[str, float]], after: list[dict[str, float]]) -> Any:
     """Accuracy against confidence; the diagonal is perfect calibration."""
-    alt = _altair()
+    alt = altair()
 
     names = [name for name, bins in (("After temperature", after), ("As trained", before)) if bins]
     points: list[dict[str, Any]] = [
@@ -161,15 +164,15 @@ def reliability(before: list[dict[str, float]], after: list[dict[str, float]]) -
     ideal = alt.Chart(alt.Data(values=[{"confidence": end, "accuracy": end} for end in (start, 100)]))
     diagonal = ideal.mark_line(color=QUIET, strokeDash=[2, 3], strokeWidth=1).encode(x=across, y=down)
     looks = {"After temperature": (FIRST, [1, 0], "circle"), "As trained": (SECOND, [6, 3], "square")}
-    layers = [diagonal, *_lines(points, across, down, {name: looks[name] for name in names}, dots=True)]
-    return alt.layer(*layers).properties(width=290, height=290, title=_title("Accuracy, percent"))
+    layers = [diagonal, *lines(points, across, down, {name: looks[name] for name in names}, dots=True)]
+    return alt.layer(*layers).properties(width=290, height=290, title=above("Accuracy, percent"))
 
 
-def _lines(
+def lines(
     points: list[dict[str, Any]], across: Any, down: Any, styles: dict[str, tuple[str, list[int], str]], dots: bool
 ) -> list[Any]:
     """A line a series, told apart by colour, dashes and shape; the legend shows the lines."""
-    alt = _altair()
+    alt = altair()
 
     names, looks = list(styles), list(styles.values())
     colours = alt.Scale(domain=names, range=[look[0] for look in looks])
@@ -189,8 +192,8 @@ def _lines(
     return layers
 
 
-def _title(text: str) -> Any:
+def above(text: str) -> Any:
     """What the vertical axis shows, written above it: no turned text."""
-    alt = _altair()
+    alt = altair()
 
     return alt.Title(text, anchor="start", frame="group", color=QUIET, fontSize=12, fontWeight="normal", offset=6)

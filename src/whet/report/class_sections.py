@@ -1,20 +1,15 @@
-"""A closer look at one model: its classes, confusions, calibration and mistakes."""
+"""A closer look at one model that tells classes apart: its classes, confusions and mistakes."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from whet.report import numbers
-from whet.report.calibration import bins, mean_gap, tempered
 from whet.report.charts import heat_map
-from whet.report.charts import reliability as draw_reliability
 from whet.report.confusions import DRAWN_UP_TO, confused_pairs
 from whet.report.mistakes import confident_mistakes
 from whet.report.pictures import Picture, drawn
 from whet.report.run_files import RunFiles
 from whet.report.score_tables import classes_table, matrix_table, pairs_table, weakest
 from whet.report.section import Section
-from whet.report.tables import Table, plain
 
 FOLDED_FROM = 30
 """Classes: a longer table starts folded, with its weakest classes shown above."""
@@ -63,54 +58,20 @@ def confusion(run: RunFiles) -> Section:
         charts = {"any": lambda: heat_map(labels, matrix)}
         picture = Picture(caption, alternative, table, drawn("confusion", alternative, charts))
     title = f"The {len(pairs)} most frequent confusions of {model}"
-    content = {"picture": picture, "pairs": pairs_table(title, pairs) if pairs else None}
+    content = {
+        "picture": picture,
+        "pairs": pairs_table(title, pairs) if pairs else None,
+        "none": "No row was confused.",
+    }
     return Section("confusion", "Confusion", content)
-
-
-def calibration(run: RunFiles) -> Section:
-    """Reliability before and after the temperature."""
-    model, scores = run.shown_model, run.scores or {}
-    temperature = (scores.get("temperature_in_model") or {}).get(model)
-    before: list[dict[str, float]] = (scores.get("reliability") or {}).get(model) or []
-    after: list[dict[str, float]] = []
-    predictions = run.predictions(model)
-    if predictions is not None and predictions.gold is not None and len(predictions):
-        before = bins(predictions, predictions.scores)
-        if numbers.is_number(temperature) and temperature > 0:  # the saved probabilities have it already
-            untempered = tempered(predictions.scores, 1 / float(temperature), predictions.multi_label)
-            before, after = bins(predictions, untempered), before
-    if not before:
-        return Section("calibration", "Calibration", absent="No reliability was saved.")
-    gaps = {"as trained": mean_gap(before), "after temperature": mean_gap(after) if after else None}
-    spoken = "; ".join(f"{name}: mean gap {numbers.percent(gap)}" for name, gap in gaps.items() if gap is not None)
-    alternative = f"Accuracy against confidence of {model} in bins of equal size. {spoken}."
-    caption = f"{model}: confidence against accuracy in bins of equal size. On the dotted diagonal, a probability "
-    caption += "means what it says; below it the model is too sure."
-    charts = {"any": lambda: draw_reliability(before, after)}
-    picture = Picture(caption, alternative, _bins_table(before, after), drawn("calibration", alternative, charts))
-    content = {"model": model, "picture": picture, "temperature": numbers.decimal(temperature, 2), "gaps": _gaps(gaps)}
-    return Section("calibration", "Calibration", content)
-
-
-def _gaps(gaps: dict[str, float | None]) -> list[tuple[str, str]]:
-    return [(name, numbers.percent(gap)) for name, gap in gaps.items() if gap is not None]
-
-
-def _bins_table(before: list[dict[str, float]], after: list[dict[str, float]]) -> Table:
-    rows: list[list[Any]] = []
-    for name, found in (("As trained", before), ("After temperature", after)):
-        for index, one in enumerate(found, 1):
-            edges = numbers.interval(one.get("low"), one.get("high"), "accuracy")
-            shown = [numbers.percent(one["confidence"]), numbers.percent(one["accuracy"]), numbers.count(one["count"])]
-            rows.append([f"{name}, bin {index}", edges, *shown])
-    titles = ["Bin", "From, to (percent)", "Mean confidence", "Accuracy", "Rows"]
-    return plain("The numbers of the picture", titles, rows)
 
 
 def mistakes(run: RunFiles) -> Section:
     """The most confident mistakes, with their texts."""
+    from whet.data.predictions import ClassPredictions
+
     model = run.shown_model
-    predictions = run.predictions(model)
+    predictions = run.predictions(model, ClassPredictions)
     if predictions is None:
         return Section("mistakes", "Most confident mistakes", absent="No predictions were saved for this model.")
     if predictions.gold is None:

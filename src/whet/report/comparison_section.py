@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from whet.report import numbers
+from whet.report import kinds, numbers
 from whet.report.charts import comparison as draw_comparison
 from whet.report.charts import split_scale
 from whet.report.numbers import measured, plural
@@ -32,7 +32,8 @@ def comparison(run: RunFiles) -> Section:
     primary = str(scores.get("primary", "accuracy"))
     split, num_rows = scores.get("split", "test"), scores.get("num_rows")
     notes, marked = _notes(told), told.get("ship")
-    caption = f"All models on the same {plural(num_rows, 'row')} of {split}, best first"
+    kind = kinds.words(run.kind)
+    caption = f"All models on the same {plural(num_rows, kind.row, kind.rows)} of {split}, best first"
     content: dict[str, Any] = {
         "picture": _picture(scores, told, primary),
         "table": models_table(caption, scores["models"], primary, notes, marked),
@@ -42,26 +43,39 @@ def comparison(run: RunFiles) -> Section:
         "comparisons": None,
         "without_leaks": None,
         "leaked": "",
+        "rows": kind.rows,
+        "groups": _groups(scores, kind),
+        "paired": kind.paired,
         "validation": None,
     }
     if told.get("comparisons"):
-        content["comparisons"] = comparisons_table("Paired comparisons, row by row", told["comparisons"])
-        content["margin"] = numbers.points(told.get("margin")).lstrip("+") if told.get("margin") is not None else ""
+        content["comparisons"] = comparisons_table(
+            f"Paired comparisons, {kind.row} by {kind.row}", told["comparisons"], kind.rows
+        )
+        content["margin"] = numbers.amount(told.get("margin"), str(told.get("metric") or primary))
         content["alpha"] = numbers.decimal(told.get("alpha"), 2) if told.get("alpha") is not None else ""
     if told.get("costs"):
         order = ranked(scores["models"], primary)
         content["costs"] = costs_table("Cost of every model, in the same order", told["costs"], order)
     clean = scores.get("without_leaks")
     if clean and clean.get("models"):
-        left = plural(clean.get("num_rows"), "row")
+        left = plural(clean.get("num_rows"), kind.row, kind.rows)
         content["without_leaks"] = models_table(f"Without leaked rows: {left}", clean["models"], primary, notes, marked)
         if numbers.is_number(num_rows) and numbers.is_number(clean.get("num_rows")):
-            content["leaked"] = plural(num_rows - clean["num_rows"], "row")
+            content["leaked"] = plural(num_rows - clean["num_rows"], kind.row, kind.rows)
     if scores.get("validation"):
         content["validation"] = models_table(
             "The same models on validation", scores["validation"], primary, notes, marked
         )
     return Section("comparison", "Comparison", content)
+
+
+def _groups(scores: dict[str, Any], kind: kinds.Kind) -> str:
+    """A sentence where rows come in groups, else ""."""
+    if not numbers.is_number(scores.get("num_groups")):
+        return ""
+    groups = plural(scores["num_groups"], "group")
+    return f"The {kind.rows} come in {groups} (documents, customers); intervals and tests draw whole groups."
 
 
 def _notes(told: dict[str, Any]) -> dict[str, str]:
@@ -97,11 +111,11 @@ def _picture(scores: dict[str, Any], told: dict[str, Any], primary: str) -> Pict
         legend.append(f"The filled dot is the model to {'use until more rows decide' if undecided else 'ship'}.")
     if reference is not None:
         legend.append("The dashed line is the best baseline.")
-    if split_scale(rows)[1]:
+    if split_scale(rows, factor)[1]:
         legend.append("◂ lies off the scale to the left.")
     charts = {
-        "wide": lambda: draw_comparison(rows, title, reference, 560),
-        "narrow": lambda: draw_comparison(rows, title, reference, 220),
+        "wide": lambda: draw_comparison(rows, title, reference, 560, factor),
+        "narrow": lambda: draw_comparison(rows, title, reference, 220, factor),
     }
     return Picture(" ".join(legend), alternative, _data(rows, title), drawn("comparison", alternative, charts))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from whet.report.numbers import is_number
+from whet.report.numbers import METRICS, is_number
 
 STEPS_DRAWN = 200
 """Points of the loss per step on one curve; longer runs are averaged in blocks."""
@@ -22,12 +22,20 @@ class Curves:
     best_step: int | None = None
 
     @property
+    def score(self) -> str | None:
+        """The quick score that was looked at beside the loss: a known metric if there is one."""
+        names = [name for name in self.measures if name != "loss" and not name.startswith("train_")]
+        known = [name for name in METRICS if name in names]
+        return next(iter(known or names), None)
+
+    @property
     def has_evaluations(self) -> bool:
         """Whether the model was measured while it trained."""
         return any(self.measures.values())
 
 
-MEASURES = ("loss", "train_loss", "accuracy", "train_accuracy", "macro_f1")
+NO_MEASURES = {"step", "num_steps", "epoch", "seconds", "seconds_taken", "tokens", "tokens_per_second", "num_rows"}
+"""Numbers of an evaluation that are no scores."""
 
 
 def learning_curves(events: Iterable[Mapping[str, Any]]) -> list[Curves]:
@@ -57,12 +65,12 @@ def _note_step(curves: Curves, step: int, loss: Any) -> None:
 
 
 def _note_evaluation(curves: Curves, step: int, event: Mapping[str, Any]) -> None:
-    for name in MEASURES:
-        points = curves.measures.setdefault(name, [])
+    for points in curves.measures.values():
         while points and points[-1][0] >= step:
             points.pop()
-        if is_number(event.get(name)):
-            points.append((step, float(event[name])))
+    for name, value in event.items():
+        if name not in NO_MEASURES and is_number(value):
+            curves.measures.setdefault(name, []).append((step, float(value)))
     if event.get("best"):
         curves.best_step = step
 

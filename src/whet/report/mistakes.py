@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from whet.data.predictions import Predictions
+    from whet.data.predictions import ClassPredictions
     from whet.report.run_files import RunFiles
 
 LONGEST_TEXT = 500
@@ -30,7 +30,7 @@ class Mistake:
     line: int | None
 
 
-def confident_mistakes(run: RunFiles, predictions: Predictions, at_most: int = 20) -> list[Mistake]:
+def confident_mistakes(run: RunFiles, predictions: ClassPredictions, at_most: int = 20) -> list[Mistake]:
     """The wrong rows with the highest probability for what was decided wrongly, surest first."""
     if predictions.gold is None or not len(predictions):
         return []
@@ -41,7 +41,7 @@ def confident_mistakes(run: RunFiles, predictions: Predictions, at_most: int = 2
     return [_mistake(predictions, int(row), float(sureness[row]), texts) for row in chosen]
 
 
-def _sureness(predictions: Predictions) -> NDArray[Any]:
+def _sureness(predictions: ClassPredictions) -> NDArray[Any]:
     """(n,) probability of the decision; several labels: of the surest label among the wrong ones."""
     if not predictions.multi_label:
         return np.asarray(predictions.scores.max(axis=1))
@@ -49,7 +49,7 @@ def _sureness(predictions: Predictions) -> NDArray[Any]:
     return np.asarray(np.where(predictions.predicted != predictions.gold, decided, 0.0).max(axis=1))
 
 
-def _mistake(predictions: Predictions, row: int, sureness: float, texts: dict[int, dict[str, Any]]) -> Mistake:
+def _mistake(predictions: ClassPredictions, row: int, sureness: float, texts: dict[int, dict[str, Any]]) -> Mistake:
     assert predictions.gold is not None
     source = texts.get(int(predictions.ids[row]), {})
     if source.get("hash") is not None and int(source["hash"]) != int(predictions.hashes[row]):

@@ -9,13 +9,15 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeGuard
 
+from whet.evaluation.measures import MEASURES
+
 ABSENT = "–"
 GAP = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
 
 
 class Metric(NamedTuple):
-    """How a metric is named and written; ``share``: between 0 and 1, written in percent."""
+    """How a metric is named and written; ``share``: in percent, its differences in points."""
 
     title: str
     share: bool
@@ -23,15 +25,26 @@ class Metric(NamedTuple):
     meaning: str
 
 
-METRICS: dict[str, Metric] = {
-    "accuracy": Metric("Accuracy", True, True, "Share of rows whose whole decision is right."),
-    "macro_f1": Metric("Macro F1", True, True, "F1 of every class, averaged with equal weight: rare classes count."),
-    "micro_f1": Metric("Micro F1", True, True, "F1 over all decisions together: frequent classes count more."),
-    "mcc": Metric("MCC", False, True, "Correlation of truth and prediction: 1 is perfect, 0 is chance."),
-    "log_loss": Metric("Log loss", False, False, "Mean negative log probability of the truth, in nats."),
-    "brier": Metric("Brier", False, False, "Mean squared distance of the probabilities from the truth."),
-    "ece": Metric("ECE", True, False, "Expected calibration error: mean gap between confidence and accuracy."),
+SHORT = {
+    "brier": "Brier",
+    "entity_precision": "Precision",
+    "answerable_f1": "F1, answerable",
+    "answerable_exact": "Exact, answerable",
+    "mae": "MAE",
+    "mse": "MSE",
+    "ndcg_at_10": "nDCG@10",
 }
+"""Headings where a sentence's own words are too long for a column."""
+
+
+def _metric(name: str) -> Metric:
+    known = MEASURES[name]
+    title = SHORT.get(name) or known.words[:1].upper() + known.words[1:]
+    return Metric(title, known.shown == "points", not known.lower_is_better, known.meaning)
+
+
+METRICS: dict[str, Metric] = {name: _metric(name) for name in sorted(MEASURES, key=lambda name: name == "ece")}
+"""Every known metric in the order of the page: as evaluation lists them, calibration last."""
 
 
 def metric(name: str) -> Metric:
@@ -77,6 +90,18 @@ def difference(value: Any, metric_name: str) -> str:
     if metric(metric_name).share:
         return points(value)
     return ("+" if is_number(value) and value > 0 else "") + decimal(value)
+
+
+def amount(value: Any, metric_name: str) -> str:
+    """A size of a difference with its unit and without sign: ``1.0 points``, ``0.012``; "" for none."""
+    if not is_number(value):
+        return ""
+    return difference(abs(value), metric_name).lstrip("+") + unit(metric_name)
+
+
+def unit(metric_name: str) -> str:
+    """What stands behind a difference of this metric: points for shares."""
+    return f"{GAP}points" if metric(metric_name).share else ""
 
 
 def probability(value: Any) -> str:

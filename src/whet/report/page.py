@@ -11,13 +11,19 @@ from typing import TYPE_CHECKING, Any
 from whet.files import write_text
 from whet.report import (
     about_sections,
+    answer_sections,
+    calibration_section,
     class_sections,
     comparison_section,
     data_sections,
     numbers,
+    rank_sections,
+    span_sections,
     training_sections,
+    value_sections,
     verdict_sections,
 )
+from whet.report.kinds import words
 from whet.report.pictures import PACKAGE, can_draw
 from whet.report.run_files import RunFiles, read_run
 from whet.report.section import Builder, Section, guarded
@@ -25,22 +31,54 @@ from whet.report.section import Builder, Section, guarded
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-BUILDERS: list[Builder] = [
+FIRST: list[Builder] = [
     verdict_sections.verdict,
     verdict_sections.gates,
     comparison_section.comparison,
     training_sections.training,
-    class_sections.classes,
-    class_sections.confusion,
-    class_sections.calibration,
-    class_sections.mistakes,
+]
+LAST: list[Builder] = [
     data_sections.data,
     data_sections.ledger,
     about_sections.settings,
     about_sections.environment,
     about_sections.use,
 ]
-"""The sections in the order of the page."""
+BUILDERS: dict[str, list[Builder]] = {
+    "classes": [
+        class_sections.classes,
+        class_sections.confusion,
+        calibration_section.calibration,
+        class_sections.mistakes,
+    ],
+    "spans": [
+        span_sections.types,
+        span_sections.errors,
+        span_sections.spans,
+        span_sections.confusion,
+        calibration_section.calibration,
+    ],
+    "answers": [
+        answer_sections.questions,
+        answer_sections.answers,
+        calibration_section.calibration,
+    ],
+    "values": [
+        value_sections.scatter,
+        value_sections.residuals,
+        value_sections.furthest,
+    ],
+    "ranks": [
+        rank_sections.depth,
+        rank_sections.lists,
+    ],
+}
+"""The closer look at one model, per kind of predictions."""
+
+
+def builders(kind: str) -> list[Builder]:
+    """The sections in the order of the page; of a kind that is not known, those that all kinds have."""
+    return [*FIRST, *BUILDERS.get(kind, []), *LAST]
 
 
 def write_report(run_folder: Path) -> Path:
@@ -59,7 +97,7 @@ def write_report(run_folder: Path) -> Path:
 
 def page(run: RunFiles) -> str:
     """The page as text; same files, same page."""
-    sections = [guarded(build, run) for build in BUILDERS]
+    sections = [guarded(build, run) for build in builders(run.kind)]
     script, style = _resource("page.js"), _resource("page.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
@@ -102,9 +140,10 @@ def _has_pictures(sections: list[Section]) -> bool:
 def _about(run: RunFiles) -> list[tuple[str, str]]:
     """(name, value) pairs under the title, as far as the files know them."""
     scores, environment = run.scores or {}, run.environment or {}
-    pairs: list[tuple[str, Any]] = [("Task", scores.get("task")), ("Model", _setting(run, "base"))]
+    pairs: list[tuple[str, Any]] = [("Task", run.task), ("Model", _setting(run, "base"))]
     labels = scores.get("labels")
-    pairs.append(("Classes", len(labels) if labels else None))
+    named = words(run.kind).labels.capitalize() or "Labels"
+    pairs.append((named, len(labels) if labels else None))
     pairs.append(("whet", environment.get("whet")))
     return [(name, str(value)) for name, value in pairs if value]
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from whet.errors import Problem, UserError
 from whet.files import read_json, read_jsonl
+from whet.report.kinds import OF_TASK
+from whet.report.score_tables import ranked
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from whet.data.predictions import Predictions
+
+    P = TypeVar("P", bound=Predictions)
 
 
 @dataclass(slots=True)
@@ -19,6 +27,7 @@ class RunFiles:
     """The files of one run; None stands for a file that is not there.
 
     ``damaged`` names the files that are there and cannot be read, with the reason; the page says so.
+    ``loaded`` keeps the predictions that were read.
     """
 
     folder: Path
@@ -33,6 +42,7 @@ class RunFiles:
     resolved: dict[str, Any] | None = None
     card: str = ""
     damaged: list[str] = field(default_factory=list)
+    loaded: dict[Path, Any] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -40,29 +50,68 @@ class RunFiles:
         return self.folder.resolve().name
 
     @property
+    def task(self) -> str:
+        """The task as scores.json or the recipe names it; "" where neither does."""
+        chosen = (self.resolved or {}).get("task")
+        if isinstance(chosen, dict):
+            chosen = chosen.get("value")
+        return str((self.scores or {}).get("task") or chosen or (self.recipe or {}).get("task") or "")
+
+    @property
+    def kind(self) -> str:
+        """The kind of predictions: as scored, else as saved, else as the task usually has."""
+        told = (self.scores or {}).get("kind")
+        if told is None and (self.scores is None or "per_class" not in self.scores):
+            told = self._kind_of_predictions()
+        return str(told or OF_TASK.get(self.task, "classes"))
+
+    def _kind_of_predictions(self) -> str | None:
+        import pyarrow.parquet as pq
+
+        for path in sorted((self.folder / "predictions").glob("*.test.parquet")):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                return str(json.loads((pq.read_schema(path).metadata or {})[b"whet"])["kind"])
+        return None
+
+    @property
     def shown_model(self) -> str | None:
         """The model that the detailed sections describe: the shipped one, else the one that scored best."""
         if self.verdict and self.verdict.get("ship"):
             return str(self.verdict["ship"])
         models = (self.scores or {}).get("models") or {}
-        primary = (self.scores or {}).get("primary", "accuracy")
-        ranked = sorted(models, key=lambda name: (models[name].get(primary) or {}).get("value") or 0.0)
-        return ranked[-1] if ranked else None
+        order = ranked(models, str((self.scores or {}).get("primary", "accuracy")))
+        return order[0] if order else None
 
-    def predictions(self, model: str | None, split: str = "test") -> Predictions | None:
-        """The saved predictions of ``model``, or None; a file that cannot be read is added to ``damaged``."""
+    @property
+    def details(self) -> dict[str, Any]:
+        """What scores.json says of the shown model beyond its metrics."""
+        found = ((self.scores or {}).get("details") or {}).get(self.shown_model)
+        return found if isinstance(found, dict) else {}
+
+    def predictions(self, model: str | None, kind: type[P], split: str = "test") -> P | None:
+        """The saved predictions of ``model``, or None; a file that cannot be read is added to ``damaged``.
+
+        Predictions of another kind than ``kind`` count as none.
+        """
         from whet.data.predictions import load
 
         path = self.folder / "predictions" / f"{model}.{split}.parquet"
         if model is None or not path.is_file():
             return None
-        found: Predictions | None = self._patiently(load, path)
-        return found
+        if path not in self.loaded:  # several sections speak of the same file
+            self.loaded[path] = self._patiently(load, path)
+        found = self.loaded[path]
+        return found if isinstance(found, kind) else None
 
-    def texts(self, ids: list[int], split: str = "test") -> dict[int, dict[str, Any]]:
-        """``{id: row}`` of ``data/<split>.arrow`` for the ids asked for; empty where the file is not there."""
-        path = self.folder / "data" / f"{split}.arrow"
-        if not path.is_file() or not ids:
+    def texts(
+        self, ids: Iterable[int], split: str = "test", columns: Sequence[str] | None = None
+    ) -> dict[int, dict[str, Any]]:
+        """``{id: row}`` of ``data/<split>.arrow`` for the ids asked for; empty where the file is not there.
+
+        :param columns: only these, as far as there are; all where None.
+        """
+        path, wanted = self.folder / "data" / f"{split}.arrow", sorted(ids)
+        if not path.is_file() or not wanted:
             return {}
 
         def rows(path: Path) -> dict[int, dict[str, Any]]:
@@ -71,10 +120,25 @@ class RunFiles:
 
             with pa.memory_map(str(path)) as source:
                 table = pa.ipc.open_file(source).read_all()
-                wanted = table.filter(pc.is_in(table["id"], pa.array(ids, pa.int64())))
-                return {int(row["id"]): row for row in wanted.to_pylist()}
+                if columns is not None:
+                    table = table.select([name for name in ("id", "hash", *columns) if name in table.column_names])
+                table = table.filter(pc.is_in(table["id"], pa.array(wanted, pa.int64())))
+                return {int(row["id"]): row for row in table.to_pylist()}
 
         return self._patiently(rows, path) or {}
+
+    def sources(
+        self, predictions: Predictions, rows: Iterable[int], columns: Sequence[str] | None = None
+    ) -> dict[int, dict[str, Any]]:
+        """``{position in predictions: row of data/}``; a row with another hash than the one predicted is left out."""
+        chosen = [int(row) for row in rows]
+        found = self.texts((int(predictions.ids[row]) for row in chosen), predictions.split, columns)
+        pairs = ((row, found.get(int(predictions.ids[row]))) for row in chosen)
+        return {
+            row: one
+            for row, one in pairs
+            if one is not None and (one.get("hash") is None or int(one["hash"]) == int(predictions.hashes[row]))
+        }
 
     def _patiently(self, reader: Callable[[Path], Any], path: Path) -> Any:
         """``reader(path)``; None, and a word in ``damaged``, where the file cannot be read."""
@@ -86,7 +150,9 @@ class RunFiles:
             reason = error.problems[0].what
         except (OSError, ValueError, KeyError, yaml.YAMLError) as error:
             reason = f"cannot be read: {error}"
-        self.damaged.append(f"{path.relative_to(self.folder)} {reason}")
+        told = f"{path.relative_to(self.folder)} {reason}"
+        if told not in self.damaged:
+            self.damaged.append(told)
         return None
 
 

@@ -16,6 +16,22 @@ COSTS = {
 }
 """Cost columns: heading and way of writing."""
 
+CLASS_WORDS = {
+    "classes": (
+        "Class",
+        "rows",
+        "Of the rows given this label, the share that carries it.",
+        "Of the rows that carry this label, the share that was given it.",
+    ),
+    "spans": (
+        "Type",
+        "entities",
+        "Of the entities said to be of this type, the share that is right in borders and type.",
+        "Of the true entities of this type, the share said with right borders and type.",
+    ),
+}
+"""What a table of classes or types says in its headings, per kind of predictions."""
+
 Scores = Mapping[str, Mapping[str, Any]]
 """``{model: {metric: {value, low, high}}}`` as it stands in scores.json."""
 
@@ -68,8 +84,11 @@ def metric_names(models: Scores) -> list[str]:
 
 def same_everywhere(models: Scores) -> bool:
     """Whether micro F1 equals accuracy for every model, as it does where every row has exactly one label."""
-    pairs = [(scores.get("micro_f1"), scores.get("accuracy")) for scores in models.values()]
-    return all(numbers.measured(micro)[0] == numbers.measured(accuracy)[0] for micro, accuracy in pairs)
+    pairs = [
+        (numbers.measured(scores.get("micro_f1"))[0], numbers.measured(scores.get("accuracy"))[0])
+        for scores in models.values()
+    ]
+    return all(micro is not None and micro == accuracy for micro, accuracy in pairs)
 
 
 def heading(name: str) -> str:
@@ -97,16 +116,19 @@ def _best(models: Scores, metric_name: str) -> float | None:
     return max(known) if numbers.metric(metric_name).higher_is_better else min(known)
 
 
-def comparisons_table(caption: str, comparisons: list[dict[str, Any]]) -> Table:
-    """The paired comparisons on the same rows."""
+def comparisons_table(caption: str, comparisons: list[dict[str, Any]], rows_word: str = "rows") -> Table:
+    """The paired comparisons on the same rows.
+
+    :param rows_word: what the rows are: "rows", "questions".
+    """
     columns = [
         Column("Candidate"),
         Column("Against"),
-        Column("Difference", True, "Candidate minus the other, on the same rows; shares in percentage points."),
+        Column("Difference", True, f"Candidate minus the other, on the same {rows_word}; shares in percentage points."),
         Column("p", True, "How often a difference this large would appear if the two were equally good."),
         Column("p, Holm", True, "The same after correcting for the number of comparisons."),
-        Column("Won", True, "Rows that only the candidate gets right."),
-        Column("Lost", True, "Rows that only the other gets right."),
+        Column("Won", True, f"{rows_word.capitalize()} that the candidate decides better."),
+        Column("Lost", True, f"{rows_word.capitalize()} that the other decides better."),
         Column("Test"),
     ]
     rows = []
@@ -117,7 +139,7 @@ def comparisons_table(caption: str, comparisons: list[dict[str, Any]]) -> Table:
             Row(
                 [
                     words(one.get("candidate", numbers.ABSENT)),
-                    words(one.get("against", numbers.ABSENT), numbers.metric(name).title),
+                    words(one.get("against", numbers.ABSENT), heading(name)),
                     number(gap, numbers.difference(gap, name), numbers.interval(one.get("low"), one.get("high"), name)),
                     number(one.get("p"), numbers.probability(one.get("p"))),
                     number(one.get("p_holm"), numbers.probability(one.get("p_holm"))),
@@ -130,16 +152,19 @@ def comparisons_table(caption: str, comparisons: list[dict[str, Any]]) -> Table:
     return Table(caption, columns, rows)
 
 
-def classes_table(caption: str, classes: list[dict[str, Any]], train_counts: Mapping[str, int]) -> Table:
-    """Support, precision, recall with its interval, and F1 of every class."""
-    columns = [Column("Class")]
+def classes_table(
+    caption: str, classes: list[dict[str, Any]], train_counts: Mapping[str, int], kind: str = "classes"
+) -> Table:
+    """Support, precision, recall with its interval, and F1 of every class, or type of entity."""
+    name, counted, precision, recall = CLASS_WORDS[kind]
+    columns = [Column(name)]
     if train_counts:
-        columns.append(Column("Train rows", True))
+        columns.append(Column(f"Train {counted}", True))
     columns += [
-        Column("Test rows", True),
-        Column("Precision", True, "Of the rows given this label, the share that carries it."),
-        Column("Recall", True, "Of the rows that carry this label, the share that was given it."),
-        Column("Recall, 95 % interval", True, "Wilson interval of the recall, in percent."),
+        Column(f"Test {counted}", True),
+        Column("Precision", True, precision),
+        Column("Recall", True, recall),
+        Column("Recall, 95 % interval", True, "In percent."),
         Column("F1", True, "Harmonic mean of precision and recall."),
     ]
     rows = []
@@ -166,9 +191,9 @@ def weakest(classes: list[dict[str, Any]], at_most: int) -> list[dict[str, Any]]
     return sorted(occurring, key=lambda one: (one["f1"], str(one["label"])))[:at_most]
 
 
-def pairs_table(caption: str, pairs: list[tuple[str, str, int, float]]) -> Table:
-    """Confused pairs: truth, prediction, how often, and as a share of the truth's rows."""
-    columns = [Column("Truth"), Column("Predicted"), Column("Rows", True), Column("Share of the truth", True)]
+def pairs_table(caption: str, pairs: list[tuple[str, str, int, float]], counted: str = "Rows") -> Table:
+    """Confused pairs: truth, prediction, how often, and as a share of the truth's rows or entities."""
+    columns = [Column("Truth"), Column("Predicted"), Column(counted, True), Column("Share of the truth", True)]
     rows = [
         Row(
             [words(truth), words(predicted), number(times, numbers.count(times)), number(share, numbers.percent(share))]

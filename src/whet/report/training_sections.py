@@ -13,6 +13,8 @@ from whet.report.run_files import RunFiles
 from whet.report.section import Section
 from whet.report.tables import Table, plain
 
+LOSS = {"values": "Loss", "ranks": "Loss"}
+"""What the curve of the loss is called; nats where it is a negative log probability."""
 MANY_POINTS = 60
 """Rows of a data table; longer curves are thinned out, the first and last point stay."""
 
@@ -25,7 +27,9 @@ def training(run: RunFiles) -> Section:
     if not found and not told and stages is None:
         return Section("training", "Training", absent="No training was recorded for this run.")
     content: dict[str, Any] = {
-        "models": [(one.model, _summary(one), _pictures(one, f"curves-{index}")) for index, one in enumerate(found)],
+        "models": [
+            (one.model, _summary(one), _pictures(one, f"curves-{index}", run.kind)) for index, one in enumerate(found)
+        ],
         "findings": told,
         "stages": stages,
     }
@@ -42,15 +46,15 @@ def _summary(curves: Curves) -> str:
     return f"{steps}; the best state on validation is that of step {numbers.count(curves.best_step)}."
 
 
-def _pictures(curves: Curves, name: str) -> list[Picture]:
+def _pictures(curves: Curves, name: str, kind: str) -> list[Picture]:
     measures = curves.measures
     loss = {"Validation": measures.get("loss", []), "Train": measures.get("train_loss", [])}
-    right = {"Validation": measures.get("accuracy", []), "Train": measures.get("train_accuracy", [])}
-    share = "Accuracy"
-    if not right["Validation"]:
-        right, share = {"Validation": measures.get("macro_f1", [])}, "Macro F1"
-    pictures = [_picture(curves, loss, "Loss, nats", f"{name}-loss", curves.step_loss)]
-    pictures.append(_picture(curves, right, f"{share}, percent", f"{name}-share", []))
+    pictures = [_picture(curves, loss, LOSS.get(kind, "Loss, nats"), f"{name}-loss", curves.step_loss)]
+    if curves.score is not None:
+        right = {"Validation": measures[curves.score], "Train": measures.get(f"train_{curves.score}", [])}
+        known = numbers.metric(curves.score)
+        title = known.title[:1].upper() + known.title[1:] if curves.score not in numbers.METRICS else known.title
+        pictures.append(_picture(curves, right, f"{title}, percent" if known.share else title, f"{name}-share", []))
     return [picture for picture in pictures if picture]
 
 
@@ -69,7 +73,7 @@ def _picture(
         parts = [f"training batches from {steps[0][1]:.3f} to {steps[-1][1]:.3f}"]
     best = f" Best state at step {curves.best_step}." if curves.best_step is not None else ""
     alternative = f"{title} of {curves.model} over the steps: {'; '.join(parts)}.{best}"
-    caption = f"{curves.model}: {title.split(',')[0].lower()}."
+    caption = f"{title.split(',')[0]} of {curves.model}."
     if curves.best_step is not None:
         caption += " The dotted line marks the best state."
     if steps:

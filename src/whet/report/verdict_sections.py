@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from whet.report import numbers
+from whet.report import kinds, numbers
 from whet.report.noted import noted
 from whet.report.numbers import GAP, interval, measured, written
 from whet.report.run_files import RunFiles
@@ -38,7 +38,7 @@ def verdict(run: RunFiles) -> Section:
 def _facts(run: RunFiles, told: dict[str, Any]) -> list[tuple[str, str, str]]:
     """(name, value, note) of the numbers that matter most."""
     metric = str(told.get("metric") or (run.scores or {}).get("primary", "accuracy"))
-    title = numbers.metric(metric).title
+    title, rows = numbers.metric(metric).title, kinds.words(run.kind).rows
     models = (run.scores or {}).get("models") or {}
     facts = []
     shipped, rival = told.get("ship"), told.get("best_baseline")
@@ -47,36 +47,33 @@ def _facts(run: RunFiles, told: dict[str, Any]) -> list[tuple[str, str, str]]:
         if value is not None and not (role and rival == shipped):
             name = f"{title} of {model}" + (f", {role}" if role else "")
             facts.append((name, written(value, metric), interval(low, high, metric)))
-    facts += _difference_fact(told, metric)
+    facts += _difference_fact(told, metric, rows)
     if numbers.is_number(told.get("num_rows")):
-        facts.append(("Test rows", numbers.count(told["num_rows"]), ""))
+        facts.append((f"Test {rows}", numbers.count(told["num_rows"]), ""))
     if numbers.is_number(told.get("minimum_detectable_effect")):
-        effect = numbers.difference(told["minimum_detectable_effect"], metric).lstrip("+")
-        facts.append(("Smallest difference these rows can show", effect + _unit(metric), ""))
+        effect = numbers.amount(told["minimum_detectable_effect"], metric)
+        facts.append((f"Smallest difference these {rows} can show", effect, ""))
     if numbers.is_number(told.get("rows_to_decide")):
-        facts.append(("Test rows that would decide", f"about{GAP}{numbers.count(told['rows_to_decide'])}", ""))
+        facts.append((f"Test {rows} that would decide", f"about{GAP}{numbers.count(told['rows_to_decide'])}", ""))
     return facts
 
 
-def _difference_fact(told: dict[str, Any], metric: str) -> list[tuple[str, str, str]]:
+def _difference_fact(told: dict[str, Any], metric: str, rows: str) -> list[tuple[str, str, str]]:
     """The paired difference that matters: that of the shipped model, else the largest."""
     pairs = [one for one in told.get("comparisons") or [] if numbers.is_number(one.get("difference"))]
     if not pairs:
         return []
     one = max(pairs, key=lambda pair: _relevance(pair, told))
     metric = str(one.get("metric", metric))
-    name = f"{one.get('candidate')} minus {one.get('against')}, same rows"
-    gap = numbers.difference(one["difference"], metric) + _unit(metric)
+    name = f"{one.get('candidate')} minus {one.get('against')}, same {rows}"
+    gap = numbers.difference(one["difference"], metric) + numbers.unit(metric)
     return [(name, gap, interval(one.get("low"), one.get("high"), metric))]
 
 
 def _relevance(pair: dict[str, Any], told: dict[str, Any]) -> tuple[bool, bool, float]:
     of_shipped = pair.get("candidate") == told.get("ship")
-    return pair.get("against") == told.get("best_baseline"), of_shipped, float(pair["difference"])
-
-
-def _unit(metric: str) -> str:
-    return f"{GAP}points" if numbers.metric(metric).share else ""
+    better = 1 if numbers.metric(str(pair.get("metric") or told.get("metric"))).higher_is_better else -1
+    return pair.get("against") == told.get("best_baseline"), of_shipped, better * float(pair["difference"])
 
 
 def gates(run: RunFiles) -> Section:

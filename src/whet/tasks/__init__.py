@@ -1,1 +1,13 @@
-"""One file a task: its head, its loss, and how outputs become predictions."""
+"""One file a task: rows to tensors, tensors to answers. See :mod:`whet.tasks.task`."""
+
+from __future__ import annotations
+
+TASKS = {
+    "text-classification": "whet.tasks.text_classification:TextClassification",
+    "token-classification": "whet.tasks.token_classification:TokenClassification",
+    "question-answering": "whet.tasks.question_answering:QuestionAnswering",
+    "sentence-similarity": "whet.tasks.sentence_similarity:SentenceSimilarity",
+    "regression": "whet.tasks.regression:Regression",
+    "ranking": "whet.tasks.ranking:Ranking",
+}
+"""Task -> its class."""

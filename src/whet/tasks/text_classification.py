@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,19 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from whet.batches.flat import FlatBatch
-from whet.engine.protocols import StepLoss
+from whet.batches import encoding
+from whet.batches.encoding import Encoded
+from whet.batches.flat import FlatBatch, Targets
+from whet.data.forms import Examples
+from whet.data.predictions import ClassPredictions
+from whet.engine.protocols import Objective, StepLoss
+from whet.kernels import logistic
+from whet.models.heads import Head, HeadKind
+from whet.models.pooling import Pooling
+from whet.tasks.task import Columns, FittedHead, Task, Told
 
-NAME = "text-classification"
+STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3)
+"""Of the probe's regularisation (the C of scikit-learn); validation chooses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +48,117 @@ class ClassificationLoss:
         return F.binary_cross_entropy_with_logits(logits, soft, reduction="sum")
 
 
-def targets_tensor(gold: NDArray[Any]) -> Tensor:
-    """Targets for training: (n,) int64, or (n, C) float32 with several labels a row."""
-    return torch.from_numpy(gold.astype(np.int64) if gold.ndim == 1 else gold.astype(np.float32))
+class TextClassification(Task):
+    """Texts, single or in pairs, to C labels."""
+
+    name = "text-classification"
+
+    @property
+    def head_kind(self) -> HeadKind:
+        """Of classes."""
+        return "classes"
+
+    @property
+    def score(self) -> str:  # type: ignore[override]
+        """Accuracy, or micro F1 with several labels a row."""
+        return "micro_f1" if self.setting.multi_label else "accuracy"
+
+    def head(self, pooling: Pooling | None) -> Head:
+        """One output a label."""
+        return Head("classes", self.setting.labels, self.setting.multi_label, pooling)
+
+    def encode(
+        self, tokenizer: Any, blocks: Iterable[Columns], limit: int, into: Path | None, progress: Told | None = None
+    ) -> Encoded:
+        """A sequence a row."""
+        return encoding.encode(tokenizer, texts_and_pairs(blocks), limit, into, progress)
+
+    def targets(self, examples: Examples, encoded: Encoded) -> Targets:
+        """(n,) int64, or (n, C) float32 with several labels a row."""
+        return targets_of(examples.label_ids(self.setting.labels))
+
+    def objective(self) -> Objective[Any]:
+        """Cross-entropy."""
+        return ClassificationLoss(float(self.setting.options.get("training.label_smoothing", 0.0)))
+
+    def look(self, outputs: Tensor, encoded: Encoded, examples: Examples) -> dict[str, float]:
+        """Loss (nats per row) and accuracy or micro F1."""
+        return quick_numbers(outputs, self.targets(examples, encoded).values)
+
+    def predictions(self, model: str, outputs: Tensor, encoded: Encoded, examples: Examples) -> ClassPredictions:
+        """Softmax over labels, or one sigmoid each; temperature and thresholds come later."""
+        setting = self.setting
+        gold = examples.label_ids(setting.labels) if examples.shape.labelled else None
+        return ClassPredictions(
+            model,
+            examples.split,
+            examples.numbers("id"),
+            examples.hashes,
+            tuple(setting.labels),
+            gold,
+            probabilities(outputs, setting.multi_label),
+            np.full(len(setting.labels), 0.5, np.float32) if setting.multi_label else None,
+            groups=examples.groups,
+        )
+
+    def floor(self, examples: Examples) -> float:
+        """What always saying the commonest label gets."""
+        return majority(examples.label_ids(self.setting.labels))
+
+    def fit_head(
+        self,
+        train: tuple[Tensor, Targets],
+        validation: tuple[Tensor, Targets],
+        intercept: bool,
+        tell: Callable[[int, int], None],
+    ) -> FittedHead:
+        """Logistic regression along a path of strengths; the best by loss on validation."""
+        labels = len(self.setting.labels)
+        return best_logistic(train, validation, labels, intercept, tell, ClassificationLoss().of)
+
+    def folded(self, head: nn.Linear | None, settled: Mapping[str, Any]) -> nn.Linear | None:
+        """The temperature divides the logits."""
+        if head is not None:
+            divide(head, float(settled.get("temperature", 1.0)))
+        return head
+
+
+def texts_and_pairs(blocks: Iterable[Columns]) -> Iterator[tuple[Sequence[str], Sequence[str] | None]]:
+    """The texts of each block, and their second texts where rows have them."""
+    for block in blocks:
+        yield block["text"], block.get("text_pair")
+
+
+def best_logistic(
+    train: tuple[Tensor, Targets],
+    validation: tuple[Tensor, Targets],
+    num_labels: int,
+    intercept: bool,
+    tell: Callable[[int, int], None],
+    loss: Callable[[Tensor, Tensor], Tensor],
+) -> FittedHead:
+    """The linear classifier of the strength with the lowest loss on validation."""
+    best, lowest = None, float("inf")
+    for number, fit in enumerate(logistic.path(train[0], train[1].values, num_labels, STRENGTHS, intercept=intercept)):
+        tell(number + 1, len(STRENGTHS))
+        value = float(loss(fit.logits(validation[0]), validation[1].values))
+        if best is None or value < lowest:
+            best, lowest = fit, value
+    assert best is not None
+    return FittedHead(best.weight, best.bias if intercept else None, best.strength, best.iterations)
+
+
+@torch.no_grad()
+def divide(head: nn.Linear, temperature: float) -> None:
+    """Divide the outputs of ``head`` by ``temperature``, in its weights."""
+    head.weight.div_(temperature)
+    if head.bias is not None:
+        head.bias.div_(temperature)
+
+
+def targets_of(gold: NDArray[Any]) -> Targets:
+    """Truths (n,) or (n, C) for training: int64, or float32 with several labels a row."""
+    return Targets(torch.from_numpy(gold.astype(np.int64) if gold.ndim == 1 else gold.astype(np.float32)))
 
 
 def probabilities(logits: Tensor, multi_label: bool) -> NDArray[np.float32]:
@@ -49,28 +167,14 @@ def probabilities(logits: Tensor, multi_label: bool) -> NDArray[np.float32]:
     return found.numpy().astype(np.float32)
 
 
-def forward_all(
-    compute: Callable[[FlatBatch], Tensor],
-    batches: Iterable[FlatBatch],
-    num_rows: int,
-    width: int,
-    progress: Callable[[int], None] | None = None,
-) -> Tensor:
-    """Collect ``compute(batch)`` (B, width) of all batches in the order of rows: (num_rows, width)."""
-    result = torch.empty(num_rows, width)
-    done = 0
-    with torch.inference_mode():
-        for batch in batches:
-            result[torch.from_numpy(batch.rows)] = compute(batch).float()
-            done += len(batch.rows)
-            if progress:
-                progress(done)
-    return result
-
-
 def words_of(label: str) -> str:
     """A label's name as somebody would say it: 'card_arrival' is 'card arrival'."""
     return " ".join(label.replace("_", " ").replace("-", " ").replace("/", " ").split())
+
+
+def label_texts(labels: Sequence[str]) -> list[str]:
+    """What the label-name baseline embeds."""
+    return [words_of(label) for label in labels]
 
 
 def quick_numbers(logits: Tensor, targets: Tensor) -> dict[str, float]:
@@ -89,8 +193,3 @@ def majority(gold: NDArray[Any]) -> float:
         return float(np.bincount(gold).max() / len(gold))
     best = gold[:, gold.sum(0).argmax()]
     return 2.0 * float(best.sum()) / float(len(gold) + gold.sum())
-
-
-def label_texts(labels: Sequence[str]) -> list[str]:
-    """What the label-name baseline embeds."""
-    return [words_of(label) for label in labels]

@@ -50,15 +50,15 @@ def _stages(run: Running) -> Iterator[Event]:
     yield from stage("decide", partial(preparing.decide, run))
     yield from stage("prove", partial(preparing.prove, run))
 
-    baselines: list[str] = list(recipe.evaluation.baselines)
+    baselines: list[str] = list(run.value("evaluation.baselines"))
     for name in baselines:
         if name != "probe":
             yield from stage(f"baseline {name}", partial(evaluating.baseline, run, name))
 
-    models = candidates(run.value("method"))
-    yield from stage("train probe", partial(training.probe, run))
-    for name in models[1:]:
-        yield from stage(f"train {name}", partial(training.fine_tune, run, name))
+    models = candidates(run.value("method"), recipe.task)
+    for name in models:
+        train = partial(training.probe, run) if name == "probe" else partial(training.fine_tune, run, name)
+        yield from stage(f"train {name}", train)
     for name in models:
         yield from stage(f"keep {name}", partial(shipping.keep, run, name))
 

@@ -9,7 +9,7 @@ from typing import Any
 from whet.data import audit, reading
 from whet.recipe import Recipe, from_options
 from whet.recipe.resolve import Choice
-from whet.workflows.rows import read_rows
+from whet.workflows.rows import form_of, read_rows
 
 
 def audit_data(changes: dict[str, Any], tell: Any) -> tuple[reading.ReadResult, audit.Audit]:
@@ -18,8 +18,9 @@ def audit_data(changes: dict[str, Any], tell: Any) -> tuple[reading.ReadResult, 
     :raises UserError: as :func:`whet.data.reading.read`.
     """
     with tempfile.TemporaryDirectory(prefix="whet-") as work:
-        found = read_rows(from_options(changes), Path(work), tell)
-        return found, audit.audit(found, tell)
+        recipe = from_options(changes)
+        found = read_rows(recipe, Path(work), tell)
+        return found, audit.audit(found, form_of(recipe.task), tell)
 
 
 def check(recipe: Recipe, tell: Any) -> dict[str, Choice]:
@@ -35,7 +36,7 @@ def check(recipe: Recipe, tell: Any) -> dict[str, Choice]:
     with tempfile.TemporaryDirectory(prefix="whet-") as work:
         run = Running(recipe, RunFolder(Path(work)), tell, lambda: False)
         run.data = read_rows(recipe, run.folder.data, tell)
-        audit.audit(run.data, tell).save(run.folder.data / "audit.json")
+        audit.audit(run.data, run.form, tell).save(run.folder.data / "audit.json")
         list(preparing.encode(run))
         return {**resolve(recipe, preparing.facts_of(run)), **_columns(run.data)}
 

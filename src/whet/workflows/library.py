@@ -15,7 +15,7 @@ from whet.workflows.summary import summary
 
 if TYPE_CHECKING:
     from whet.engine.events import Event
-    from whet.inference.answers import Answer, Answering
+    from whet.inference.answers import InUse, OneAnswer
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Run:
     """A finished run."""
 
     path: Path
-    _model: Answering | None = field(default=None, repr=False)
+    _model: InUse | None = field(default=None, repr=False)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -50,15 +50,20 @@ class Run:
         """The page for people."""
         return RunFolder(self.path).report
 
-    def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Answer]:
-        """One answer per text, by the model the run ships; ``pairs`` are second texts."""
-        from whet.inference.answers import answers
+    def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[OneAnswer]:
+        """One answer per text, by the model the run ships.
 
+        :param pairs: second texts: contexts of questions, the other sentence, passages.
+        """
+        from whet.inference.answers import answers_of
+        from whet.workflows.using import in_memory, open_model
+
+        if not len(texts):
+            return []
         if self._model is None:
-            from whet.workflows.using import open_model
-
             self._model = open_model(self.path)
-        return answers(self._model, texts, pairs)
+        rows = in_memory(texts, pairs)
+        return answers_of(self._model.predict(rows), rows)
 
 
 def fit(
@@ -76,6 +81,7 @@ def fit(
 ) -> Run:
     """Fine-tune on ``data`` and compare with baselines on the same rows.
 
+    :param label: the column of what is to be predicted: labels, tags or spans, answers, scores.
     :param options: any option of the recipe, with its dots as double underscores: ``training__epochs=3``.
     :param on_event: called with every event while the run works.
     :raises UserError: every mistake in the options or the data, at once.

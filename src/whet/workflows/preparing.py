@@ -13,7 +13,9 @@ from whet.data import audit
 from whet.engine.events import Event, Noted
 from whet.files import read_json, write_json
 from whet.findings import Finding
+from whet.inference import trained
 from whet.models import loading
+from whet.models.task_model import TaskModel
 from whet.recipe.resolve import Facts, resolve
 from whet.workflows.events import OfModel, Said
 from whet.workflows.rows import read_rows
@@ -22,7 +24,7 @@ from whet.workflows.running import SPLITS, Running, fastest
 
 def read(run: Running) -> Iterator[Event]:
     """Source to checked splits."""
-    loading.refuse_unusable(run.place, run.recipe.head.pooling)  # before a long file is read
+    loading.refuse_unusable(run.place, run.head_kind, run.recipe.head.pooling)  # before a long file is read
     _ = run.tokenizer
     found = read_rows(run.recipe, run.folder.data, run.tell)
     run.data = found
@@ -32,12 +34,13 @@ def read(run: Running) -> Iterator[Event]:
         yield Said(note)
     sizes = ", ".join(f"{len(found.splits[split]):,} {split}" for split in SPLITS)
     several = " (several a row)" if found.multi_label else ""
-    yield Said(f"rows: {sizes}; {len(found.labels)} labels{several}")
+    labels = f"; {len(found.labels)} labels{several}" if found.labels else ""
+    yield Said(f"rows: {sizes}{labels}")
 
 
 def look(run: Running) -> Iterator[Event]:
     """Splits to audit findings."""
-    found = audit.audit(run.data, run.tell)
+    found = audit.audit(run.data, run.form, run.tell)
     found.save(run.folder.data / "audit.json")
     issues = [finding for finding in found.findings if finding.bin == "issue"]
     yield Said(f"audit: {len(issues)} issue{'' if len(issues) == 1 else 's'} in the data")
@@ -47,12 +50,13 @@ def look(run: Running) -> Iterator[Event]:
 
 def encode(run: Running) -> Iterator[Event]:
     """Texts to token ids, and what the length limit takes."""
-    limit = _limit(run)
+    limit = run.limit
     cuts = {}
     for split in SPLITS:
         total = len(run.examples(split))
         tell = _telling(run, f"tokens of {split}", total)
-        encoded = encoding.encode(run.tokenizer, run.blocks(split), limit, run.tokens_folder(split), tell)
+        blocks = run.examples(split).column_blocks(trained.READ)
+        encoded = run.task.encode(run.tokenizer, blocks, limit, run.tokens_folder(split), tell)
         cuts[split] = encoded.cut
     _into_ledger(run, cuts)
     rows = sum(cut.rows for cut in cuts.values())
@@ -68,7 +72,8 @@ def decide(run: Running) -> Iterator[Event]:
     """What ``auto`` becomes."""
     facts = facts_of(run)
     run.write_resolved(resolve(run.recipe, facts))
-    run.__dict__.pop("resolved", None)
+    for name in ("resolved", "task"):  # what was decided early is decided now
+        run.__dict__.pop(name, None)
     for name in ("method", "head.pooling", "training.precision", "training.epochs", "training.learning_rate"):
         yield Said(f"{name} = {run.value(name)}: {run.resolved[name]['reason']}")
 
@@ -82,11 +87,16 @@ def prove(run: Running) -> Iterator[Event]:
     """Flat batches against padded ones on a few training rows, before anything rests on them."""
     model = run.new_model()
     if not model.flat:
+        for note in _new(model):
+            yield Said(note)
         yield Said("batches are padded: " + ("not a family known to take flat ones" if run.fast else "asked for"))
         return
+    for note in _new(model):
+        yield Said(note)
     model.eval()
     lengths = run.encoded["train"].lengths
-    rows = np.argsort(lengths, kind="stable")[np.linspace(0, len(lengths) - 1, FAST_PATH_ROWS).astype(np.int64)]
+    units = np.linspace(0, len(lengths) - 1, FAST_PATH_ROWS).astype(np.int64)
+    rows = np.argsort(lengths, kind="stable")[units]
     batch = flat.make(run.encoded["train"], np.unique(rows), None)
     with torch.inference_mode():
         fast = model.features(batch)
@@ -99,30 +109,39 @@ def prove(run: Running) -> Iterator[Event]:
         yield OfModel("", Noted("E006", message, 0))
 
 
+def _new(model: TaskModel) -> Iterator[str]:
+    """What loading did to the base, in words."""
+    origin = model.origin
+    if origin.fresh:
+        yield f"starts anew: {', '.join(origin.fresh)}"
+    if origin.left_out:
+        yield f"of the base's files not used: {', '.join(origin.left_out)}"
+    if origin.kept_labels:
+        yield f"kept from the base's own head: {', '.join(origin.kept_labels)}"
+    if origin.new_tokens:
+        yield f"tokens added to the vocabulary: {len(origin.new_tokens):,}"
+    yield from origin.notes
+
+
 def facts_of(run: Running) -> Facts:
     """What the decisions rest on."""
     train = run.encoded["train"]
-    pooling, why = loading.choose_pooling(run.place, run.recipe.head.pooling)
+    pooling, why = loading.choose_pooling(run.place, run.recipe.head.pooling, run.head_kind)
     dtype, reason = fastest()
     return Facts(
-        num_rows=len(train),
+        num_rows=len(run.examples("train")),
         num_tokens=train.num_tokens,
         longest=int(np.max(train.lengths)),
         num_labels=len(run.labels),
         num_parameters=loading.count_parameters(run.place),
-        limit=_limit(run),
+        limit=run.limit,
         dtype=dtype,
         dtype_reason=reason,
         pooling=pooling or "native",
         pooling_reason=why,
         memory_bytes=int(psutil.virtual_memory().available),
+        columns=run.data.column_names,
     )
-
-
-def _limit(run: Running) -> int:
-    wanted = run.recipe.data.max_length
-    longest = loading.longest_input(run.place, run.tokenizer)
-    return longest if wanted == "auto" else min(int(wanted), longest)
 
 
 def _telling(run: Running, what: str, total: int) -> Callable[[int], None]:

@@ -5,27 +5,45 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from whet.data import reading
+from whet import registry
+from whet.data import ROW_FORMS, reading
+from whet.data.row_form import Choice, RowForm
 from whet.recipe import Recipe
+from whet.recipe.schema import DataRecipe
 
 Tell = Callable[[str, int, int | None], None]
 """Progress within a stage: what, how much is done, how much there is."""
 
 
-def read_rows(recipe: Recipe, into: Path, tell: Tell) -> reading.ReadResult:
-    """Read what the recipe names."""
-    data = recipe.data
-    return reading.read(
-        data.source,
-        into=into,
-        text=None if data.text == "auto" else data.text,
-        label=None if data.label == "auto" else data.label,
-        text_pair=None if data.text_pair == "auto" else data.text_pair,
+def form_of(task: str) -> RowForm:
+    """What the rows of a task hold."""
+    form: RowForm = registry.load(ROW_FORMS, task, "task")()
+    return form
+
+
+def choice_of(data: DataRecipe) -> Choice:
+    """What the recipe says about columns and values."""
+    return Choice(
+        text=data.text,
+        label=data.label,
+        text_pair=data.text_pair,
         label_separator=data.label_separator,
         encoding=data.encoding,
         drop_unlabelled=data.drop_unlabelled,
+        negative=data.negative,
+        group=data.group,
+    )
+
+
+def read_rows(recipe: Recipe, into: Path, tell: Tell) -> reading.ReadResult:
+    """Read what the recipe names."""
+    return reading.read(
+        recipe.data.source,
+        into=into,
+        form=form_of(recipe.task),
+        choice=choice_of(recipe.data),
         seed=recipe.seed,
-        validation_share=data.validation_share,
-        test_share=data.test_share,
+        validation_share=recipe.data.validation_share,
+        test_share=recipe.data.test_share,
         progress=tell,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,25 +14,31 @@ import yaml
 from numpy.typing import NDArray
 from torch import Tensor
 
+from whet import registry
 from whet.batches import encoding
 from whet.batches.encoding import Encoded
+from whet.batches.flat import Targets
 from whet.data import reading
 from whet.data.forms import Examples
-from whet.data.predictions import Predictions
 from whet.data.reading import ReadResult
+from whet.data.row_form import RowForm
 from whet.engine.events import Event
 from whet.engine.precision import Weights, fastest_dtype
-from whet.errors import Interrupted
+from whet.errors import Interrupted, Problem, UserError
 from whet.files import read_json, write_json, write_text
 from whet.folder import RunFolder
 from whet.inference import trained
 from whet.models import adaptations, loading, places
-from whet.models.classifier import TextClassifier
+from whet.models.changes import Changes
+from whet.models.heads import Head
+from whet.models.pooling import Pooling
+from whet.models.task_model import TaskModel
 from whet.recipe import Recipe
-from whet.recipe.resolve import Choice
-from whet.tasks import text_classification as task
+from whet.recipe.resolve import Choice, early
+from whet.tasks import TASKS
+from whet.tasks.task import Setting, Task
 from whet.workflows.events import StageFinished, StageStarted
-from whet.workflows.rows import Tell
+from whet.workflows.rows import Tell, form_of
 
 SPLITS = ("train", "validation", "test")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -79,9 +86,14 @@ class Running:
         """Rows, labels and columns, as the first stage left them."""
         return reading.reopen(self.folder.data)
 
+    @cached_property
+    def form(self) -> RowForm:
+        """What the rows hold."""
+        return form_of(self.recipe.task)
+
     @property
     def labels(self) -> Sequence[str]:
-        """C names in their stored order."""
+        """C names in their stored order; () where rows have none."""
         return self.data.labels
 
     @property
@@ -95,16 +107,41 @@ class Running:
 
     @cached_property
     def gold(self) -> dict[str, NDArray[Any]]:
-        """By split: (n,) int64 or (n, C) bool."""
+        """Of labelled rows, by split: (n,) int64 or (n, C) bool; empty for other forms."""
+        if not self.examples("train").shape.labelled:
+            return {}
         return {split: self.examples(split).label_ids(self.labels) for split in SPLITS}
 
-    def predictions(self, model: str, split: str, scores: NDArray[np.float32]) -> Predictions:
-        """``scores`` (n, C) of a split in the form of predictions."""
-        rows = self.examples(split)
-        thresholds = np.full(len(self.labels), 0.5, np.float32) if self.multi_label else None
-        return Predictions(
-            model, split, tuple(self.labels), rows.numbers("id"), rows.hashes, self.gold[split], scores, thresholds
+    # --- the task ---------------------------------------------------------------------------------
+
+    @cached_property
+    def task(self) -> Task:
+        """The task, knowing what training rows tell."""
+        train = self.examples("train")
+        setting = Setting(
+            tuple(self.labels),
+            self.multi_label,
+            train.has_pairs,
+            tuple(name for name, _ in train.shape.more),
+            self.options,
         )
+        found: Task = registry.load(TASKS, self.recipe.task, "task")(setting)
+        found.learn(train)
+        return found
+
+    @property
+    def head_kind(self) -> Any:
+        """The kind of head that the task needs; known before any row is read."""
+        found: Task = registry.load(TASKS, self.recipe.task, "task")(Setting(options=self.options))
+        return found.head_kind
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Values of the recipe by dotted name, as far as they are decided."""
+        if self.folder.resolved.exists():
+            return {name: entry["value"] for name, entry in self.resolved.items()}
+        columns = self.data.column_names if self.folder.data.exists() else ("score",)
+        return early(self.recipe, self.limit, columns)
 
     # --- the base ---------------------------------------------------------------------------------
 
@@ -115,20 +152,32 @@ class Running:
 
     @cached_property
     def tokenizer(self) -> Any:
-        """Its tokenizer."""
-        return loading.load_tokenizer(self.place)
+        """Its tokenizer, with the tokens that the recipe adds."""
+        return loading.load_tokenizer(self.place, self.changes.add_tokens)
 
-    def new_model(self, seed: int | None = None) -> TextClassifier:
+    @cached_property
+    def changes(self) -> Changes:
+        """What the recipe changes in the base beside its head."""
+        words = self.recipe.vocabulary
+        listed = [] if words.file is None else listed_tokens(Path(words.file))
+        wanted = self.recipe.data.max_length
+        longest = None if wanted == "auto" else int(wanted)
+        return Changes(tuple(dict.fromkeys([*words.add, *listed])), longest, self.recipe.head.keep_labels)
+
+    @cached_property
+    def limit(self) -> int:
+        """The longest sequence in tokens."""
+        wanted = self.recipe.data.max_length
+        return loading.longest_input(self.place, self.tokenizer) if wanted == "auto" else int(wanted)
+
+    def new_model(self, seed: int | None = None) -> TaskModel:
         """The base with a new head, in fp32, on flat batches where the family and the recipe allow it."""
-        pooling = self.value("head.pooling")
-        model = loading.load_classifier(
-            self.place,
-            self.labels,
-            None if pooling == "native" else pooling,
-            self.multi_label,
-            self.tokenizer,
-            self.recipe.seed if seed is None else seed,
-        )
+        wanted = self.value("head.pooling")
+        pooling: Pooling | None = None if wanted == "native" else wanted
+        return self._model(self.task.head(pooling), self.recipe.seed if seed is None else seed)
+
+    def _model(self, head: Head, seed: int) -> TaskModel:
+        model = loading.load_model(self.place, head, self.tokenizer, seed, self.changes)
         if self.fast:
             model.use_flat_batches()
         return model
@@ -171,23 +220,25 @@ class Running:
         """Where the token ids of a split lie while the run works."""
         return self.folder.path / "tokens" / split
 
-    def blocks(self, split: str) -> Iterator[tuple[list[str], list[str] | None]]:
-        """The texts of a split, block by block."""
-        examples = self.examples(split)
-        for block in examples.blocks():
-            yield block["text"].to_pylist(), block["text_pair"].to_pylist() if examples.has_pairs else None
-
     @cached_property
-    def frozen(self) -> TextClassifier:
+    def frozen(self) -> TaskModel:
         """The untouched base, computing in the run's precision."""
         model = self.new_model()
         adaptations.freeze(model)
-        Weights(model, self.dtype, exact=[model.head_name])
+        Weights(model, self.dtype, exact=exact_names(model))
+        model.eval()
+        return model
+
+    @cached_property
+    def vectors_model(self) -> TaskModel:
+        """The untouched base as an encoder of texts, for baselines."""
+        pooling, _ = loading.choose_pooling(self.place, self.recipe.head.pooling, "vectors")
+        model = self._model(Head("vectors", pooling=pooling), self.recipe.seed)
         model.eval()
         return model
 
     def features(self, split: str) -> Tensor:
-        """(n, F) vectors of a split by the frozen base; computed once."""
+        """(S, F) vectors of a split's texts, or (N, F) of its tokens, by the frozen base; computed once."""
         if split not in self._features:
             encoded = self.encoded[split]
             found = trained.features(self.frozen, encoded, lambda n: self.tell(f"vectors of {split}", n, len(encoded)))
@@ -200,12 +251,33 @@ class Running:
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(n, F) vectors of any texts, of length 1."""
-        encoded = encoding.encode(self.tokenizer, [(texts, None)], self.value("data.max_length"), into=None)
-        return _unit(trained.features(self.frozen, encoded))
+        model = self.frozen if self.head_kind == "classes" else self.vectors_model
+        encoded = encoding.encode(self.tokenizer, [(texts, None)], self.limit, into=None)
+        return _unit(trained.features(model, encoded, lambda n: self.tell("vectors of texts", n, len(encoded))))
 
-    def targets(self, split: str) -> Tensor:
+    def targets(self, split: str) -> Targets:
         """The truth of a split for training."""
-        return task.targets_tensor(self.gold[split])
+        return self.task.targets(self.examples(split), self.encoded[split])
+
+
+def listed_tokens(path: Path) -> list[str]:
+    """The tokens of a file, one on each line.
+
+    :raises UserError: R028, it cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        what = f"{str(path)!r} cannot be read: {error}."
+        raise UserError(
+            Problem("R028", "vocabulary.file", what, "Give a text file with a token on each line.")
+        ) from None
+    return [line.strip() for line in lines if line.strip()]
+
+
+def exact_names(model: TaskModel) -> list[str]:
+    """Parts that compute in fp32 whatever the precision: the head."""
+    return [] if model.head_name is None else [model.head_name]
 
 
 def _unit(vectors: Tensor) -> NDArray[np.float32]:

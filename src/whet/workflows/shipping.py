@@ -5,15 +5,21 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from whet.data.predictions import ClassPredictions
 from whet.data.predictions import load as load_predictions
 from whet.engine.events import Event
+from whet.evaluation.settling import SETTLED
 from whet.files import read_json, write_json
 from whet.findings import Finding
+from whet.inference import trained
 from whet.models import parity, saving
-from whet.models.saving import About
+from whet.models.about import About
+from whet.models.pooling import FIRST_SHARE
 from whet.seeds import generator
 from whet.workflows import evaluating, training
 from whet.workflows.events import Said
@@ -21,6 +27,8 @@ from whet.workflows.running import Running
 from whet.workflows.training import Trained
 
 PARITY_ROWS = 128
+PARITY_TOLERANCE = 1e-3
+"""Largest difference of an output, as a share of the largest output."""
 
 
 def keep(run: Running, name: str) -> Iterator[Event]:
@@ -33,59 +41,98 @@ def keep(run: Running, name: str) -> Iterator[Event]:
     if merged:
         model.model.network = model.adapter.merge_and_unload()
     saving.save(model.model, None if merged else model.adapter, run.tokenizer, about, folder)
-    finding = check_parity(run, name, about, folder)
+    finding = check_parity(run, model, about, folder)
     known = evaluating.facts(run, name)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    write_json(run.folder.stages / "facts" / f"{name}.json", {**known, "size_bytes": size, "parity": finding.to_json()})
+    write_json(run.folder.facts(name), {**known, "size_bytes": size, "parity": finding.to_json()})
     yield Said(f"{name}: {finding.message}")
 
 
 def _about(run: Running, model: Trained, merged: bool) -> About:
     known = evaluating.facts(run, model.name)
-    pooling = model.model.pooling
-    from whet.models.pooling import FIRST_SHARE
-
-    return About(
+    kind = model.model.kind
+    about = About(
         kind=saving.kind_of(model.model, model.adapter is not None and not merged),
         task=run.recipe.task,
-        labels=list(run.labels),
+        labels=list(kind.labels),
         multi_label=run.multi_label,
-        thresholds=known["thresholds"],
-        temperature=known["temperature"],
-        pooling=pooling,
+        thresholds=known.get("thresholds"),
+        temperature=known.get("temperature", 1.0),
+        pooling=kind.pooling,
         max_length=run.value("data.max_length"),
         base=run.recipe.base if run.place.hub_id else str(run.place.folder),  # found from any working folder
         base_sha256=saving.weights_sha256(run.place),
         first_share=FIRST_SHARE if model.model.adds_first else 0.0,
         pairs=run.examples("train").has_pairs,
+        head_kind=kind.kind,
+        normalise=kind.normalise,
     )
+    return trained.with_facts(about, run.task, settled_of(known))
 
 
-def check_parity(run: Running, name: str, about: About, folder: Path) -> Finding:
-    """Load a saved model as its ecosystem does and compare it with the run's own predictions."""
-    said = load_predictions(run.folder.predictions(name, "test"))
-    size = min(PARITY_ROWS, len(said))
-    rows = np.sort(generator(run.recipe.seed, "parity").choice(len(said), size, replace=False))
+def settled_of(known: dict[str, Any]) -> dict[str, Any]:
+    """Of a model's facts, what was fitted on validation."""
+    return {name: known[name] for name in SETTLED if name in known}
+
+
+TOOLS = {"own": "transformers", "sentence": "transformers and sentence-transformers", "adapter": "PEFT"}
+
+
+def check_parity(run: Running, model: Trained, about: About, folder: Path) -> Finding:
+    """Load a saved model as its ecosystem does and compare what it says with the run's own model."""
+    size = min(PARITY_ROWS, len(run.examples("test")))
+    draw = generator(run.recipe.seed, "parity")
+    rows = np.sort(draw.choice(len(run.examples("test")), size, replace=False))
+    agreement = _classes_agree if about.head_kind == "classes" else _outputs_agree
+    same, gap = agreement(run, model, about, folder, rows)
+    evidence = {"rows": size, "same": same, "largest_difference": gap, "loaded_with": TOOLS[about.kind]}
+    words = f"{TOOLS[about.kind]} gives the same {_WORDS[about.head_kind]} on {same} of {size} test rows"
+    message = f"Saved and loaded anew, {words} (largest difference {gap:.1g})."
+    remedy = "" if same == size else "Use whet to predict, and report this as a bug."
+    return Finding("E008", "passed" if same == size else "issue", message, model.name, remedy, evidence)
+
+
+_WORDS = {"classes": "labels", "tokens": "tags", "span": "answers", "value": "numbers", "vectors": "vectors"}
+
+
+def _classes_agree(
+    run: Running, model: Trained, about: About, folder: Path, rows: NDArray[np.int64]
+) -> tuple[int, float]:
+    """Rows of equal labels, from texts to probabilities, against the saved predictions."""
+    said = load_predictions(run.folder.predictions(model.name, "test"))
+    assert isinstance(said, ClassPredictions)
     examples = run.examples("test")
     found = parity.probabilities(folder, about, examples.texts(rows), examples.pairs(rows), str(run.place.folder))
-    gap = float(np.abs(found - said.scores[rows]).max())
+    scores = said.scores[rows]
     if said.thresholds is None:
-        same = int((found.argmax(1) == said.scores[rows].argmax(1)).sum())
+        same = found.argmax(1) == scores.argmax(1)
     else:
-        same = int(((found >= said.thresholds) == (said.scores[rows] >= said.thresholds)).all(1).sum())
-    tool = {"own": "transformers", "sentence": "transformers (AutoModel)", "adapter": "PEFT"}[about.kind]
-    evidence = {"rows": size, "same": same, "largest_difference": gap, "loaded_with": tool}
-    words = f"{tool} gives the same labels on {same} of {size} test rows (largest difference {gap:.1g})"
-    remedy = "" if same == size else "Use whet to predict, and report this as a bug."
-    return Finding(
-        "E008", "passed" if same == size else "issue", f"Saved and loaded anew, {words}.", name, remedy, evidence
-    )
+        same = ((found >= said.thresholds) == (scores >= said.thresholds)).all(1)
+    return int(same.sum()), float(np.abs(found - scores).max())
 
 
-def ship(run: Running, trained: list[str]) -> Iterator[Event]:
+def _outputs_agree(
+    run: Running, model: Trained, about: About, folder: Path, rows: NDArray[np.int64]
+) -> tuple[int, float]:
+    """Rows of equal outputs, from token ids on, against the model that was saved."""
+    encoded = run.encoded["test"].of_rows(rows)
+    ours = trained.outputs(model.model, encoded).numpy()
+    found = parity.outputs(folder, about, str(run.place.folder), encoded)
+    scale = max(1.0, float(np.abs(ours).max()))
+    near = (np.abs(found - ours) <= PARITY_TOLERANCE * scale).all(1)
+    if about.head_kind == "tokens":
+        near |= found.argmax(1) == ours.argmax(1)
+    wrong = np.flatnonzero(~near)
+    if model.model.level == "token":
+        wrong = np.searchsorted(encoded.offsets, wrong, side="right") - 1
+    origin = np.arange(encoded.num_sequences) // encoded.parts if encoded.rows is None else encoded.rows
+    return len(rows) - len(np.unique(origin[wrong])), float(np.abs(found - ours).max())
+
+
+def ship(run: Running, models: list[str]) -> Iterator[Event]:
     """Put the model to ship into run/model."""
     verdict = read_json(run.folder.verdict)
-    name = verdict["ship"] if verdict["ship"] in trained else max(trained, key=lambda n: float(verdict["values"][n]))
+    name = verdict["ship"] if verdict["ship"] in models else max(models, key=lambda n: float(verdict["values"][n]))
     if not run.folder.model.exists():
         shutil.copytree(run.folder.models / name, run.folder.path / ".partial-model", dirs_exist_ok=True)
         (run.folder.path / ".partial-model").replace(run.folder.model)

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from whet import seeds
+from whet.batches.encoding import Encoded
 from whet.batches.flat import TrainingBatches
+from whet.data.forms import Examples
 from whet.engine.checkpoint import FolderKeeper
 from whet.engine.events import Ended, Event, Noted
 from whet.engine.loop import Plan, train
@@ -24,16 +25,14 @@ from whet.engine.protocols import Evaluation
 from whet.errors import ModelTooLarge, Problem, UserError
 from whet.files import read_json, write_json
 from whet.inference import trained
-from whet.kernels import ceiling, dropout, logistic
+from whet.kernels import ceiling, dropout
 from whet.models import adaptations
-from whet.models.classifier import TextClassifier
+from whet.models.task_model import TaskModel
 from whet.models.work import flops_per_token
-from whet.tasks import text_classification as task
+from whet.tasks.task import FittedHead
 from whet.workflows.events import OfModel, Said
-from whet.workflows.running import Running
+from whet.workflows.running import Running, exact_names
 
-STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3)
-"""Of the probe's regularisation (the C of scikit-learn); validation chooses."""
 TRAIN_SAMPLE = 512
 """Training rows looked at in every evaluation, to see over- and underfitting."""
 
@@ -46,25 +45,18 @@ class Trained:
     """
 
     name: str
-    model: TextClassifier
+    model: TaskModel
     adapter: Any
     facts: dict[str, Any]
 
 
-def probe_head(run: Running) -> logistic.Linear:
-    """The best linear classifier on the frozen base's vectors, by loss on validation."""
-    found = [run.features(split) for split in ("train", "validation")]
-    targets, truth = run.targets("train"), run.targets("validation")
-    best, lowest = None, float("inf")
-    loss = task.ClassificationLoss()
-    fits = logistic.path(found[0], targets, len(run.labels), STRENGTHS, intercept=run.frozen.head.bias is not None)
-    for number, fit in enumerate(fits):
-        run.tell("probe", number + 1, len(STRENGTHS))
-        value = float(loss.of(fit.logits(found[1]), truth))
-        if value < lowest:
-            best, lowest = fit, value
-    assert best is not None
-    return best
+def probe_head(run: Running) -> FittedHead:
+    """The best linear head on the frozen base's vectors, by loss on validation."""
+    train, validation = ((run.features(split), run.targets(split)) for split in ("train", "validation"))
+    intercept = run.frozen.linear_head.bias is not None
+    found = run.task.fit_head(train, validation, intercept, lambda n, total: run.tell("probe", n, total))
+    assert found is not None
+    return found
 
 
 def probe(run: Running) -> Iterator[Event]:
@@ -72,37 +64,38 @@ def probe(run: Running) -> Iterator[Event]:
     start = time.monotonic()
     head = probe_head(run)
     path = run.folder.checkpoints / "probe"
-    state = {"weight": head.weight, "bias": head.bias}
+    state = {"weight": head.weight, **({} if head.bias is None else {"bias": head.bias})}
     facts = {
         "train_seconds": time.monotonic() - start,
         "strength": head.strength,
-        "trainable_parameters": head.weight.numel() + head.bias.numel(),
+        "trainable_parameters": sum(part.numel() for part in state.values()),
     }
     FolderKeeper(path).save("best", state, facts)
     yield Said(f"probe: strength {head.strength:g}, {head.iterations} iterations")
 
 
-def set_probe_head(run: Running, model: TextClassifier) -> None:
+def set_probe_head(run: Running, model: TaskModel) -> None:
     """Start the head of ``model`` from the run's probe."""
     kept = FolderKeeper(run.folder.checkpoints / "probe").load("best")
     assert kept is not None
+    head = model.linear_head
     with torch.no_grad():
-        model.head.weight.copy_(kept[0]["weight"])
-        if model.head.bias is not None:
-            model.head.bias.copy_(kept[0]["bias"])
+        head.weight.copy_(kept[0]["weight"])
+        if head.bias is not None and "bias" in kept[0]:
+            head.bias.copy_(kept[0]["bias"])
 
 
 def fine_tune(run: Running, method: str) -> Iterator[Event]:
     """Train with ``method``, with another seed if the result is not above majority."""
     recipe = run.recipe
-    floor = task.majority(run.gold["validation"])
+    floor = run.task.floor(run.examples("validation"))
     for attempt in range(recipe.training.restarts + 1):
         keeper = FolderKeeper(run.folder.checkpoints / method / str(attempt))
         outcome = keeper.folder / "outcome.json"
         if not outcome.exists():
             ended = yield from _attempt(run, method, attempt, keeper)
             if ended["best_score"] <= floor:
-                message = f"attempt {attempt + 1} was not better than always saying the commonest label ({floor:.1%})"
+                message = f"attempt {attempt + 1} was not better than always saying the same ({floor:.1%})"
                 yield OfModel(method, Noted("E003", message, 0), attempt)
             write_json(outcome, {**ended, "attempt": attempt, "failed": ended["best_score"] <= floor})
         if not read_json(outcome)["failed"]:
@@ -113,14 +106,15 @@ def _attempt(run: Running, method: str, attempt: int, keeper: FolderKeeper) -> G
     """One training from start to end; returns how it ended and how fast it was."""
     seed = seeds.derive(run.recipe.seed, method, attempt)
     model, _ = prepared(run, method, seed)
-    weights = Weights(model, run.dtype, exact=[model.head_name])
-    batches = TrainingBatches(run.encoded["train"], run.targets("train"), run.value("training.batch_tokens"), seed)
+    weights = Weights(model, run.dtype, exact=exact_names(model))
+    tokens, coupled = run.value("training.batch_tokens"), run.task.coupled
+    batches = TrainingBatches(run.encoded["train"], run.targets("train"), tokens, seed, whole=coupled)
     model.train()
     try:
         events = train(
             weights,
             _groups(run, model, weights),
-            task.ClassificationLoss(run.recipe.training.label_smoothing),
+            run.task.objective(),
             batches,
             _plan(run, batches, seed),
             _Look(run, model),
@@ -139,7 +133,7 @@ def _attempt(run: Running, method: str, attempt: int, keeper: FolderKeeper) -> G
     raise AssertionError("training ended without saying so")
 
 
-def _speed(run: Running, model: TextClassifier, ended: Ended) -> dict[str, Any]:
+def _speed(run: Running, model: TaskModel, ended: Ended) -> dict[str, Any]:
     """Real tokens a second, and the share of the matrix-product ceiling that was reached."""
     if not ended.train_seconds:
         return {}
@@ -150,10 +144,10 @@ def _speed(run: Running, model: TextClassifier, ended: Ended) -> dict[str, Any]:
     return {"tokens_per_second": rate, "mfu": rate * work / most, "ceiling_flops": most}
 
 
-def prepared(run: Running, method: str, seed: int) -> tuple[TextClassifier, Any]:
+def prepared(run: Running, method: str, seed: int) -> tuple[TaskModel, Any]:
     """A model with its head started and its weights set free for ``method``; and its PeftModel, if any."""
     model = run.new_model(seed)
-    if run.recipe.head.start == "probe":
+    if run.recipe.head.start == "probe" and run.task.has_probe:
         set_probe_head(run, model)
     adapter = None
     if method == "lora":
@@ -166,12 +160,12 @@ def prepared(run: Running, method: str, seed: int) -> tuple[TextClassifier, Any]
     else:
         adaptations.adapt_full(model)
         if run.fast:
-            size = model.network.config.vocab_size
+            size = model.trunk.get_input_embeddings().weight.shape[0]
             model.compact_embedding(torch.from_numpy(run.encoded["train"].used(size)))
     return model, adapter
 
 
-def _groups(run: Running, model: TextClassifier, weights: Weights) -> list[Group]:
+def _groups(run: Running, model: TaskModel, weights: Weights) -> list[Group]:
     rates = {False: run.value("training.learning_rate"), True: run.value("training.head_learning_rate")}
     decay = run.recipe.training.weight_decay
     return [
@@ -203,34 +197,24 @@ def _plan(run: Running, batches: TrainingBatches, seed: int) -> Plan:
 
 
 class _Look:
-    """Looks at validation, and at as many training rows, while a model trains."""
+    """Looks at validation, and at some training rows, while a model trains."""
 
-    def __init__(self, run: Running, model: TextClassifier) -> None:
+    def __init__(self, run: Running, model: TaskModel) -> None:
         self.run, self.model = run, model
-        rows = len(run.encoded["train"])
-        size = min(TRAIN_SAMPLE, rows)
-        self.sample = np.sort(seeds.generator(run.recipe.seed, "train sample").choice(rows, size, replace=False))
+        train = run.examples("train")
+        size = min(TRAIN_SAMPLE, len(train))
+        rows = np.sort(seeds.generator(run.recipe.seed, "train sample").choice(len(train), size, replace=False))
+        self.known = run.encoded["train"].of_rows(rows), train.take(rows)
 
     def __call__(self) -> Evaluation:
-        """Score by accuracy (micro F1 with several labels), ties by loss."""
+        """Score by the task's quick score, ties by loss."""
         run = self.run
-        seen = task.quick_numbers(trained.logits(self.model, run.encoded["validation"]), run.targets("validation"))
-        known = task.quick_numbers(self._train_logits(), run.targets("train")[torch.from_numpy(self.sample)])
-        key = "accuracy" if "accuracy" in seen else "micro_f1"
-        return Evaluation(seen[key], -seen["loss"], {**seen, **{f"train_{k}": v for k, v in known.items()}})
+        seen = self._numbers(run.encoded["validation"], run.examples("validation"))
+        known = self._numbers(*self.known)
+        return Evaluation(seen[run.task.score], -seen["loss"], {**seen, **{f"train_{k}": v for k, v in known.items()}})
 
-    def _train_logits(self) -> Tensor:
-        from whet.batches import flat, order
-
-        encoded = self.run.encoded["train"]
-        place = {int(row): number for number, row in enumerate(self.sample)}
-        result = torch.empty(len(self.sample), len(self.run.labels))
-        for rows in order.cut(
-            self.sample[np.argsort(-encoded.lengths[self.sample], kind="stable")], encoded.lengths, trained.BATCH_TOKENS
-        ):
-            found = self.model(flat.make(encoded, rows, None)).float()
-            result[[place[int(row)] for row in rows]] = found
-        return result
+    def _numbers(self, encoded: Encoded, examples: Examples) -> dict[str, float]:
+        return self.run.task.look(trained.outputs(self.model, encoded), encoded, examples)
 
 
 def finished(run: Running, name: str) -> Trained:
@@ -264,7 +248,7 @@ def finished(run: Running, name: str) -> Trained:
     return Trained(name, model, adapter, facts)
 
 
-def _trainable(model: TextClassifier) -> int:
+def _trainable(model: TaskModel) -> int:
     """Weights that may move; of a compact embedding the whole table counts."""
     from whet.kernels.embedding import CompactEmbedding
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,18 @@ import numpy as np
 
 from whet.baselines import tfidf_linear
 from whet.data import other_reading
-from whet.data.predictions import Predictions, save
+from whet.data.forms import Examples, Shape
+from whet.data.predictions import save
+from whet.data.row_form import Choice
 from whet.errors import Problem, UserError
 from whet.evaluation.scoring import score_all
 from whet.files import read_json, write_json
 from whet.folder import FINISHED, RunFolder
-from whet.inference.answers import Answering, answers
+from whet.inference.answers import InUse, OneAnswer, answers_of
 from whet.inference.trained import TrainedModel
 from whet.recipe import load
 from whet.registry import unknown
-from whet.workflows.rows import Tell
+from whet.workflows.rows import Tell, choice_of, form_of
 
 BLOCK = 4096
 """Rows answered at once, so that memory does not grow with the file."""
@@ -33,13 +35,10 @@ class Prediction:
 
     line: int
     text: str
-    label: str
-    score: float
-    labels: tuple[str, ...]
-    scores: dict[str, float]
+    answer: OneAnswer
 
 
-def open_model(path: Path, name: str | None = None) -> Answering:
+def open_model(path: Path, name: str | None = None) -> InUse:
     """A model of a finished run: the one its verdict ships, or ``name``; or a saved model's own folder.
 
     Where the verdict ships a baseline that is not kept as a model (majority, label names), the best
@@ -62,6 +61,12 @@ def open_model(path: Path, name: str | None = None) -> Answering:
     return tfidf_linear.load(place) if tfidf_linear.is_saved(place) else TrainedModel.load(place)
 
 
+def in_memory(texts: Sequence[str], pairs: Sequence[str] | None) -> Examples:
+    """Rows of texts, or of pairs of texts, that want an answer."""
+    columns = {"text": list(texts), **({} if pairs is None else {"text_pair": list(pairs)})}
+    return Examples.of(columns, Shape.labelled_rows(pairs is not None, labelled=False))
+
+
 def kept_models(folder: RunFolder) -> dict[str, Path]:
     """The models a run can predict with, and where they lie."""
     found = {place.name: place for place in sorted(folder.models.glob("*")) if place.is_dir()}
@@ -74,84 +79,65 @@ def model_name(folder: RunFolder) -> str:
     return ships if ships in kept_models(folder) else str(read_json(folder.path / "shipped.json")["model"])
 
 
-def predict(
-    path: Path,
-    source: str,
-    text: str | None,
-    text_pair: str | None,
-    encoding: str,
-    tell: Tell,
-    name: str | None = None,
-) -> Iterator[Prediction]:
+def predict(path: Path, source: str, choice: Choice, tell: Tell, name: str | None = None) -> Iterator[Prediction]:
     """Answers to every row of ``source`` (a file, or '-' for lines of standard input), in their order.
 
+    :param choice: what the user says of columns; what is left open is as the run had it.
     :raises UserError: as :func:`open_model` and :func:`whet.data.other_reading.read_unlabelled`.
     """
     model = open_model(path, name)
-    text_pair = text_pair or _read_as(RunFolder(path)).get("text_pair")
+    choice = _completed(choice, RunFolder(path))
     with tempfile.TemporaryDirectory(prefix="whet-") as work:
         rows = other_reading.read_unlabelled(
-            source, into=Path(work), text=text, text_pair=text_pair, encoding=encoding, progress=tell
+            source, into=Path(work), form=form_of(model.task), choice=choice, progress=tell
         )
-        total, done = len(rows.examples), 0
-        lines = rows.examples.numbers("line")
+        total = len(rows.examples)
         for start in range(0, total, BLOCK):
             numbers = np.arange(start, min(start + BLOCK, total))
-            texts = rows.examples.texts(numbers)
-            for number, words, answer in zip(
-                numbers, texts, answers(model, texts, rows.examples.pairs(numbers)), strict=True
-            ):
-                yield Prediction(int(lines[number]), words, answer.label, answer.score, answer.labels, answer.scores)
-            done += len(numbers)
-            tell("predicting", done, total)
+            part = rows.examples.take(numbers)
+            found = answers_of(model.predict(part), part)
+            for line, text, answer in zip(part.numbers("line").tolist(), part.column("text"), found, strict=True):
+                yield Prediction(int(line), text, answer)
+            tell("predicting", start + len(numbers), total)
 
 
 def evaluate(
-    path: Path, source: str, named: dict[str, Any], out: Path | None, tell: Tell, model_named: str | None = None
+    path: Path, source: str, choice: Choice, out: Path | None, tell: Tell, model_named: str | None = None
 ) -> dict[str, Any]:
     """Scores of a run's model on labelled rows of ``source``, in the form of scores.json.
 
-    :param named: text, label, text_pair, label_separator where they are given.
+    :param choice: what the user says of columns; what is left open is as the run had it.
     :param out: a folder for predictions and scores; nothing is written without it.
     """
     model = open_model(path, model_named)
-    named = {**_read_as(RunFolder(path)), **named}
+    choice = _completed(choice, RunFolder(path))
+    name = model_named or _name(path)
     with tempfile.TemporaryDirectory(prefix="whet-") as work:
-        rows = other_reading.read_for_evaluation(source, into=Path(work), labels=model.labels, progress=tell, **named)
+        rows = other_reading.read_for_evaluation(
+            source, into=Path(work), form=form_of(model.task), labels=model.labels, choice=choice, progress=tell
+        )
         examples = rows.examples
         if examples.multi_label != model.multi_label:
             several = "several labels a row" if examples.multi_label else "one label a row"
             remedy = "Name the label column (--label) that the run was trained for."
             raise UserError(Problem("M040", source, f"has {several}, unlike what the model was trained for.", remedy))
-        everything = np.arange(len(examples))
-        texts, pairs = examples.texts(everything), examples.pairs(everything)
-        scores = model.probabilities(texts, pairs, lambda done: tell("predicting", done, len(texts)))
-        found = Predictions(
-            "model",
-            "test",
-            tuple(model.labels),
-            examples.numbers("id"),
-            examples.hashes,
-            examples.label_ids(model.labels),
-            scores,
-            None if model.thresholds is None else np.asarray(model.thresholds, np.float32),
-        )
-    name = model_named or _name(path)
-    found = replace(found, model=name)
-    result = score_all([found], seed=0)
+        found = model.predict(examples, lambda done: tell("predicting", done, len(examples)))
+        found = replace(found, model=name, split="test")
+    result = score_all([found], seed=0, task=model.task)
     if out is not None:
         save(found, out / "predictions" / f"{name}.test.parquet")
         write_json(out / "scores.json", result)
     return {"run": str(path), "data": source, "model": name, **result}
 
 
-def _read_as(folder: RunFolder) -> dict[str, Any]:
-    """What the run was told about its rows and that no look at others tells: a separator, a second text."""
+def _completed(choice: Choice, folder: RunFolder) -> Choice:
+    """``choice`` with what the run was told about its rows and that no look at others tells."""
     if not folder.recipe.exists():
-        return {}
-    data = load(folder.recipe).data
-    pair = {} if data.text_pair == "auto" else {"text_pair": data.text_pair}
-    return {**pair, **({} if data.label_separator is None else {"label_separator": data.label_separator})}
+        return choice
+    data = choice_of(load(folder.recipe).data)
+    kept = ("text_pair", "label_separator", "negative", "group")
+    known = {name: getattr(data, name) for name in kept if getattr(data, name) not in (None, "auto")}
+    return replace(choice, **{name: value for name, value in known.items() if getattr(choice, name) is None})
 
 
 def _name(path: Path) -> str:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whet.evaluation.metrics import METRICS, confusion, metrics, per_class, primary_metric
-from whet.evaluation.sums import sums
+from whet.evaluation.class_points import confusion, per_class
+from whet.evaluation.classes import METRICS, primary
+from whet.evaluation.kinds import sums, values_of
 
 from .made import several, single, softmaxed
 
@@ -16,7 +17,7 @@ from .made import several, single, softmaxed
 def test_values_computed_by_hand():
     # a: 2 of 3 found, called 3 times; b: 1 of 2 found, called 2 times; F1 a = 4/6, b = 2/4
     one = single([0, 0, 0, 1, 1], [0, 0, 1, 1, 0], sure=0.8)
-    found = metrics(one)
+    found = values_of(one)
     assert found["accuracy"] == pytest.approx(3 / 5)
     assert found["micro_f1"] == pytest.approx(3 / 5)
     assert found["macro_f1"] == pytest.approx((4 / 6 + 2 / 4) / 2)
@@ -30,7 +31,7 @@ def test_against_scikit_learn_with_probabilities():
     from sklearn.metrics import brier_score_loss, f1_score, log_loss
 
     one = softmaxed(np.random.default_rng(0), 400, 5, 1.4)
-    found = metrics(one)
+    found = values_of(one)
     labels = np.arange(5)
     p = one.scores.astype(np.float64)
     p /= p.sum(axis=1, keepdims=True)
@@ -41,7 +42,7 @@ def test_against_scikit_learn_with_probabilities():
 
 def test_a_class_that_the_test_rows_lack_does_not_count_in_macro_f1():
     one = single([0, 0, 1, 1], [0, 0, 1, 2], num_labels=4)
-    assert metrics(one)["macro_f1"] == pytest.approx((1 + 2 / 3) / 2)
+    assert values_of(one)["macro_f1"] == pytest.approx((1 + 2 / 3) / 2)
     rows = {row["label"]: row for row in per_class(one)}
     assert rows["c"]["support"] == 0
     assert (rows["d"]["low"], rows["d"]["high"]) == (0.0, 1.0)
@@ -50,7 +51,7 @@ def test_a_class_that_the_test_rows_lack_does_not_count_in_macro_f1():
 def test_several_labels_by_hand():
     gold = np.array([[1, 0], [1, 1], [0, 0]], dtype=bool)
     scores = np.array([[0.9, 0.6], [0.9, 0.8], [0.1, 0.2]])
-    found = metrics(several(gold, scores))
+    found = values_of(several(gold, scores))
     assert found["accuracy"] == pytest.approx(2 / 3)
     assert found["micro_f1"] == pytest.approx(2 * 3 / (3 + 4))
     assert found["macro_f1"] == pytest.approx((1 + 2 / 3) / 2)
@@ -62,7 +63,7 @@ def test_several_labels_by_hand():
 
 def test_a_probability_of_zero_for_the_truth_costs_much_but_not_infinity():
     one = single([0, 1], [1, 1], sure=1.0)
-    assert metrics(one)["log_loss"] == pytest.approx(-np.log(np.finfo(np.float32).eps) / 2, rel=1e-3)
+    assert values_of(one)["log_loss"] == pytest.approx(-np.log(np.finfo(np.float32).eps) / 2, rel=1e-3)
 
 
 @settings(max_examples=40, deadline=None)
@@ -76,7 +77,7 @@ def test_sums_give_the_same_numbers_as_scikit_learn(n, num_labels, multi, seed):
     from sklearn.metrics import matthews_corrcoef
 
     part = sums(one)
-    expected = metrics(one)
+    expected = values_of(one)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn remarks on a single class
         expected["mcc"] = matthews_corrcoef(one.gold.ravel(), one.predicted.ravel())
@@ -94,7 +95,7 @@ def test_per_class_and_confusion():
 
 
 def test_the_leading_metric():
-    assert primary_metric(single([0, 1] * 5, [0] * 10)) == "accuracy"
-    assert primary_metric(single([0] * 9 + [1], [0] * 10)) == "macro_f1"
-    assert primary_metric(single([0] * 8 + [1] * 2, [0] * 10)) == "accuracy"
-    assert primary_metric(several(np.ones((2, 2), dtype=bool), np.ones((2, 2)))) == "micro_f1"
+    assert primary(single([0, 1] * 5, [0] * 10)) == "accuracy"
+    assert primary(single([0] * 9 + [1], [0] * 10)) == "macro_f1"
+    assert primary(single([0] * 8 + [1] * 2, [0] * 10)) == "accuracy"
+    assert primary(several(np.ones((2, 2), dtype=bool), np.ones((2, 2)))) == "micro_f1"

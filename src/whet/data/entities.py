@@ -1,0 +1,284 @@
+"""The form of entities: texts with the places of their words, and spans with a type.
+
+Where the data gives words, they are joined by one blank; where it gives a text, its words are found by
+:mod:`whet.data.entity_words`. Arrow columns beside the shared ones: ``words``, a flat list of start and end
+of each word in characters; ``spans``, a list of {start, end, label}, as they stand in the data.
+
+What users are told when something is wrong:
+
+- D050 a tag that is none, D051 tags in an order that their scheme does not allow, D052 as many tags as words
+  are wanted, D053 tags as numbers without their names
+- D054 a span that is empty or outside its text, D055 spans that lie across one another, D056 a span whose own
+  text is not what stands there
+- D057 a value that is neither words, tags nor spans, D058 a line of another width or without its word,
+  D059 a row that is no pair of text and entities
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from whet.data.balance import nearly_alike, prior_shift
+from whet.data.columns import Columns
+from whet.data.conll_rows import DOCUMENT
+from whet.data.entity_arrays import entities, surfaces
+from whet.data.entity_columns import as_words, choose_entities
+from whet.data.entity_findings import entity_findings
+from whet.data.entity_layouts import open_layout
+from whet.data.entity_spans import RowSpans
+from whet.data.entity_tags import OUTSIDE, Tally, parsed, spans_of
+from whet.data.entity_words import word_places
+from whet.data.forms import Examples, Shape, in_order
+from whet.data.normal import hashes
+from whet.data.opening import open_file
+from whet.data.row_form import Choice, Taken, Taking
+from whet.data.rows import ABSENT, Block, Opened, Told
+from whet.data.sources import SourceFile
+from whet.data.values import texts
+from whet.errors import Problem, Problems, UserError
+from whet.findings import Finding
+
+SPANS = pa.list_(pa.struct([("start", pa.int32()), ("end", pa.int32()), ("label", pa.string())]))
+WORDS = pa.list_(pa.int32())
+
+CHANGED = "A016"
+"""Code of ledger entries for rows that are kept, but not as they stand."""
+
+EMPTY_WORDS = "words without a character were left out"
+SHOWN = 5
+
+
+class Entities:
+    """Rows of :mod:`whet.data.entities`. One object reads one data set: it remembers the tags of the file at hand."""
+
+    name = "entities"
+    truth = "spans"
+    truth_words = "entities"
+
+    def __init__(self) -> None:
+        self._tallies: dict[str, Tally] = {}
+
+    def open(self, file: SourceFile, choice: Choice, problems: Problems, told: Told) -> Opened | None:
+        """Any file; when its last row is taken, all its tags are judged together."""
+        if file.format == "txt":
+            return None
+        opened, word_lines = open_layout(file, choice, problems, told)
+        opened = opened or open_file(file, choice.encoding, problems, told)
+        tally = self._tallies[file.name] = Tally(file.name, word_lines)
+        return replace(opened, blocks=lambda wanted: self._judged(opened, wanted, tally, problems))
+
+    def _judged(self, opened: Opened, wanted: Sequence[str], tally: Tally, problems: Problems) -> Iterator[Block]:
+        yield from opened.blocks(wanted)
+        note = tally.close(problems)
+        if note is not None:
+            opened.notes.append(note)
+
+    def choose(
+        self, columns: Sequence[str], sample: Mapping[str, Sequence[Any]], where: str, choice: Choice
+    ) -> Columns:
+        """Words and tags, or text and spans; of CoNLL files the document as group."""
+        chosen = choose_entities(columns, sample, where, choice)
+        tally = self._tallies.get(where)
+        if tally is not None and tally.word_lines and choice.group in (None, "auto"):
+            if any(value is not None for value in sample.get(DOCUMENT, ())):
+                chosen.reasons["group"] = "sentences of one document belong together"
+                return replace(chosen, group=DOCUMENT)
+        return chosen
+
+    def shape(self, columns: Columns, sample: Mapping[str, Sequence[Any]], choice: Choice) -> Shape:
+        """``words``, and ``spans`` where entities are known."""
+        return Shape((("words", WORDS), *([("spans", SPANS)] if columns.label is not None else [])))
+
+    def take(self, block: Block, taking: Taking) -> Taken:
+        """Words with tags, or texts with spans; what is wrong becomes a problem with its line."""
+        if taking.columns.tokens is not None:
+            return self._take_words(block, taking)
+        place = taking.place(block, taking.columns.text)
+        found = texts(block.column(taking.columns.text), place, taking.problems)
+        words = [word_places(text) for text in found]
+        rows: dict[str, list[Any]] = {"text": found, "words": words}
+        if taking.columns.label is None:
+            return Taken(rows)
+        spans: list[Any] = []
+        changed: dict[str, list[int]] = {}
+        for row, value in enumerate(block.column(taking.columns.label)):
+            one = RowSpans(found[row], words[row], place.at(row), taking.problems)
+            spans.append(one.take(value))
+            for reason in one.changes:
+                changed.setdefault(reason, []).append(row)
+        return _with_spans(rows, spans, changed)
+
+    def _take_words(self, block: Block, taking: Taking) -> Taken:
+        chosen, problems = taking.columns, taking.problems
+        assert chosen.tokens is not None
+        place = taking.place(block, chosen.tokens)
+        rows = _Rows(taking, self._tallies.get(taking.file) or Tally(taking.file))
+        column = block.column(chosen.tokens)
+        tags = block.column(chosen.label) if chosen.label is not None else None
+        for row, value in enumerate(column):
+            rows.add(block.lines[row], as_words(value), None if tags is None else as_words(tags[row]), tags is not None)
+        if taking.file not in self._tallies:
+            rows.tally.close(problems)  # not opened here: a data set of the hub, judged block by block
+        found = texts([" ".join(words) for words in rows.words], place, problems)
+        places = [_places(words) for words in rows.words]
+        columns: dict[str, list[Any]] = {"text": found, "words": places}
+        if tags is None:
+            return Taken(columns)
+        spans = [
+            None if row is None else [(places[n][2 * a], places[n][2 * b - 1], label) for a, b, label in row]
+            for n, row in enumerate(rows.spans)
+        ]
+        return _with_spans(columns, spans, {EMPTY_WORDS: rows.emptied})
+
+    def labels(self, train: Examples) -> tuple[str, ...]:
+        """All types that occur."""
+        return in_order({label for row in surfaces(train) for _, label in row})
+
+    def check(self, given: Mapping[str, Examples], labels: Sequence[str], where: str) -> None:
+        """:raises UserError: D031 no entity to learn from, D032 types that training lacks."""
+        if not labels:
+            what = "no row of training has an entity."
+            raise UserError(Problem("D031", where, what, "Are these the right tags or spans? Name them with --label."))
+        problems = Problems()
+        for split, examples in given.items():
+            if split != "train":
+                for problem in self._unknown(examples, labels):
+                    problems.add(problem.code, problem.where, problem.what, problem.remedy)
+        problems.raise_if_any()
+
+    def refuse_unknown(self, examples: Examples, labels: Sequence[str]) -> None:
+        """:raises UserError: D032, one problem per type, with lines."""
+        found = self._unknown(examples, labels)
+        if found:
+            raise UserError(found)
+
+    def _unknown(self, examples: Examples, labels: Sequence[str]) -> list[Problem]:
+        known, counts = set(labels), Counter[str]()
+        places: dict[str, list[str]] = {}
+        for number, row in enumerate(surfaces(examples)):
+            for label in {label for _, label in row} - known:
+                counts[label] += 1
+                if len(places.setdefault(label, [])) < SHOWN:
+                    places[label].append(examples.place(number))
+        found = []
+        for label in sorted(counts):
+            more = f" and {counts[label] - SHOWN:,} more rows" if counts[label] > SHOWN else ""
+            what = f"entities of type {label!r} do not occur in training ({', '.join(places[label])}{more})."
+            alike = [name for name in labels if name.strip().lower() == label.strip().lower()]
+            remedy = f"Training has {alike[0]!r}: make them the same." if alike else "Add training rows with it."
+            found.append(Problem("D032", examples.split, what, remedy))
+        return found
+
+    def strata(self, examples: Examples, labels: Sequence[str]) -> NDArray[Any]:
+        """(n, C): the types that occur in each row."""
+        return _presence(examples, labels)
+
+    def together(self, examples: Examples) -> NDArray[np.uint64]:
+        """Rows stand by themselves; documents are groups."""
+        return examples.hashes
+
+    def counts(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.int64]:
+        """Rows in which each type occurs."""
+        return np.asarray(_presence(examples, labels).sum(axis=0), np.int64)
+
+    def truths(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.uint64]:
+        """The entities in their order, by their words: places shift where rows differ in punctuation."""
+        return hashes(["\n".join(f"{label}\t{words}" for words, label in row) or OUTSIDE for row in surfaces(examples)])
+
+    def findings(self, splits: Mapping[str, Examples], labels: Sequence[str]) -> list[Finding]:
+        """A008 shift of types between splits, A015 types of nearly one name, A016 to A019."""
+        counts = {split: self.counts(examples, labels) for split, examples in splits.items()}
+        rows = {split: len(examples) for split, examples in splits.items()}
+        shift = prior_shift(labels, counts, rows, multi_label=True)
+        return [shift, nearly_alike(labels), *entity_findings(splits, labels)]
+
+
+class _Rows:
+    """The rows of one block of words: their tags checked, their entities found."""
+
+    def __init__(self, taking: Taking, tally: Tally) -> None:
+        self.taking, self.tally = taking, tally
+        self.words: list[list[str]] = []
+        self.spans: list[list[tuple[int, int, str]] | None] = []
+        self.emptied: list[int] = []
+
+    def add(self, line: int, words: Any, tags: Any, wanted: bool) -> None:
+        """One row; ``wanted``: tags are to be there."""
+        words = [] if words is None else words
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            what = "has no words." if words is ABSENT else f"{words!r:.60} is no list of words."
+            self._refuse("D057", line, what, 'Write words as ["so", "and", "so"].')
+            words, tags = [], []
+        if not wanted or tags is None or tags is ABSENT:
+            self._keep([word for word in words if word], None, len(words))
+            return
+        if not self._are_tags(line, words, tags):
+            self._keep(words, [], len(words))
+            return
+        full = [(word, tag) for word, tag in zip(words, tags, strict=True) if word or tag != OUTSIDE]
+        for number, (word, _) in enumerate(full):
+            if not word:
+                self._refuse("D058", line, f"word {number + 1} has a tag and no character.", "Take it out.", number)
+        kept = [tag for _, tag in full]
+        self.tally.add(kept, line)
+        self._keep([word for word, _ in full], spans_of(kept), len(words))
+
+    def _keep(self, words: list[str], spans: list[tuple[int, int, str]] | None, number: int) -> None:
+        if len(words) < number:
+            self.emptied.append(len(self.words))
+        self.words.append(words)
+        self.spans.append(spans)
+
+    def _are_tags(self, line: int, words: list[str], tags: Any) -> bool:
+        """Whether there is a tag for each word; problems where not."""
+        before = self.taking.problems.count
+        if not isinstance(tags, list):
+            self._refuse("D057", line, f"{tags!r:.60} is no list of tags.", 'Write tags as ["O", "B-person"].')
+        elif any(isinstance(tag, int) for tag in tags):
+            remedy = "Write their names, as in 'B-person', or give a Parquet file or hub data set that names them."
+            self._refuse("D053", line, f"tags are numbers ({str(tags)[:40]}) and nothing says what they mean.", remedy)
+        elif len(tags) != len(words):
+            what = f"there are {len(words):,} words and {len(tags):,} tags."
+            self._refuse("D052", line, what, "Every word needs one tag.")
+        else:
+            for number, tag in enumerate(tags):
+                if not isinstance(tag, str) or tag == "" or parsed(tag) is None:
+                    what = f"the tag of word {number + 1} is {tag!r:.40}."
+                    remedy = "A tag is O, or a letter and a type, as in B-person and I-person."
+                    self._refuse("D050", line, what, remedy, number)
+        return self.taking.problems.count == before
+
+    def _refuse(self, code: str, line: int, what: str, remedy: str, word: int = 0) -> None:
+        at = line + word if self.tally.word_lines else line
+        self.taking.problems.add(code, f"{self.taking.file}:{at}", what, remedy)
+
+
+def _places(words: Sequence[str]) -> list[int]:
+    """Start and end of each of ``words`` joined by one blank."""
+    ends = list(accumulate((len(word) + 1 for word in words), initial=0))
+    return [place for start, word in zip(ends, words, strict=False) for place in (start, start + len(word))]
+
+
+def _with_spans(columns: dict[str, list[Any]], spans: Sequence[Any], changed: Mapping[str, Sequence[int]]) -> Taken:
+    columns["spans"] = [
+        [{"start": start, "end": end, "label": label} for start, end, label in row or ()] for row in spans
+    ]
+    missing = [number for number, row in enumerate(spans) if row is None]
+    return Taken(columns, missing, changed=[(CHANGED, reason, rows) for reason, rows in changed.items()])
+
+
+def _presence(examples: Examples, labels: Sequence[str]) -> NDArray[np.bool_]:
+    found = np.zeros((len(examples), len(labels)), dtype=bool)
+    spans = entities(examples, labels)
+    if spans is not None:
+        known = spans.types >= 0
+        found[spans.rows[known], spans.types[known]] = True
+    return found

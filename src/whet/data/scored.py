@@ -1,0 +1,314 @@
+"""The forms of rows with a number, and of texts that belong together.
+
+- :class:`Similar`: two texts (``text``, ``text_pair``) and how alike they are (``score``); or two that
+  belong together, without a score, and perhaps some that do not (``negative``, a list).
+- :class:`Scored`: a text, or two, and a number (``score``) to be estimated.
+- :class:`Relevant`: a query (``text``), a passage (``text_pair``), and how relevant it is (``score``, 0 for
+  not relevant); or a query with lists of passages that are relevant and that are not, which become rows.
+
+What users are told when something is wrong with them:
+
+- D070 a value that is no number, D071 a number that is not finite, D072 a relevance below 0
+- D073 nothing to learn or to measure: all scores, or all second texts, are the same
+- D074 a passage judged twice for a query and not alike, D075 no relevant passage, or a single passage
+- D076 a positive or negative that is neither a text nor a list of texts, D077 rows of a single text
+- D078 options of sentence similarity that do not fit the rows
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from whet.data.columns import Columns
+from whet.data.forms import Examples, Shape
+from whet.data.normal import raw_hashes
+from whet.data.opening import open_file
+from whet.data.passage_lists import as_rows
+from whet.data.relevance import query_keys
+from whet.data.row_form import Choice, Taken, Taking
+from whet.data.rows import Block, Opened, Told
+from whet.data.scored_checks import (
+    bins,
+    few_passages,
+    outside,
+    refuse_constant,
+    refuse_few_pairs,
+    refuse_judgements,
+    scores_of,
+    shifted,
+    without_relevant,
+)
+from whet.data.scored_columns import Look, judged_columns, scored_columns, similar_columns
+from whet.data.scored_values import numbers, relevances, texts_of
+from whet.data.sources import SourceFile
+from whet.data.splitting import joined
+from whet.data.values import Place, texts
+from whet.errors import Problem, Problems, UserError
+from whet.findings import Finding
+
+SCORE = ("score", pa.float64())
+PAIR = ("text_pair", pa.string())
+NEGATIVE = ("negative", pa.list_(pa.string()))
+
+
+class Similar:
+    """Two texts with a score, or two that belong together."""
+
+    name = "similar"
+    truth = "score"
+    truth_words = "score"
+
+    def open(self, file: SourceFile, choice: Choice, problems: Problems, told: Told) -> Opened | None:
+        """Every file is read as any other."""
+        return None
+
+    def choose(
+        self, columns: Sequence[str], sample: Mapping[str, Sequence[Any]], where: str, choice: Choice
+    ) -> Columns:
+        """Both texts and the score, or both texts and those that do not belong; by name, then by content."""
+        return similar_columns(Look(where, columns, sample, choice))
+
+    def shape(self, columns: Columns, sample: Mapping[str, Sequence[Any]], choice: Choice) -> Shape:
+        """:raises UserError: D077, rows have one text."""
+        _refuse_single(columns)
+        more = [PAIR]
+        more += [SCORE] if columns.label is not None else []
+        more += [NEGATIVE] if columns.negative is not None else []
+        return Shape(tuple(more))
+
+    def take(self, block: Block, taking: Taking) -> Taken:
+        """Texts as they stand; of negatives, those that are a text and not the row's own are kept."""
+        rows = _texts(block, taking)
+        if taking.columns.negative is not None:
+            return _with_negatives(rows, block, taking, taking.columns.negative)
+        return _with_numbers(rows, block, taking, numbers)
+
+    def labels(self, train: Examples) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def check(self, given: Mapping[str, Examples], labels: Sequence[str], where: str) -> None:
+        """:raises UserError: D073."""
+        for examples in given.values():
+            self._refuse(examples, where)
+
+    def _refuse(self, examples: Examples, where: str) -> None:
+        (refuse_constant if examples.shape.has("score") else refuse_few_pairs)(examples, where)
+
+    def refuse_unknown(self, examples: Examples, labels: Sequence[str]) -> None:
+        """:raises UserError: D073, nothing to measure."""
+        self._refuse(examples, examples.split)
+
+    def strata(self, examples: Examples, labels: Sequence[str]) -> NDArray[Any]:
+        """Tenths by score; one stratum where rows have none."""
+        return bins(scores_of(examples)) if examples.shape.has("score") else _one_stratum(examples)
+
+    def together(self, examples: Examples) -> NDArray[np.uint64]:
+        """Rows that have either text in common where they belong together; scored rows stand by themselves."""
+        if examples.shape.has("score"):
+            return examples.hashes
+        firsts, seconds = (raw_hashes(examples.column(name)) for name in ("text", "text_pair"))
+        return joined([firsts, seconds])
+
+    def counts(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.int64]:
+        """Rows have no labels."""
+        return np.zeros(0, dtype=np.int64)
+
+    def truths(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.uint64]:
+        """The score."""
+        return _truths(examples)
+
+    def findings(self, splits: Mapping[str, Examples], labels: Sequence[str]) -> list[Finding]:
+        """Of scores A026 (beyond training's) and A027 (shift); of texts that belong together A028 (how many)."""
+        return [outside(splits), shifted(splits)] if splits["train"].shape.has("score") else [few_passages(splits)]
+
+
+class Scored:
+    """A text, or two, and a number."""
+
+    name = "scored"
+    truth = "score"
+    truth_words = "score"
+
+    def open(self, file: SourceFile, choice: Choice, problems: Problems, told: Told) -> Opened | None:
+        """Every file is read as any other."""
+        return None
+
+    def choose(
+        self, columns: Sequence[str], sample: Mapping[str, Sequence[Any]], where: str, choice: Choice
+    ) -> Columns:
+        """Text, second text and score, by name and then by content."""
+        return scored_columns(Look(where, columns, sample, choice))
+
+    def shape(self, columns: Columns, sample: Mapping[str, Sequence[Any]], choice: Choice) -> Shape:
+        """One text or two, and a score where rows have one."""
+        return Shape((*([PAIR] if columns.text_pair else []), *([SCORE] if columns.label else [])))
+
+    def take(self, block: Block, taking: Taking) -> Taken:
+        """Texts as they stand, numbers as they are spelled."""
+        return _with_numbers(_texts(block, taking), block, taking, numbers)
+
+    def labels(self, train: Examples) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def check(self, given: Mapping[str, Examples], labels: Sequence[str], where: str) -> None:
+        """:raises UserError: D073."""
+        for examples in given.values():
+            refuse_constant(examples, where)
+
+    def refuse_unknown(self, examples: Examples, labels: Sequence[str]) -> None:
+        """:raises UserError: D073, nothing to measure."""
+        refuse_constant(examples, examples.split)
+
+    def strata(self, examples: Examples, labels: Sequence[str]) -> NDArray[Any]:
+        """Tenths by score."""
+        return bins(scores_of(examples))
+
+    def together(self, examples: Examples) -> NDArray[np.uint64]:
+        """Rows stand by themselves."""
+        return examples.hashes
+
+    def counts(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.int64]:
+        """Rows have no labels."""
+        return np.zeros(0, dtype=np.int64)
+
+    def truths(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.uint64]:
+        """The score."""
+        return _truths(examples)
+
+    def findings(self, splits: Mapping[str, Examples], labels: Sequence[str]) -> list[Finding]:
+        """A026 scores beyond training's, A027 shift of scores."""
+        return [outside(splits), shifted(splits)]
+
+
+class Relevant:
+    """A query, a passage, and how relevant it is."""
+
+    name = "relevant"
+    truth = "score"
+    truth_words = "relevance"
+
+    def open(self, file: SourceFile, choice: Choice, problems: Problems, told: Told) -> Opened | None:
+        """Rows of a query with lists of passages become a row for each passage."""
+        if not choice.labelled:
+            return None
+        return as_rows(open_file(file, choice.encoding, problems, told), choice, file.name, problems)
+
+    def choose(
+        self, columns: Sequence[str], sample: Mapping[str, Sequence[Any]], where: str, choice: Choice
+    ) -> Columns:
+        """Query, passage and relevance, by name and then by content."""
+        return judged_columns(Look(where, columns, sample, choice))
+
+    def shape(self, columns: Columns, sample: Mapping[str, Sequence[Any]], choice: Choice) -> Shape:
+        """:raises UserError: D077, rows have one text."""
+        _refuse_single(columns)
+        return Shape((PAIR, SCORE) if columns.label is not None else (PAIR,))
+
+    def take(self, block: Block, taking: Taking) -> Taken:
+        """Texts as they stand, relevances of 0 or more."""
+        return _with_numbers(_texts(block, taking), block, taking, relevances)
+
+    def labels(self, train: Examples) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def check(self, given: Mapping[str, Examples], labels: Sequence[str], where: str) -> None:
+        """:raises UserError: D074, D075."""
+        for examples in given.values():
+            refuse_judgements(examples, where)
+
+    def refuse_unknown(self, examples: Examples, labels: Sequence[str]) -> None:
+        """:raises UserError: D074, D075."""
+        refuse_judgements(examples, examples.split)
+
+    def strata(self, examples: Examples, labels: Sequence[str]) -> NDArray[Any]:
+        """One: queries are drawn whole."""
+        return _one_stratum(examples)
+
+    def together(self, examples: Examples) -> NDArray[np.uint64]:
+        """Rows of one query."""
+        return query_keys(examples)
+
+    def counts(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.int64]:
+        """Rows have no labels."""
+        return np.zeros(0, dtype=np.int64)
+
+    def truths(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.uint64]:
+        """The relevance."""
+        return _truths(examples)
+
+    def findings(self, splits: Mapping[str, Examples], labels: Sequence[str]) -> list[Finding]:
+        """A025 queries without a relevant passage, A028 how many passages there are to choose among."""
+        return [without_relevant(splits), few_passages(splits)]
+
+
+# --- values ---------------------------------------------------------------------------------------
+
+
+def _texts(block: Block, taking: Taking) -> dict[str, list[Any]]:
+    chosen = taking.columns
+    names = {"text": chosen.text} | ({"text_pair": chosen.text_pair} if chosen.text_pair is not None else {})
+    return {part: texts(block.column(name), taking.place(block, name), taking.problems) for part, name in names.items()}
+
+
+def _with_numbers(rows: dict[str, list[Any]], block: Block, taking: Taking, read: Any) -> Taken:
+    column = taking.columns.label
+    if column is None:
+        return Taken(rows)
+    rows["score"] = read(block.column(column), taking.place(block, column), taking.problems)
+    return Taken(rows, [row for row, value in enumerate(rows["score"]) if value is None])
+
+
+def _with_negatives(rows: dict[str, list[Any]], block: Block, taking: Taking, column: str) -> Taken:
+    place = taking.place(block, column)
+    found: list[list[str]] = []
+    own, blank = list[int](), list[int]()
+    for row, value in enumerate(block.column(column)):
+        several = texts_of(value)
+        if several is None:
+            what = f"{column!r} is {value!r:.60}, neither a text nor a list of texts."
+            taking.problems.add("D076", place.at(row), what, "Give one text, or a list of texts.")
+            several = []
+        full = [text for text in dict.fromkeys(several) if text and not text.isspace()]
+        kept = [text for text in full if text not in (rows["text"][row], rows["text_pair"][row])]
+        blank += [row] * any(not text or text.isspace() for text in several)
+        own += [row] * (len(kept) < len(full))
+        found.append(kept)
+    _refuse_half_characters(found, place, taking.problems)
+    rows["negative"] = found
+    notes = (("an empty negative, left out", blank), ("a negative that is the row's own text, left out", own))
+    return Taken(rows, changed=[("A013", reason, where) for reason, where in notes if where])
+
+
+def _refuse_half_characters(rows: list[list[str]], place: Place, problems: Problems) -> None:
+    """D018, by the line of the row that holds them."""
+    lines = [line for line, several in zip(place.lines, rows, strict=True) for _ in several]
+    flat = [text for several in rows for text in several]
+    whole = iter(texts(flat, Place(place.file, lines, place.column), problems))
+    rows[:] = [[next(whole) for _ in several] for several in rows]
+
+
+def _refuse_single(columns: Columns) -> None:
+    if columns.text_pair is None:
+        what = "has one text on each line, and two are to be compared."
+        raise UserError(Problem("D077", "the file", what, "Give a table with two columns of texts."))
+
+
+# --- truths ---------------------------------------------------------------------------------------
+
+
+def _truths(examples: Examples) -> NDArray[np.uint64]:
+    if not examples.shape.has("score"):
+        return np.zeros(len(examples), dtype=np.uint64)
+    return np.asarray((scores_of(examples) + 0.0).view(np.uint64))  # + 0.0: there is but one zero
+
+
+def _one_stratum(examples: Examples) -> NDArray[np.int64]:
+    return np.zeros(len(examples), dtype=np.int64)

@@ -1,0 +1,87 @@
+"""The table of metrics: what each is called, which way is better, its bounds, and how it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Shown = Literal["points", "plain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What a reader must know of a metric.
+
+    - ``words``: its name inside a sentence; ``meaning``: what it is, in a sentence of its own.
+    - ``bounds``: smallest and largest value; None where there are none.
+    - ``shown``: "points": 0.934 is written 93.4; "plain": it stays 0.934. ``unit`` follows a plain difference.
+    - ``proportion``: it is the share of some rows that are right, so that exact methods for shares hold.
+    """
+
+    words: str
+    meaning: str
+    lower_is_better: bool = False
+    bounds: tuple[float, float] | None = (0.0, 1.0)
+    shown: Shown = "points"
+    proportion: bool = False
+    unit: str = ""
+
+
+def _loss(words: str, meaning: str, *, shown: Shown = "plain", unit: str = "") -> Measure:
+    return Measure(words, meaning, lower_is_better=True, bounds=None, shown=shown, unit=unit)
+
+
+def _correlation(words: str, meaning: str) -> Measure:
+    return Measure(words, meaning, bounds=(-1.0, 1.0), shown="plain")
+
+
+def _ranking(words: str, meaning: str) -> Measure:
+    return Measure(words, meaning, shown="plain")
+
+
+MEASURES: dict[str, Measure] = {
+    # classes
+    "accuracy": Measure("accuracy", "Share of rows whose whole decision is right.", proportion=True),
+    "macro_f1": Measure("macro F1", "F1 of every class or type, averaged with equal weight: rare ones count."),
+    "micro_f1": Measure("micro F1", "F1 over all decisions together: frequent classes count more."),
+    "mcc": _correlation("MCC", "Correlation of truth and prediction: 1 is perfect, 0 is chance."),
+    "log_loss": _loss("log loss", "Mean negative log probability of the truth, in nats.", unit="nats"),
+    "brier": _loss("Brier score", "Mean squared distance of the probabilities from the truth."),
+    "ece": _loss("ECE", "Expected calibration error: mean gap between confidence and accuracy.", shown="points"),
+    # spans
+    "entity_f1": Measure("entity F1", "F1 over all spans; one counts when both ends and its type are right."),
+    "entity_precision": Measure("precision", "Share of the said spans that are right, ends and type."),
+    "entity_recall": Measure("recall", "Share of the true spans that are found, ends and type."),
+    "boundary_f1": Measure("boundary F1", "F1 over all spans when only their ends count and not their type."),
+    # answers
+    "answer_f1": Measure("answer F1", "Words shared with the nearest accepted answer, as F1, averaged over questions."),
+    "exact_match": Measure("exact match", "Share of questions answered in the very words accepted.", proportion=True),
+    "answerable_f1": Measure("F1 of answerable questions", "Answer F1 over the questions that have an answer."),
+    "answerable_exact": Measure(
+        "exact match of answerable questions",
+        "Exact match over the questions that have an answer.",
+        proportion=True,
+    ),
+    "no_answer_accuracy": Measure(
+        "no-answer accuracy", "Share of the questions without an answer that are left unanswered.", proportion=True
+    ),
+    # values
+    "spearman": _correlation("Spearman", "Correlation of the ranks: whether the order is right, whatever the scale."),
+    "pearson": _correlation("Pearson", "Linear correlation of said and true values."),
+    "r2": Measure(
+        "R²", "Share of the truth's variance that is explained; 0 is saying the mean.", bounds=None, shown="plain"
+    ),
+    "mae": _loss("mean absolute error", "Mean distance from the true value, in its own unit."),
+    "mse": _loss("mean squared error", "Mean squared distance from the true value."),
+    # ranks
+    "ndcg_at_10": _ranking("nDCG@10", "Gain of the first ten passages, discounted by rank, over the best possible."),
+    "mrr_at_10": _ranking("MRR@10", "Mean of 1 / rank of the first relevant passage among ten, else 0."),
+    "recall_at_1": _ranking("recall@1", "Share of a query's relevant passages in first place, averaged."),
+    "recall_at_10": _ranking("recall@10", "Share of a query's relevant passages among the first ten, averaged."),
+    "map_at_100": _ranking("MAP@100", "Mean over queries of the average precision of the first hundred passages."),
+}
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether a smaller value is the better one."""
+    return MEASURES[metric].lower_is_better

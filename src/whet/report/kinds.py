@@ -1,0 +1,64 @@
+"""What the kinds of predictions are called on the page, and which kind a run has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Words of one kind.
+
+    ``row``: what one row of the split is; ``label``, ``labels``: what the names in scores.json are, ""
+    where there are none; ``counted``: what the audit counts a label by; ``paired``: how two models are
+    compared on the same rows.
+    """
+
+    row: str = "row"
+    rows: str = "rows"
+    label: str = ""
+    labels: str = ""
+    counted: str = ""
+    paired: str = (
+        "Both models answered the same rows, so the difference is measured row by row and its interval is "
+        "that of the difference."
+    )
+
+
+KINDS: dict[str, Kind] = {
+    "classes": Kind(
+        label="class",
+        labels="classes",
+        counted="Rows per class",
+        paired="Both models answered the same rows, so the difference is measured on those where only one of them "
+        "is right.",
+    ),
+    "spans": Kind("text", "texts", "type", "types", "Entities per type"),
+    "answers": Kind("question", "questions"),
+    "values": Kind(),
+    "ranks": Kind("query", "queries"),
+}
+"""The five kinds by the name that scores.json and the files of predictions carry."""
+
+OF_TASK = {
+    "text-classification": "classes",
+    "token-classification": "spans",
+    "question-answering": "answers",
+    "sentence-similarity": "values",
+    "regression": "values",
+    "ranking": "ranks",
+}
+"""The usual kind of a task, for runs that have not come to their scores."""
+
+HUB_TASKS = {"regression": "text-classification", "ranking": "text-ranking"}
+"""Tasks that the Hugging Face Hub calls otherwise."""
+
+
+def words(kind: str) -> Kind:
+    """The words of a kind; those of plain rows where it is not known."""
+    return KINDS.get(kind, Kind())
+
+
+def hub_task(task: str) -> str:
+    """The tag of a task on the Hub."""
+    return HUB_TASKS.get(task, task)

@@ -1,0 +1,140 @@
+"""What a task is to the rest of the house: one class in one file of this room, its form and its metrics elsewhere.
+
+- its rows: a form in :mod:`whet.data` (``ROW_FORMS``), read before a task is asked anything;
+- its answers: a form of predictions in :mod:`whet.data.predictions`, measured in :mod:`whet.evaluation`;
+- what lies between, rows to tensors and tensors to answers, is a :class:`Task`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from whet.batches.encoding import Encoded
+from whet.batches.flat import Targets
+from whet.data.forms import Examples
+from whet.data.predictions import Predictions
+from whet.engine.protocols import Objective
+from whet.models.heads import Head, HeadKind
+from whet.models.pooling import Pooling
+
+Columns = Mapping[str, Sequence[Any]]
+"""A block of rows by column, as :meth:`whet.data.forms.Examples.column_blocks` gives them."""
+Told = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a task knows of its run, and a saved model of itself.
+
+    - ``labels``: C names of classes or types of entities; () where rows have none.
+    - ``multi_label``: whether a row may carry several labels; ``pairs``: whether rows have two texts.
+    - ``columns``: the Arrow columns of the training rows.
+    - ``options``: values of the recipe by dotted name, such as ``training.label_smoothing``; resolved.
+    - ``settled``: what was fitted on validation (temperature, thresholds), as the evaluation wrote it.
+    """
+
+    labels: Sequence[str] = ()
+    multi_label: bool = False
+    pairs: bool = False
+    columns: Sequence[str] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    settled: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FittedHead:
+    """A head fitted on the frozen base's features: weight (C, F), bias (C,) or None, and how."""
+
+    weight: Tensor
+    bias: Tensor | None
+    strength: float
+    iterations: int
+
+
+class Task(ABC):
+    """Rows to tensors, tensors to answers.
+
+    Shapes: n rows, S sequences (units times ``encoded.parts``), T tokens of all sequences.
+
+    - ``name``: as the hub's pipeline tags.
+    - ``score``: key of :meth:`look` by which the best state is kept, larger is better.
+    - ``has_probe``: whether a linear head on the frozen base can be fitted (:meth:`fit_head`).
+    - ``coupled``: whether the loss of a row depends on the others of its batch, which is then never cut.
+    """
+
+    name: ClassVar[str]
+    score: ClassVar[str]
+    has_probe: ClassVar[bool] = True
+    coupled: ClassVar[bool] = False
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+
+    @property
+    @abstractmethod
+    def head_kind(self) -> HeadKind:
+        """The kind of :meth:`head`; known before any row is read."""
+
+    def learn(self, train: Examples) -> None:  # noqa: B027  (most tasks need nothing)
+        """Take from the training rows what a task needs of them later: the scale of scores, forms of entities.
+
+        Called once, before anything else but :meth:`encode`.
+        """
+
+    @property
+    def carried(self) -> dict[str, Any]:
+        """What of :meth:`learn` goes with a saved model, as JSON; handed back in ``setting.settled``."""
+        return {}
+
+    @abstractmethod
+    def head(self, pooling: Pooling | None) -> Head:
+        """What stands on top of the base; ``pooling`` is what ``head.pooling`` became."""
+
+    @abstractmethod
+    def encode(
+        self, tokenizer: Any, blocks: Iterable[Columns], limit: int, into: Path | None, progress: Told | None = None
+    ) -> Encoded:
+        """Token ids of all rows, in sequences of at most ``limit`` tokens."""
+
+    @abstractmethod
+    def targets(self, examples: Examples, encoded: Encoded) -> Targets:
+        """The truth for training."""
+
+    @abstractmethod
+    def objective(self) -> Objective[Any]:
+        """What is minimised."""
+
+    @abstractmethod
+    def look(self, outputs: Tensor, encoded: Encoded, examples: Examples) -> dict[str, float]:
+        """``loss`` (nats or squared units per counted item) and the quick score, for looking at while training.
+
+        :param outputs: of the model: (S, C), (T, K) or (S, H).
+        """
+
+    @abstractmethod
+    def predictions(self, model: str, outputs: Tensor, encoded: Encoded, examples: Examples) -> Predictions:
+        """The answers to all rows, with the truth beside them where ``examples`` hold it."""
+
+    def floor(self, examples: Examples) -> float:
+        """The quick score that saying always the same gets; at or below it a training has failed."""
+        return float("-inf")
+
+    def fit_head(
+        self,
+        train: tuple[Tensor, Targets],
+        validation: tuple[Tensor, Targets],
+        intercept: bool,
+        tell: Callable[[int, int], None],
+    ) -> FittedHead | None:
+        """The best linear head on features (S, F) or (T, F) of the frozen base; None where ``has_probe`` is not."""
+        return None
+
+    def folded(self, head: nn.Linear | None, settled: Mapping[str, Any]) -> nn.Linear | None:
+        """``head`` with what was fitted on validation worked into its weights, as far as weights can say it."""
+        return head
