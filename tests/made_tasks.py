@@ -108,9 +108,7 @@ class Job:
 
 
 JOBS = {
-    "entities": Job(
-        "token-classification", entities, "entity_f1", ("dictionary", "token_linear", "probe", "full")
-    ),
+    "entities": Job("token-classification", entities, "entity_f1", ("dictionary", "token_linear", "probe", "full")),
     "questions": Job(
         "question-answering",
         questions,
@@ -118,9 +116,7 @@ JOBS = {
         ("first_sentence", "tfidf_sentence", "full"),
         {"data.max_length": 24, "data.stride": 6},
     ),
-    "similarity": Job(
-        "sentence-similarity", scored_pairs, "spearman", ("tfidf_cosine", "bm25", "base_cosine", "full")
-    ),
+    "similarity": Job("sentence-similarity", scored_pairs, "spearman", ("tfidf_cosine", "bm25", "base_cosine", "full")),
     "similarity, both texts at once": Job(
         "sentence-similarity",
         scored_pairs,

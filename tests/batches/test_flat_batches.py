@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from tests.made_models import tokenizer
 from whet.batches import flat
 from whet.batches.encoding import Cut, Encoded, encode
-from whet.batches.flat import FlatBatch, Targets, TrainingBatches, for_prediction
+from whet.batches.flat import FlatBatch, Targets, TrainingBatches, collect, for_prediction
 
 BERT = tokenizer("bert")
 lengths_of_rows = st.lists(st.integers(1, 12), min_size=1, max_size=30)
@@ -83,3 +85,48 @@ def test_prediction_sees_every_row_once(batch_tokens: int):
     source = encoded([5, 3, 8, 2, 6])
     seen = [row for batch in for_prediction(source, batch_tokens) for row in batch.rows.tolist()]
     assert sorted(seen) == list(range(5))
+
+
+@pytest.mark.parametrize("per_token", [False, True])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_what_is_collected_stands_in_the_order_of_sequences_or_tokens(per_token: bool, parts: int):
+    lengths = [5, 1, 7, 3, 2, 9, 4, 6]
+    source = replace(encoded(lengths), parts=parts)
+    heard: list[int] = []
+
+    def compute(batch: FlatBatch) -> torch.Tensor:
+        if per_token:
+            return batch.input_ids[0][:, None].float() * torch.ones(1, 2)
+        return batch.where.lengths[:, None] * torch.ones(1, 2)
+
+    found = collect(compute, source, 8, per_token, heard.append)
+    assert found[:, 1].tolist() == (source.ids.tolist() if per_token else lengths)
+    assert heard == sorted(heard) and heard[-1] == len(source) == len(lengths) // parts
+
+
+def test_units_of_several_sequences_stay_together():
+    source = replace(encoded([2, 3, 4, 1, 5, 2]), parts=2)
+    assert source.lengths.tolist() == [5, 5, 7]
+    batch = flat.make(source, np.asarray([2, 0]), Targets(torch.tensor([7, 8, 9])))
+    assert batch.where.lengths.tolist() == [5, 2, 2, 3]
+    assert batch.targets is not None and batch.targets.tolist() == [9, 7]
+    assert [part.rows.tolist() for part in batch.split(7)] == [[2], [0]]
+    assert len(flat.make(source, np.asarray([2, 0]), None, whole=True).split(7)) == 1
+
+
+def test_targets_of_tokens_follow_their_tokens():
+    source = encoded([2, 3, 4])
+    targets = Targets(torch.arange(9), per_token=True)
+    batch = flat.make(source, np.asarray([2, 0]), targets)
+    assert batch.targets is not None and batch.targets.tolist() == [5, 6, 7, 8, 0, 1]
+
+
+def test_windows_go_with_their_rows():
+    source = replace(
+        encoded([2, 3, 4, 1]), rows=np.asarray([0, 0, 1, 2]), places=np.arange(20, dtype=np.int32).reshape(10, 2)
+    )
+    part = source.of_rows(np.asarray([0, 2]))
+    assert part.rows is not None and part.rows.tolist() == [0, 0, 1]
+    assert part.offsets.tolist() == [0, 2, 5, 6]
+    assert part.ids.tolist() == [*source.ids[:5].tolist(), int(source.ids[9])]
+    assert part.places is not None and part.places[-1].tolist() == [18, 19]

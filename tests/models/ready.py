@@ -14,12 +14,12 @@ from whet.batches import flat
 from whet.batches.encoding import encode
 from whet.batches.flat import FlatBatch
 from whet.models import saving
-from whet.models.task_model import TaskModel
 from whet.models.heads import Head
 from whet.models.loading import load_model, load_tokenizer
 from whet.models.places import Place, find
 from whet.models.pooling import FIRST_SHARE
 from whet.models.saving import About
+from whet.models.task_model import TaskModel
 
 LABELS = ("refund", "card", "other")
 TEXTS = (

@@ -6,13 +6,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification
 
 from tests.made_models import BERT_LIKE, FAMILIES, POSITIONS
 from whet.models import flat_attention
-from whet.models.families import FAMILIES as TABLE
 
-from .ready import LABELS, SECONDS, TEXTS, Ready, apart
+from .ready import SECONDS, TEXTS, Ready, apart
 
 Made = Callable[..., Ready]
 CASES = [

@@ -44,14 +44,14 @@ def test_a_step_counts_rows(targets: torch.Tensor):
         def forward(self, batch: flat.FlatBatch) -> torch.Tensor:
             return LOGITS[torch.from_numpy(batch.rows)]
 
-    found = ClassificationLoss()(Fixed(), flat.make(encoded, rows, targets))
+    found = ClassificationLoss()(Fixed(), flat.make(encoded, rows, flat.Targets(targets)))
     assert found.num_counted == 2
     assert float(found.total) == pytest.approx(float(ClassificationLoss().of(LOGITS[[2, 0]], targets[[2, 0]])))
 
 
 def test_truth_becomes_tensors():
-    assert task.targets_tensor(np.asarray([1, 0], np.int32)).dtype == torch.int64
-    assert task.targets_tensor(np.asarray([[True, False]])).dtype == torch.float32
+    assert task.targets_of(np.asarray([1, 0], np.int32)).values.dtype == torch.int64
+    assert task.targets_of(np.asarray([[True, False]])).values.dtype == torch.float32
 
 
 def test_probabilities_are_softmax_or_one_sigmoid_each():
@@ -60,22 +60,6 @@ def test_probabilities_are_softmax_or_one_sigmoid_each():
     np.testing.assert_allclose(single.sum(1), 1, rtol=1e-6)
     np.testing.assert_allclose(several, 1 / (1 + np.exp(-LOGITS.numpy())), rtol=1e-6)
     assert (task.probabilities(torch.tensor([[1000.0, -1000.0]]), False) == [[1, 0]]).all()
-
-
-def test_forward_all_puts_rows_back_in_their_order():
-    lengths = [5, 1, 7, 3, 2, 9, 4]
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    encoded = Encoded(np.zeros(offsets[-1], np.uint32), offsets, np.full(7, -1, np.int32), Cut(9, 0, 0, 31))
-    heard: list[int] = []
-    found = task.forward_all(
-        lambda batch: batch.where.lengths[:, None] * torch.ones(1, 2),
-        flat.for_prediction(encoded, 8),
-        7,
-        2,
-        heard.append,
-    )
-    assert found[:, 1].tolist() == lengths
-    assert heard == sorted(heard) and heard[-1] == 7
 
 
 def test_quick_numbers_agree_with_scikit_learn():

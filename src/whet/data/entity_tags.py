@@ -47,7 +47,7 @@ def spans_of(tags: Iterable[str]) -> list[tuple[int, int, str]]:
     """Entities of tags that all parse: first word, word behind the last, type."""
     spans: list[tuple[int, int, str]] = []
     start, kind, end = -1, "", -1
-    for end, tag in enumerate(tags):  # noqa: B007  (the last one is needed below)
+    for end, tag in enumerate(tags):
         role, its = parsed(tag) or (OUTSIDE, "")
         if start >= 0 and (role in "OBS" or its != kind):
             spans.append((start, end, kind))

@@ -63,7 +63,8 @@ def refuse_judgements(examples: Examples, where: str) -> None:
     order = np.lexsort((np.arange(len(keys)), keys))
     again = np.flatnonzero(keys[order][1:] == keys[order][:-1])
     problems = Problems()
-    for place in again[relevance[order][again] != relevance[order][again + 1]]:
+    again = again[relevance[order][again] != relevance[order][again + 1]]
+    for place in again[np.argsort(order[again + 1])]:
         first, other = int(order[place]), int(order[place + 1])
         what = (
             f"the passage {pairs[other]!r:.60} has relevance {relevance[other]:g} for the query {texts[other]!r:.60}, "

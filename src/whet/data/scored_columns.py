@@ -259,7 +259,7 @@ def judged_columns(look: Look) -> Columns:
     query = look.one("text", "query", QUERIES, _given(look, "text_pair", "label"))
     if query is None:
         raise look.unclear("text", "query", look.texts(_given(look, "text_pair", "label")))
-    passage = look.one("text_pair", "passage", (*PASSAGES, *POSITIVES), {query} | _given(look, "label"))
+    passage = look.one("text_pair", "passage", (*POSITIVES, *PASSAGES), {query} | _given(look, "label"))
     if passage is None:
         candidates = look.texts({query} | _given(look, "label"))
         if len(candidates) != 1:

@@ -29,6 +29,13 @@ MOST_NEGATIVE_FLIPS = 0.05
 
 MOST_ECE = 0.05
 FEWEST_ROWS_ECE = 100
+RIGHT = {
+    "spans": " A row is right when all its spans are.",
+    "answers": " An answer is right when it matches exactly.",
+    "ranks": " A query is right when its first passage is relevant.",
+}
+"""What right means where a metric counts half-right rows too, by kind."""
+
 DECISIONS = {"classes": "rows", "spans": "said spans", "answers": "questions"}
 """What carries a probability, by kind."""
 
@@ -102,7 +109,7 @@ def negative_flips(new: Predictions, old: Predictions, *, seed: int = 0) -> Find
     message = (
         f"{whole.negative:,} of {whole.num_rows:,} rows that {model_words(old.model)} has right are wrong with "
         f"{model_words(new.model)} ({100 * whole.negative_rate:.1f} %, at most {100 * whole.negative_high:.1f} %); "
-        f"{whole.positive:,} the other way."
+        f"{whole.positive:,} the other way.{RIGHT.get(new.kind, '')}"
     )
     words = PARTS[new.kind]
     harmed = _harmed(parts, counts, seed)

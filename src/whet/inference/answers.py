@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from whet.data.forms import Examples
+from whet.data.forms import Examples, Shape
 from whet.data.predictions import (
     AnswerPredictions,
     ClassPredictions,
@@ -122,6 +122,20 @@ class Value:
 
 
 OneAnswer = Answer | Entities | Found | Value
+
+
+def ask(model: InUse, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[OneAnswer]:
+    """One answer per text, in their order; ``pairs`` are second texts: of a pair, contexts, passages."""
+    if not len(texts):
+        return []
+    rows = unanswered(texts, pairs)
+    return answers_of(model.predict(rows), rows)
+
+
+def unanswered(texts: Sequence[str], pairs: Sequence[str] | None = None) -> Examples:
+    """Rows of texts, or of pairs of texts, that want an answer."""
+    columns = {"text": list(texts), **({} if pairs is None else {"text_pair": list(pairs)})}
+    return Examples.of(columns, Shape.labelled_rows(pairs is not None, labelled=False))
 
 
 def answers_of(predictions: Predictions, examples: Examples) -> list[OneAnswer]:

@@ -19,9 +19,7 @@ def altair() -> Any:
     return altair
 
 
-def comparison(
-    rows: list[dict[str, Any]], title: str, reference: float | None, width: int, whole: float = 100
-) -> Any:
+def comparison(rows: list[dict[str, Any]], title: str, reference: float | None, width: int, whole: float = 100) -> Any:
     """Dot and interval a model.
 
     :param rows: ``{model, value, low, high, value_shown, ships}``, shares in percent, best first.
@@ -35,7 +33,7 @@ def comparison(
     highest = max(row["high"] for row in near)
     room = max(highest - lowest, 0.005 * whole)
     left, right = lowest - 0.08 * room, highest + 0.22 * room  # on the right stands the number
-    axis = alt.Axis(values=ticks(left, min(right, whole)), labelExpr="datum.value")
+    axis = alt.Axis(values=ticks(left, min(right, whole) if highest <= whole else right), labelExpr="datum.value")
     across = alt.X("value:Q", title=title, scale=alt.Scale(domain=[left, right], nice=False), axis=axis)
     names = [row["model"] for row in rows]
     down = alt.Y("model:N", sort=names, title=None, axis=alt.Axis(ticks=False, domain=False, labelColor=INK))

@@ -90,7 +90,7 @@ def chosen(predictions: RankPredictions, where: Places) -> tuple[list[int], list
 
 
 def texts_of_passages(run: RunFiles, keys: Iterable[int], split: str) -> dict[int, str]:
-    """``{key: text}`` of passages, by the hash of their texts, out of the rows of a split, block by block."""
+    """``{key: text}`` of passages, by the hash of their texts (as they stand, or normalised), block by block."""
     path, missing = run.folder / "data" / f"{split}.arrow", set(keys)
     if not path.is_file() or not missing:
         return {}
@@ -111,16 +111,17 @@ def texts_of_passages(run: RunFiles, keys: Iterable[int], split: str) -> dict[in
 
 
 def _note(found: dict[int, str], batch: Any, missing: set[int]) -> None:
-    from whet.data.normal import hashes
+    from whet.data.normal import hashes, raw_hashes
 
     columns = [name for name in ("text_pair", "negative") if name in batch.schema.names]
     for name in columns:
         values = batch[name].to_pylist()
         flat = [text for value in values for text in (value if isinstance(value, list) else [value]) if text]
-        for text, key in zip(flat, hashes(flat).tolist(), strict=True):
-            if key in missing:
-                found[key] = text
-                missing.discard(key)
+        for make in (raw_hashes, hashes):
+            for text, key in zip(flat, make(flat).tolist(), strict=True):
+                if key in missing:
+                    found[key] = text
+                    missing.discard(key)
 
 
 def ranked_lists(run: RunFiles, predictions: RankPredictions, rows: Sequence[int], where: Places) -> list[Ranked]:

@@ -28,11 +28,11 @@ SIGNS: dict[Outcome, str] = {
 }
 WORDS: dict[Outcome, tuple[str, str]] = {
     "right": ("Right", "said with the right borders and the right type"),
-    "missed": ("Missed", "true, and nothing said that touches it"),
-    "spurious": ("False alarm", "said, and nothing true that touches it"),
+    "missed": ("Missed", "true, and nothing that was said belongs to it"),
+    "spurious": ("False alarm", "said, and nothing that is true belongs to it"),
     "type": ("Wrong type", "the borders are right, the type is not"),
     "boundary": ("Wrong border", "the type is right, the borders are not: the box was said, the line is true"),
-    "type_and_boundary": ("Wrong type and border", "it touches a true one, but neither type nor borders are right"),
+    "type_and_boundary": ("Wrong type and border", "it overlaps a true one, but neither type nor borders are right"),
 }
 """Each outcome in a word, and what it means."""
 TONES: dict[Outcome, str] = {outcome: outcome.replace("_", "-") for outcome in WORDS}
@@ -66,6 +66,10 @@ def _legend() -> list[tuple[list[Piece], str]]:
         "spurious": (Mark(0, 14, "said", "spurious", f"{SIGNS['spurious']} false TYPE"),),
         "type": (Mark(0, 14, "said", "type"), Mark(0, 14, "true", "type", f"{SIGNS['type']} SAID for TRUE")),
         "boundary": (Mark(0, 11, "said", "boundary"), Mark(4, 14, "true", "boundary", f"{SIGNS['boundary']} TYPE")),
+        "type_and_boundary": (
+            Mark(0, 11, "said", "type-and-boundary"),
+            Mark(4, 14, "true", "type-and-boundary", f"{SIGNS['type_and_boundary']} SAID for TRUE"),
+        ),
     }
     from whet.report.marking import pieces
 
@@ -118,9 +122,7 @@ def _group(
 ) -> Group | None:
     if not mine:
         return None
-    often = Counter((one.true or one.said or (0, 0, 0))[2] for one in mine)
-    order = sorted(mine, key=lambda one: (-(one.confidence or 0.0), -often[(one.true or one.said or (0, 0, 0))[2]]))
-    order = order[:CANDIDATES]
+    order = _mixed(mine)[:CANDIDATES]
     texts = run.sources(predictions, {one.row for one in order}, ["text", "line"])
     examples: list[Example] = []
     shown: set[Any] = set()
@@ -138,6 +140,21 @@ def _group(
         if len(examples) == EXAMPLES_A_GROUP:
             break
     return Group(SIGNS[outcome], WORDS[outcome][0], len(mine), examples) if examples else None
+
+
+def _mixed(mine: Sequence[Event]) -> list[Event]:
+    """The surest of every type first, then the second of every type, and so on; frequent types before rare ones."""
+
+    def kind(one: Event) -> int:
+        return (one.true or one.said or (0, 0, 0))[2]
+
+    often = Counter(kind(one) for one in mine)
+    place: Counter[int] = Counter()
+    keys = []
+    for one in sorted(mine, key=lambda one: -(one.confidence or 0.0)):
+        keys.append((place[kind(one)], -often[kind(one)], kind(one), len(keys), one))
+        place[kind(one)] += 1
+    return [key[-1] for key in sorted(keys, key=lambda key: key[:-1])]
 
 
 def _example(event: Event, others: Sequence[Event], text: str, labels: Sequence[str], line: int | None) -> Example:

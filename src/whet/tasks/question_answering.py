@@ -233,11 +233,17 @@ def span_targets(gold: Sequence[tuple[int, int] | None], encoded: Encoded) -> ND
 
 
 def _gold(answers: Sequence[dict[str, Any]]) -> tuple[int, int] | None:
-    """The answer that was given most often; of those, the first."""
-    if not answers:
-        return None
+    """Of several answers the one that covers most of what all of them cover; of equals the first."""
     spans = [(int(one["start"]), int(one["start"]) + len(one["text"])) for one in answers]
-    return max(dict.fromkeys(spans), key=spans.count)
+    if len(spans) < 2:
+        return spans[0] if spans else None
+    return max(dict.fromkeys(spans), key=lambda one: sum(_share(one, other) for other in spans))
+
+
+def _share(one: tuple[int, int], other: tuple[int, int]) -> float:
+    """Characters that both cover, of those that either does."""
+    both = max(0, min(one[1], other[1]) - max(one[0], other[0]))
+    return both / (one[1] - one[0] + other[1] - other[0] - both)
 
 
 def _texts(answers: Sequence[dict[str, Any]]) -> tuple[str, ...]:

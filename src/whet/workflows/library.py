@@ -55,15 +55,13 @@ class Run:
 
         :param pairs: second texts: contexts of questions, the other sentence, passages.
         """
-        from whet.inference.answers import answers_of
-        from whet.workflows.using import in_memory, open_model
+        from whet.inference.answers import ask
 
-        if not len(texts):
-            return []
         if self._model is None:
+            from whet.workflows.using import open_model
+
             self._model = open_model(self.path)
-        rows = in_memory(texts, pairs)
-        return answers_of(self._model.predict(rows), rows)
+        return ask(self._model, texts, pairs)
 
 
 def fit(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ import numpy as np
 
 from whet.baselines import tfidf_linear
 from whet.data import other_reading
-from whet.data.forms import Examples, Shape
 from whet.data.predictions import save
 from whet.data.row_form import Choice
 from whet.errors import Problem, UserError
@@ -59,12 +58,6 @@ def open_model(path: Path, name: str | None = None) -> InUse:
         raise UserError(unknown(chosen, sorted(kept), "--model"))
     place = kept[chosen]
     return tfidf_linear.load(place) if tfidf_linear.is_saved(place) else TrainedModel.load(place)
-
-
-def in_memory(texts: Sequence[str], pairs: Sequence[str] | None) -> Examples:
-    """Rows of texts, or of pairs of texts, that want an answer."""
-    columns = {"text": list(texts), **({} if pairs is None else {"text_pair": list(pairs)})}
-    return Examples.of(columns, Shape.labelled_rows(pairs is not None, labelled=False))
 
 
 def kept_models(folder: RunFolder) -> dict[str, Path]:

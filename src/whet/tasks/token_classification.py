@@ -1,0 +1,211 @@
+"""Token classification: entities in a text, by a tag for each of its words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from whet.batches.encoding import Counted, Encoded, gather
+from whet.batches.flat import FlatBatch, Targets
+from whet.data.entity_arrays import Words, entities, known_forms, seen_in, tag_names, word_tags
+from whet.data.forms import Examples
+from whet.data.predictions import SpanPredictions
+from whet.engine.protocols import Objective, StepLoss
+from whet.kernels import logistic
+from whet.models.heads import Head, HeadKind
+from whet.models.pooling import Pooling
+from whet.seeds import generator
+from whet.tasks.tag_decoding import Decoded, decode, quick_f1
+from whet.tasks.task import Columns, FittedHead, Setting, Task, Told
+from whet.tasks.word_pieces import Pieces, first_tokens, pieces_of
+
+UNCOUNTED = -100
+"""Target of tokens that carry no loss: all but the first of each word."""
+
+STRIDE = 64
+"""Tokens that two windows have in common where nothing else is said."""
+
+STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3)
+"""Of the probe's regularisation (the C of scikit-learn); validation chooses."""
+
+MOST_TOKENS = 200_000
+MOST_WORK = 3 * 10**9
+"""Tokens that the probe is fitted on at most; and tokens times features times tags."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaggingLoss:
+    """Cross-entropy over tags, of the first token of each word."""
+
+    label_smoothing: float = 0.0
+
+    def __call__(self, model: nn.Module, batch: FlatBatch) -> StepLoss:
+        """Summed over the words of ``batch``, in nats."""
+        targets = batch.targets
+        assert targets is not None
+        return StepLoss(self.of(model(batch), targets), int((targets != UNCOUNTED).sum()))
+
+    def of(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The summed loss of ``logits`` (T, K) against ``targets`` (T,)."""
+        return F.cross_entropy(
+            logits, targets, reduction="sum", label_smoothing=self.label_smoothing, ignore_index=UNCOUNTED
+        )
+
+
+class TokenClassification(Task):
+    """Texts to spans of C types. K = 2 C + 1 tags; W words.
+
+    ``seen_forms``: words and type of every entity of training, to tell what is new in other rows.
+    """
+
+    name = "token-classification"
+    score = "entity_f1"
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self.seen_forms: frozenset[tuple[str, str]] | None = None
+
+    @property
+    def head_kind(self) -> HeadKind:
+        """Of tokens."""
+        return "tokens"
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """O, and two for each type."""
+        return tag_names(self.setting.labels)
+
+    def learn(self, train: Examples) -> None:
+        """Keep which entities stand in training."""
+        self.seen_forms = known_forms(train)
+
+    def head(self, pooling: Pooling | None) -> Head:
+        """One output a tag."""
+        return Head("tokens", self.tags)
+
+    def encode(
+        self, tokenizer: Any, blocks: Iterable[Columns], limit: int, into: Path | None, progress: Told | None = None
+    ) -> Encoded:
+        """Each word by itself, so that it knows its tokens; a long row in several windows."""
+        counted = Counted(limit)
+        pieces = Pieces(tokenizer)
+        stride = self.setting.options.get("data.stride", STRIDE)
+        stride = min(stride if isinstance(stride, int) else STRIDE, limit // 2)
+        return gather(pieces_of(pieces, _told(blocks, progress), limit, stride, counted), counted, into)
+
+    def targets(self, examples: Examples, encoded: Encoded) -> Targets:
+        """(N,) int64: a tag for the token that stands for a word, :data:`UNCOUNTED` for all others."""
+        words, spans = Words.of(examples), entities(examples, self.setting.labels)
+        assert spans is not None
+        values = np.full(encoded.num_tokens, UNCOUNTED, np.int64)
+        values[_standing(encoded, words)] = word_tags(words, spans)
+        return Targets(torch.from_numpy(values), per_token=True)
+
+    def objective(self) -> Objective[Any]:
+        """Cross-entropy."""
+        return TaggingLoss(float(self.setting.options.get("training.label_smoothing", 0.0)))
+
+    def look(self, outputs: Tensor, encoded: Encoded, examples: Examples) -> dict[str, float]:
+        """Loss (nats per word) and the F1 of whole entities."""
+        words, gold = Words.of(examples), entities(examples, self.setting.labels)
+        assert gold is not None
+        logs = _log_probabilities(outputs, _standing(encoded, words))
+        true = word_tags(words, gold)
+        loss = -float(logs[np.arange(len(true)), true].mean(dtype=np.float64)) if len(true) else 0.0
+        return {"loss": loss, "entity_f1": quick_f1(decode(words, logs).said, gold)}
+
+    def predictions(self, model: str, outputs: Tensor, encoded: Encoded, examples: Examples) -> SpanPredictions:
+        """The likeliest entities without a break in their tags, each with a confidence."""
+        words = Words.of(examples)
+        found = decode(words, _log_probabilities(outputs, _standing(encoded, words)))
+        return span_predictions(model, found, examples, tuple(self.setting.labels), self.seen_forms)
+
+    def floor(self, examples: Examples) -> float:
+        """What saying nothing gets."""
+        return 0.0
+
+    def fit_head(
+        self,
+        train: tuple[Tensor, Targets],
+        validation: tuple[Tensor, Targets],
+        intercept: bool,
+        tell: Callable[[int, int], None],
+    ) -> FittedHead:
+        """Logistic regression on the tokens that stand for words; the strength with the least loss on validation."""
+        number = len(self.tags)
+        most = min(MOST_TOKENS, MOST_WORK // max(1, number * train[0].shape[1]))
+        seed = int(self.setting.options.get("seed", 0))
+        features, targets = _standing_features(*train, most, seed)
+        others, truths = _standing_features(*validation, most, seed)
+        best, lowest = None, float("inf")
+        for step, fit in enumerate(logistic.path(features, targets, number, STRENGTHS, intercept=intercept), start=1):
+            tell(step, len(STRENGTHS))
+            loss = float(F.cross_entropy(fit.logits(others), truths, reduction="sum"))
+            if best is None or loss < lowest:
+                best, lowest = fit, loss
+        assert best is not None
+        return FittedHead(best.weight, best.bias if intercept else None, best.strength, best.iterations)
+
+
+def span_predictions(
+    model: str,
+    found: Decoded,
+    examples: Examples,
+    labels: tuple[str, ...],
+    forms: frozenset[tuple[str, str]] | None,
+) -> SpanPredictions:
+    """Entities in the form of predictions, with the truth and whether it stood in training where both are known."""
+    gold = entities(examples, labels)
+    return SpanPredictions(
+        model,
+        examples.split,
+        examples.numbers("id"),
+        examples.hashes,
+        labels,
+        gold,
+        found.said,
+        found.confidence,
+        None if gold is None or forms is None else seen_in(examples, forms),
+        groups=examples.groups,
+    )
+
+
+def _told(blocks: Iterable[Columns], progress: Told | None) -> Iterable[Columns]:
+    """The blocks; when the next one is asked for, all rows before it are done."""
+    done = 0
+    for block in blocks:
+        yield block
+        done += len(block["text"])
+        if progress:
+            progress(done)
+
+
+def _standing(encoded: Encoded, words: Words) -> NDArray[np.int64]:
+    """(W,) the token that stands for each word."""
+    assert encoded.places is not None and encoded.rows is not None
+    tokens, _ = first_tokens(np.asarray(encoded.offsets), np.asarray(encoded.places), np.asarray(encoded.rows))
+    assert len(tokens) == len(words), "rows and tokens are of the same texts"
+    return tokens
+
+
+def _log_probabilities(outputs: Tensor, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(W, K) of (N, K) logits."""
+    found: NDArray[np.float32] = outputs[torch.from_numpy(tokens)].float().log_softmax(-1).numpy()
+    return found
+
+
+def _standing_features(features: Tensor, targets: Targets, most: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Features and targets of the tokens that stand for words, ``most`` of them, drawn by seed."""
+    tokens = torch.nonzero(targets.values != UNCOUNTED).squeeze(1)
+    if len(tokens) > most:
+        drawn = generator(seed, "probe tokens", len(tokens)).choice(len(tokens), most, replace=False)
+        tokens = tokens[torch.from_numpy(np.sort(drawn))]
+    return features[tokens], targets.values[tokens]
