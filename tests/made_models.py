@@ -184,7 +184,7 @@ def make_base(
         for name, parameter in model.named_parameters():
             if parameter.ndim > 1:
                 parameter.normal_(0.0, 0.4)
-            elif "norm" not in name.lower():
+            elif "norm" not in name.lower() and "ln_" not in name:
                 parameter.normal_(0.0, 0.1)
     model.save_pretrained(folder)
     words.save_pretrained(folder)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 
-from tests.made_models import BERT_LIKE, FAMILIES, POSITIONS
+from tests.made_models import BERT_LIKE, DECODERS, ENCODERS, FAMILIES, POSITIONS
 from whet.models import flat_attention
+from whet.models.families import FAMILIES as TABLE
 
+from .kinds import ready_kind
 from .ready import SECONDS, TEXTS, Ready, apart
 
 Made = Callable[..., Ready]
@@ -122,11 +125,20 @@ def test_an_unlisted_family_stays_padded(made: Made):
     ready.model.family = None
     assert not ready.model.use_flat_batches()
     assert not ready.model.flat
+    assert "'bert' is not a family known" in ready.model.why_padded
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_compact_embedding_gives_the_same_logits_and_comes_off_again(made: Made, family: str):
-    ready = made(family, None)
+def test_why_batches_are_padded_is_said(bases: Callable[..., Path]):
+    for family in (*ENCODERS, *DECODERS):
+        model = ready_kind(bases(family, plain=True), "tokens").model
+        assert bool(model.why_padded) != TABLE[family].flat
+    model.network.config.is_causal = False
+    assert "causal" in model.why_padded
+
+
+@pytest.mark.parametrize("family", (*ENCODERS, *DECODERS))
+def test_compact_embedding_gives_the_same_logits_and_comes_off_again(bases: Callable[..., Path], family: str):
+    ready = ready_kind(bases(family, plain=True), "tokens")
     ready.model.use_flat_batches()
     before = ready.logits()
     table = {n: p.clone() for n, p in ready.model.named_parameters() if "embed" in n}
@@ -134,11 +146,67 @@ def test_compact_embedding_gives_the_same_logits_and_comes_off_again(made: Made,
     assert ready.model.compact_embedding(used)
     torch.testing.assert_close(ready.logits(), before, atol=1e-6, rtol=0)
     assert not ready.model.compact_embedding(used), "not a plain table any more"
+    ready.model(ready.batch()).square().sum().backward()
+    rows = ready.model.trunk.get_input_embeddings().rows
+    assert rows.grad is not None
+    assert rows.grad.any()
     ready.model.dense_embedding()
     assert torch.equal(ready.logits(), before)
     assert {n: p.shape for n, p in ready.model.named_parameters() if "embed" in n}.items() == {
         n: t.shape for n, t in table.items()
     }.items()
+
+
+@pytest.mark.parametrize("kind", ["tokens", "span", "value", "vectors"])
+@pytest.mark.parametrize("family", [f for f in (*ENCODERS, *DECODERS) if TABLE[f].flat])
+def test_gradients_are_those_of_padded_batches(bases: Callable[..., Path], family: str, kind: str):
+    def gradients(flat: bool) -> dict[str, torch.Tensor]:
+        model = (ready := ready_kind(bases(family, plain=True), kind)).model
+        if flat:
+            assert model.use_flat_batches()
+        model(ready.batch()).square().sum().backward()
+        return {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+
+    plain, fast = gradients(flat=False), gradients(flat=True)
+    assert plain.keys() == fast.keys()
+    for name, grad in plain.items():
+        scale = float(grad.abs().max())
+        torch.testing.assert_close(
+            fast[name], grad, atol=1e-5 + 1e-4 * scale, rtol=1e-3, msg=lambda m, name=name: f"{name}: {m}"
+        )
+
+
+def test_positions_follow_another_pad_token(bases: Callable[..., Path]):
+    ready = ready_kind(bases("roberta", plain=True), "tokens")
+    network = ready.model.network
+    network.config.pad_token_id = ready.model.pad_id = network.base_model.embeddings.padding_idx = 0
+    batch = ready.batch(("where is my card", "i want a refund for this item", "help"))
+    padded = ready.logits(batch)
+    assert ready.model.use_flat_batches()
+    torch.testing.assert_close(ready.logits(batch), padded, atol=1e-5, rtol=1e-5)
+
+
+def test_local_attention_is_local(bases: Callable[..., Path]):
+    """A token far away moves a model that sees everything, and leaves one alone that sees its neighbours."""
+    for family, moves in (("mistral", False), ("llama", True)):
+        ready = ready_kind(bases(family, plain=True), "tokens")
+        assert ready.model.use_flat_batches()
+        rest = "where is my card " * 5
+        first, second = (ready.logits(ready.batch((f"{word} {rest}",))) for word in ("help", "card"))
+        assert torch.allclose(first[-1], second[-1], atol=1e-6) != moves, family
+
+
+def test_a_decoder_reads_the_last_token_that_is_no_padding(bases: Callable[..., Path]):
+    """As transformers does, where the pad token ends a text."""
+    ready = ready_kind(bases("llama", plain=True), "classes")
+    texts = ("where is my card <pad>", "help", "<pad>")
+    inputs = ready.tokenizer(list(texts), padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        plain = ready.model.network(**inputs).logits
+    batch = ready.batch(texts)
+    torch.testing.assert_close(ready.logits(batch)[:2], plain[:2], atol=1e-5, rtol=1e-5)
+    ready.model.use_flat_batches()
+    torch.testing.assert_close(ready.logits(batch)[:2], plain[:2], atol=1e-5, rtol=1e-5)
 
 
 def test_flat_attention_is_in_the_public_registry():

@@ -153,6 +153,8 @@ def test_new_tokens_train_beside_an_adapter_and_are_merged(bases: Bases, tmp_pat
 )
 @pytest.mark.parametrize("tied", [True, False])
 def test_output_weights_follow_and_tied_ones_stay_tied(family: str, auto: Any, tied: bool, tmp_path: Path):
+    if not tied and family in ("bert", "roberta"):
+        pytest.skip("transformers itself does not load an untied masked language model of this family whole")
     words = tokenizer(family)
     settings = config(family, len(words), words.pad_token_id)
     settings.tie_word_embeddings = tied
@@ -232,7 +234,8 @@ def test_a_table_of_positions_is_repeated(bases: Bases, family: str):
     old = ready_kind(folder, "tokens").model.trunk.get_submodule(facts.positions).weight
     model = changed(folder, "tokens", max_length=2 * POSITIONS + 5).model
     new = model.trunk.get_submodule(facts.positions).weight
-    first, real = facts.first_position, POSITIONS - facts.first_position
+    first = facts.first(model.network.config.pad_token_id)
+    real = POSITIONS - first
     assert len(new) == 2 * POSITIONS + 5 + first
     assert torch.equal(new[:POSITIONS], old)
     for place in (0, 1, real - 1, real, real + 3, 2 * POSITIONS + 4):

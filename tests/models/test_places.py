@@ -223,3 +223,37 @@ def test_heads_start_alike_under_one_seed(bases: Bases):
     own = load_model(place, Head("classes", ["a", "b"], pooling="mean"), load_tokenizer(place), seed=0)
     assert not own.head.weight.any() and not own.head.bias.any()
     assert one.head_name == "network.classifier.out_proj" and own.head_name == "own_head"
+
+
+# --- folders of sentence-transformers, and other folders that are not quite a model -------------------
+
+
+def test_a_transformer_in_a_sub_folder_is_found(bases: Bases, tmp_path: Path):
+    shutil.copytree(bases("bert"), tmp_path / "all" / "0_Transformer")
+    modules = [{"idx": 0, "name": "0", "path": "0_Transformer", "type": "sentence_transformers.models.Transformer"}]
+    (tmp_path / "all" / "modules.json").write_text(json.dumps(modules))
+    place = find(str(tmp_path / "all"))
+    assert (place.folder, place.outer) == (tmp_path / "all" / "0_Transformer", tmp_path / "all")
+    assert place.known_as == str(place.folder)
+    assert load_tokenizer(place)("card")["input_ids"]
+
+
+def test_a_folder_without_a_transformer_says_what_it_has(tmp_path: Path):
+    modules = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.StaticEmbedding"}]
+    (tmp_path / "modules.json").write_text(json.dumps(modules))
+    problem = refused(lambda: find(str(tmp_path)))
+    assert (problem.code, "StaticEmbedding" in problem.what) == ("M003", True)
+
+
+def test_an_adapter_names_its_base(tmp_path: Path):
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "some/base"}))
+    problem = refused(lambda: find(str(tmp_path)))
+    assert "adapter" in problem.what
+    assert "'some/base'" in problem.remedy
+    assert "lora.merge=true" in problem.remedy
+
+
+def test_a_run_is_pointed_to_its_model(base: Path, tmp_path: Path):
+    (tmp_path / "run").mkdir()
+    base.rename(tmp_path / "run" / "model")
+    assert str(tmp_path / "run" / "model") in refused(lambda: find(str(tmp_path / "run"))).remedy

@@ -90,6 +90,24 @@ function sorting(frame) {
   return { orders, state: table.tHead.rows[0].cells[1].getAttribute("aria-sort") };
 }
 
+function legend(frame) {
+  // each entry: how its sample is drawn, colours left aside, and its words
+  return [...frame.document.querySelectorAll(".legend > div")].map((entry) => {
+    const looks = [...entry.querySelectorAll(".said, .true")].map((mark) => {
+      const style = frame.getComputedStyle(mark);
+      const box = mark.classList.contains("said") ? style.borderTopStyle : "no box";
+      const line = mark.classList.contains("true") ? `${style.textDecorationStyle} ${style.textDecorationThickness}` : "no line";
+      return `${box}, ${line}`;
+    });
+    const signs = [...entry.querySelectorAll(".tag")].map((tag) => tag.textContent);
+    return {
+      looks: [...looks, ...signs],
+      words: entry.querySelector("dd").textContent.trim(),
+      height: entry.getBoundingClientRect().height,
+    };
+  });
+}
+
 addEventListener("load", () => {
   const result = [];
   for (const { name, contentWindow: frame } of document.querySelectorAll("iframe")) {
@@ -97,7 +115,7 @@ addEventListener("load", () => {
     const paper = frame.getComputedStyle(frame.document.body).backgroundColor;
     const sorted = frame.document.querySelector("#classes table") ? sorting(frame) : null;
     for (const details of frame.document.querySelectorAll("details")) details.open = true;
-    result.push({ name, paper, folded, opened: look(frame), sorted });
+    result.push({ name, paper, folded, opened: look(frame), sorted, legend: legend(frame) });
   }
   document.getElementById("result").textContent = JSON.stringify(result);
 });

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import yaml
 
-from whet.data.normal import hashes
+from whet.data.normal import hashes, raw_hashes
 from whet.data.predictions import (
     AnswerPredictions,
     Lists,
@@ -215,7 +215,7 @@ def answers_run(evil: bool) -> tuple[str, list[Predictions], pa.Table, dict[str,
     columns, made = shared(len(questions), questions, contexts)
     columns["answers"] = pa.array(places, pa.list_(ANSWER))
     models: list[Predictions] = []
-    documents = hashes([f"document {number // 5}" for number in range(len(questions))])
+    documents = hashes([f"document {letters(number // 5)}" for number in range(len(questions))])
     for model, noise in (("first_sentence", 0.8), ("full", 0.4)):
         said, starts = [], []
         for context, accepted in zip(contexts, gold, strict=True):
@@ -292,11 +292,11 @@ def ranks_run(evil: bool) -> tuple[str, list[Predictions], pa.Table, dict[str, A
     texts = [query for query in queries for _ in range(a_query)]
     columns, _ = shared(len(texts), texts, passages)
     columns["score"] = pa.array(relevance, pa.float64())
-    keys = hashes(passages)
+    keys = raw_hashes(passages)
     first = np.arange(num_queries) * a_query
     gold = Lists.of([[(int(keys[at + m]), relevance[at + m]) for m in range(a_query)] for at in first])
     models: list[Predictions] = []
-    for model, noise in (("tfidf_cosine", 1.6), ("bm25", 1.2), ("full", 0.5)):
+    for model, noise in (("tfidf_cosine", 1.6), ("bm25", 1.4), ("full", 0.75)):
         lists = []
         for at in first:
             score = random.normal(0, noise, len(keys))

@@ -32,6 +32,9 @@ FLAGS = [
     "--log-level=0",
 ]
 
+KINDS = ("spans", "answers", "similarity", "regression", "ranks")
+EVIL_KINDS = tuple(f"evil-{kind}" for kind in KINDS)
+
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 
 
@@ -60,10 +63,10 @@ def browse(folder: Path, pages: dict[str, str], theme: str) -> tuple[dict[str, A
 
 @pytest.fixture(scope="module")
 def seen(
-    runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+    runs: dict[str, Path], task_runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, tuple[dict[str, Any], list[str]]]:
     folder = tmp_path_factory.mktemp("browser")
-    pages = {name: (run / "report.html").read_text(encoding="utf-8") for name, run in runs.items()}
+    pages = {name: (run / "report.html").read_text(encoding="utf-8") for name, run in (runs | task_runs).items()}
     return {theme: browse(folder, pages, theme) for theme in THEMES}
 
 
@@ -74,7 +77,7 @@ def test_console_is_silent(seen: dict[str, Any], theme: str) -> None:
 
 @pytest.mark.parametrize("theme", list(THEMES))
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["support", "banking", "several", "pairs", "evil"])
+@pytest.mark.parametrize("name", ["support", "banking", "several", "pairs", "evil", *KINDS, *EVIL_KINDS])
 def test_nothing_overlaps_or_is_cut(seen: dict[str, Any], name: str, width: int, theme: str) -> None:
     for state in ("folded", "opened"):
         found = seen[theme][0][f"{name} at {width}"][state]
@@ -84,6 +87,19 @@ def test_nothing_overlaps_or_is_cut(seen: dict[str, Any], name: str, width: int,
         assert found["overlaps"] == []
         assert found["cut"] == []
         assert found["outside"] == []
+
+
+@pytest.mark.parametrize("theme", list(THEMES))
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("name", "entries"), [("spans", 6), ("answers", 4)])
+def test_marks_are_told_apart_without_colour(
+    seen: dict[str, Any], name: str, entries: int, width: int, theme: str
+) -> None:
+    legend = seen[theme][0][f"{name} at {width}"]["legend"]
+    assert len(legend) == entries
+    looks = [tuple(sample["looks"]) for sample in legend]
+    assert all(sample["height"] > 0 and sample["words"] for sample in legend)
+    assert len(set(looks)) == entries, "two entries differ in nothing but colour"
 
 
 def test_light_and_dark_differ(seen: dict[str, Any]) -> None:

@@ -15,12 +15,12 @@ import pytest
 from whet.data.predictions import load
 from whet.errors import UserError
 from whet.report import pictures, write_report
-from whet.report.page import BUILDERS
+from whet.report.page import builders
 
 from .reading import Element, read
 from .synthetic_run import make_run
 
-NAMES = [build.__name__ for build in BUILDERS]
+NAMES = [build.__name__ for build in builders("classes")]
 EVERY = ["support", "banking", "several", "pairs", "evil"]
 
 
@@ -236,7 +236,7 @@ def test_findings_stand_where_they_belong(runs: dict[str, Path]) -> None:
 
 
 def test_use_comes_from_the_card_or_is_general(tmp_path: Path, runs: dict[str, Path]) -> None:
-    assert "whet predict support-full messages.csv" in tree_of(runs["support"]).one("section", id="use").text
+    assert "whet predict support-full rows.csv" in tree_of(runs["support"]).one("section", id="use").text
     folder = tmp_path / "run"
     shutil.copytree(runs["support"], folder)
     card = (

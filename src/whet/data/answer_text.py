@@ -54,6 +54,3 @@ def _word_f1(said: list[str], gold: list[str]) -> float:
         return float(said == gold)
     shared = (Counter(said) & Counter(gold)).total()
     return 2 * shared / (len(said) + len(gold))
-
-
-overlap = f1

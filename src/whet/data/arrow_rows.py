@@ -153,6 +153,8 @@ def _readable(kind: pa.DataType) -> bool:
         return _readable(kind.value_type)
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
         return _readable(kind.value_type)
+    if types.is_struct(kind):
+        return all(_readable(kind.field(number).type) for number in range(kind.num_fields))
     string = types.is_string(kind) or types.is_large_string(kind) or str(kind) == "string_view"
     return bool(
         string or types.is_integer(kind) or types.is_boolean(kind) or types.is_floating(kind) or types.is_null(kind)

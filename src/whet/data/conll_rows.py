@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 from whet.data.entity_tags import OUTSIDE, parsed
 from whet.data.rows import ROWS_PER_BLOCK, Block, Opened
@@ -116,7 +117,8 @@ class _Reader:
             what = f"has {len(cells)} columns, the first line of the file {self.width}."
             remedy = "Each line is a word with its tag; a blank line ends a sentence."
             self.problems.add("D058", f"{self.file}:{line}", what, remedy)
-            cells = (cells + [""] * self.width)[: self.width - 1] + [OUTSIDE]
+            cells = [*cells, *[""] * self.width][: self.width]
+            cells[-1] = OUTSIDE
         if not self.current:
             self.begin = line
         self.current.append(cells)
@@ -139,11 +141,12 @@ def open_conll(name: str, texts: Iterable[str], problems: Problems) -> Opened:
 
     def rest() -> Iterator[Block]:
         for sentences in chain([first], blocks):
-            yield _as_block(name, sentences, layout)
+            yield _as_block(name, sentences, layout, alone=True)
         if reader.comments:
-            notes.append(f"{name}: {reader.comments:,} lines of comment skipped")
+            lines = "1 line" if reader.comments == 1 else f"{reader.comments:,} lines"
+            notes.append(f"{name}: {lines} of comment skipped")
 
-    beginning = _as_block(name, first, layout)
+    beginning = _as_block(name, first, layout, alone=False)
     sample = {column: beginning.column(column) for column in columns}
     return Opened(columns, sample, lambda wanted: rest(), notes)
 
@@ -208,12 +211,18 @@ def _in_blocks(sentences: Iterator[Sentence]) -> Iterator[list[Sentence]]:
         yield block
 
 
-def _as_block(file: str, sentences: list[Sentence], layout: Layout) -> Block:
+def _as_block(file: str, sentences: list[Sentence], layout: Layout, alone: bool) -> Block:
+    """``alone``: a sentence of no document is one by itself, and not one with all others of its kind."""
     places = {name: place for place, name in enumerate(layout.names)}
 
-    def column(name: str) -> list[str | list[str] | None]:
+    def document(one: Sentence) -> str | None:
+        if one.document:
+            return f"{file} {one.document}"
+        return f"{file}:{one.line}" if alone else None
+
+    def column(name: str) -> list[Any]:
         if name == DOCUMENT:
-            return [f"{file} {one.document}" if one.document else None for one in sentences]
+            return [document(one) for one in sentences]
         return [[row[places[name]] for row in one.rows] for one in sentences]
 
     return Block([one.line for one in sentences], column)

@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -34,13 +33,14 @@ from whet.data.entity_columns import as_words, choose_entities
 from whet.data.entity_findings import entity_findings
 from whet.data.entity_layouts import open_layout
 from whet.data.entity_spans import RowSpans
-from whet.data.entity_tags import OUTSIDE, Tally, parsed, spans_of
+from whet.data.entity_tagging import EMPTY_WORDS, TaggedRows, places_of
+from whet.data.entity_tags import OUTSIDE, Tally
 from whet.data.entity_words import word_places
 from whet.data.forms import Examples, Shape, in_order
 from whet.data.normal import hashes
 from whet.data.opening import open_file
 from whet.data.row_form import Choice, Taken, Taking
-from whet.data.rows import ABSENT, Block, Opened, Told
+from whet.data.rows import Block, Opened, Told
 from whet.data.sources import SourceFile
 from whet.data.values import texts
 from whet.errors import Problem, Problems, UserError
@@ -52,7 +52,6 @@ WORDS = pa.list_(pa.int32())
 CHANGED = "A016"
 """Code of ledger entries for rows that are kept, but not as they stand."""
 
-EMPTY_WORDS = "words without a character were left out"
 SHOWN = 5
 
 
@@ -87,10 +86,10 @@ class Entities:
         """Words and tags, or text and spans; of CoNLL files the document as group."""
         chosen = choose_entities(columns, sample, where, choice)
         tally = self._tallies.get(where)
-        if tally is not None and tally.word_lines and choice.group in (None, "auto"):
-            if any(value is not None for value in sample.get(DOCUMENT, ())):
-                chosen.reasons["group"] = "sentences of one document belong together"
-                return replace(chosen, group=DOCUMENT)
+        by_words = tally is not None and tally.word_lines and choice.group in (None, "auto")
+        if by_words and any(value is not None for value in sample.get(DOCUMENT, ())):
+            chosen.reasons["group"] = "sentences of one document belong together"
+            return replace(chosen, group=DOCUMENT)
         return chosen
 
     def shape(self, columns: Columns, sample: Mapping[str, Sequence[Any]], choice: Choice) -> Shape:
@@ -120,7 +119,7 @@ class Entities:
         chosen, problems = taking.columns, taking.problems
         assert chosen.tokens is not None
         place = taking.place(block, chosen.tokens)
-        rows = _Rows(taking, self._tallies.get(taking.file) or Tally(taking.file))
+        rows = TaggedRows(taking, self._tallies.get(taking.file) or Tally(taking.file))
         column = block.column(chosen.tokens)
         tags = block.column(chosen.label) if chosen.label is not None else None
         for row, value in enumerate(column):
@@ -128,7 +127,7 @@ class Entities:
         if taking.file not in self._tallies:
             rows.tally.close(problems)  # not opened here: a data set of the hub, judged block by block
         found = texts([" ".join(words) for words in rows.words], place, problems)
-        places = [_places(words) for words in rows.words]
+        places = [places_of(words) for words in rows.words]
         columns: dict[str, list[Any]] = {"text": found, "words": places}
         if tags is None:
             return Taken(columns)
@@ -199,72 +198,6 @@ class Entities:
         rows = {split: len(examples) for split, examples in splits.items()}
         shift = prior_shift(labels, counts, rows, multi_label=True)
         return [shift, nearly_alike(labels), *entity_findings(splits, labels)]
-
-
-class _Rows:
-    """The rows of one block of words: their tags checked, their entities found."""
-
-    def __init__(self, taking: Taking, tally: Tally) -> None:
-        self.taking, self.tally = taking, tally
-        self.words: list[list[str]] = []
-        self.spans: list[list[tuple[int, int, str]] | None] = []
-        self.emptied: list[int] = []
-
-    def add(self, line: int, words: Any, tags: Any, wanted: bool) -> None:
-        """One row; ``wanted``: tags are to be there."""
-        words = [] if words is None else words
-        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            what = "has no words." if words is ABSENT else f"{words!r:.60} is no list of words."
-            self._refuse("D057", line, what, 'Write words as ["so", "and", "so"].')
-            words, tags = [], []
-        if not wanted or tags is None or tags is ABSENT:
-            self._keep([word for word in words if word], None, len(words))
-            return
-        if not self._are_tags(line, words, tags):
-            self._keep(words, [], len(words))
-            return
-        full = [(word, tag) for word, tag in zip(words, tags, strict=True) if word or tag != OUTSIDE]
-        for number, (word, _) in enumerate(full):
-            if not word:
-                self._refuse("D058", line, f"word {number + 1} has a tag and no character.", "Take it out.", number)
-        kept = [tag for _, tag in full]
-        self.tally.add(kept, line)
-        self._keep([word for word, _ in full], spans_of(kept), len(words))
-
-    def _keep(self, words: list[str], spans: list[tuple[int, int, str]] | None, number: int) -> None:
-        if len(words) < number:
-            self.emptied.append(len(self.words))
-        self.words.append(words)
-        self.spans.append(spans)
-
-    def _are_tags(self, line: int, words: list[str], tags: Any) -> bool:
-        """Whether there is a tag for each word; problems where not."""
-        before = self.taking.problems.count
-        if not isinstance(tags, list):
-            self._refuse("D057", line, f"{tags!r:.60} is no list of tags.", 'Write tags as ["O", "B-person"].')
-        elif any(isinstance(tag, int) for tag in tags):
-            remedy = "Write their names, as in 'B-person', or give a Parquet file or hub data set that names them."
-            self._refuse("D053", line, f"tags are numbers ({str(tags)[:40]}) and nothing says what they mean.", remedy)
-        elif len(tags) != len(words):
-            what = f"there are {len(words):,} words and {len(tags):,} tags."
-            self._refuse("D052", line, what, "Every word needs one tag.")
-        else:
-            for number, tag in enumerate(tags):
-                if not isinstance(tag, str) or tag == "" or parsed(tag) is None:
-                    what = f"the tag of word {number + 1} is {tag!r:.40}."
-                    remedy = "A tag is O, or a letter and a type, as in B-person and I-person."
-                    self._refuse("D050", line, what, remedy, number)
-        return self.taking.problems.count == before
-
-    def _refuse(self, code: str, line: int, what: str, remedy: str, word: int = 0) -> None:
-        at = line + word if self.tally.word_lines else line
-        self.taking.problems.add(code, f"{self.taking.file}:{at}", what, remedy)
-
-
-def _places(words: Sequence[str]) -> list[int]:
-    """Start and end of each of ``words`` joined by one blank."""
-    ends = list(accumulate((len(word) + 1 for word in words), initial=0))
-    return [place for start, word in zip(ends, words, strict=False) for place in (start, start + len(word))]
 
 
 def _with_spans(columns: dict[str, list[Any]], spans: Sequence[Any], changed: Mapping[str, Sequence[int]]) -> Taken:

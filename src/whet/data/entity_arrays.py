@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from whet.data.entity_words import word_places
 from whet.data.forms import Examples
 from whet.data.ragged import Ints, Spans, offsets_of
 
@@ -35,10 +36,11 @@ class Words:
 
     @staticmethod
     def of(examples: Examples) -> Words:
-        """All words of a split."""
+        """All words of a split; found in the texts where rows do not say them."""
         lengths, places = [], []
         for batch in examples.blocks():
-            column = batch["words"]
+            named = examples.shape.has("words")
+            column = batch["words"] if named else _found(batch["text"])
             lengths.append(_lengths(column) // 2)
             places.append(column.flatten().to_numpy().reshape(-1, 2))
         flat = np.concatenate(places) if places else np.zeros((0, 2), np.int32)
@@ -53,6 +55,10 @@ class Words:
     def __len__(self) -> int:
         """W."""
         return len(self.starts)
+
+
+def _found(texts: pa.Array) -> pa.ListArray:
+    return pa.array([word_places(text) for text in texts.to_pylist()], pa.list_(pa.int32()))
 
 
 def entities(examples: Examples, labels: Sequence[str]) -> Spans | None:

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from whet.data.columns import Columns, choose, refuse_absent
 from whet.data.entity_spans import is_span, listed
-from whet.data.entity_tags import OUTSIDE, parsed
+from whet.data.entity_tags import parsed
 from whet.data.row_form import Choice, named
 from whet.data.rows import ABSENT
 from whet.errors import Problem, UserError
 
 WORD_NAMES = ("tokens", "words", "token", "word", "tokenized", "tokenised", "text_tokens", "sentence", "text")
-TAG_NAMES = ("tags", "ner_tags", "ner", "bio_tags", "bio", "iob", "entity_tags", "slots", "slot_labels", "labels", "label")
+TAG_NAMES = (
+    "tags",
+    "ner_tags",
+    "ner",
+    "bio_tags",
+    "bio",
+    "iob",
+    "entity_tags",
+    "slots",
+    "slot_labels",
+    "labels",
+    "label",
+)
 SPAN_NAMES = ("spans", "entities", "ents", "labels", "label", "annotations", "annotation", "ner", "slots")
 """Known names, the most telling first; none of them is chosen if its values are of another kind."""
 
@@ -26,12 +39,13 @@ MOSTLY = 0.9
 """Share of strings that must be tags for a column to be one of tags, some of which may be malformed."""
 
 Kind = Literal["tags", "numbers", "words", "spans", "empty", "text", "other"]
-"""Lists of tags, of numbers, of strings, of spans, lists with nothing in them, strings, anything else."""
+"""Lists of tags, of numbers, of strings, of spans, nothing, strings, anything else."""
+
+ORDER: tuple[Kind, ...] = ("tags", "spans", "numbers", "words", "text", "other", "empty")
+"""Of two kinds that are equally frequent in a column, the first is taken."""
 
 
-def choose_entities(
-    columns: Sequence[str], sample: Mapping[str, Sequence[Any]], where: str, choice: Choice
-) -> Columns:
+def choose_entities(columns: Sequence[str], sample: Mapping[str, Sequence[Any]], where: str, choice: Choice) -> Columns:
     """The columns of a file, with a reason in words each. ``tokens`` is set where words stand apart.
 
     :raises UserError: D020 a named column does not exist, D021 the choice is not clear.
@@ -74,22 +88,27 @@ _WORDS_FOR: dict[Kind, str] = {
     "numbers": "lists of numbers",
     "words": "lists of words",
     "spans": "spans",
-    "empty": "empty lists",
+    "empty": "nothing",
     "text": "text",
     "other": "something else",
 }
 
 
 def kind_of(values: Sequence[Any]) -> Kind:
-    """What a column holds, by its first values."""
+    """What a column holds: what most of its first values are, so that a bad one is told as what it is."""
     present = [value for value in values if value is not None and value is not ABSENT and value != ""][:LOOKED_AT]
-    if present and all(isinstance(value, str) and value.lstrip()[:1] not in ("[", "{") for value in present):
-        words = [word for value in present for word in value.split()]
-        return "tags" if _are_tags(words) and any(word != OUTSIDE for word in words) else "text"
-    rows = [listed(value) for value in present]
-    items = [item for row in rows if row for item in row if item is not None]
-    if not present or any(row is None for row in rows):
-        return "text" if present and all(isinstance(value, str) for value in present) else "other"
+    counts = Counter(_kind_of_value(value) for value in present)
+    counts.pop("empty", None)
+    return max(counts, key=lambda kind: (counts[kind], -ORDER.index(kind))) if counts else "empty"
+
+
+def _kind_of_value(value: Any) -> Kind:
+    if isinstance(value, str) and value.lstrip()[:1] not in ("[", "{"):
+        return "tags" if _are_tags(value.split()) else "text"
+    items = listed(value)
+    if items is None:
+        return "text" if isinstance(value, str) else "other"
+    items = [item for item in items if item is not None]
     if not items:
         return "empty"
     if all(isinstance(item, str) for item in items):
@@ -127,14 +146,17 @@ def _truth(look: _Look, label: str | None, text: str | None) -> tuple[str, Kind]
         return label, "spans" if kind == "spans" or (kind == "empty" and not words) else "tags"
     tags = look.of("tags", known=TAG_NAMES, but=text)
     spans = look.of("spans", known=SPAN_NAMES, but=text)
-    if not tags:
-        tags = [name for name in look.of("numbers") if name.lower() in TAG_NAMES]
+    if not tags and not spans:  # by its name alone, so that what is wrong with its values can be said
+        named_so = [name for name in look.of("words", "numbers") if name.lower() in TAG_NAMES]
+        tags = sorted(named_so, key=lambda name: TAG_NAMES.index(name.lower()))[:1]
+        words = [name for name in words if name not in tags]
     in_cells = [name for name in tags if look.kinds[name] == "tags" and _holds_strings(look.sample[name])]
     if len(tags) == 1 and (words or look.kinds.get(text or "") in ("words", "text") or (in_cells and not spans)):
         return tags[0], "tags"
     if not tags and not spans:
-        empty = look.of("empty", known=TAG_NAMES if words else SPAN_NAMES)
-        if len(empty) == 1:
+        known = TAG_NAMES if words else SPAN_NAMES
+        empty = [name for name in look.of("empty", known=known) if name.lower() in known]
+        if empty:
             return empty[0], "tags" if words else "spans"
     if len(spans) == 1 and (not tags or look.of("text")):
         return spans[0], "spans"
@@ -164,8 +186,11 @@ def _with_tags(look: _Look, text: str | None, label: str) -> Columns:
 
 
 def _with_spans(look: _Look, text: str | None, label: str) -> Columns:
-    others = [name for name in look.columns if name != label]
-    chosen = choose(others, look.sample, where=look.where, text=text, pairs=False, labelled=False)
+    texts = [name for name in look.columns if look.kinds[name] == "text" and name != label]
+    if (text or next(iter(texts), None)) not in texts:
+        what = f"{label!r} gives positions in a text, and {'there is none' if text is None else f'{text!r} is none'}"
+        raise look.unclear(what, "Give the text whose characters they count, or a tag for each word.")
+    chosen = choose(texts, look.sample, where=look.where, text=text, pairs=False, labelled=False)
     reasons = {**chosen.reasons, "label": f"column {label!r}: the spans of each row"}
     return replace(chosen, label=label, reasons=reasons)
 

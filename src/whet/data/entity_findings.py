@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from whet.data.entity_arrays import Words, covered, entities, known_forms, seen_in
-from whet.data.entity_forms import NONE, Form, Forms, in_words
+from whet.data.entity_forms import NONE, Form, Forms, InWords
 from whet.data.forms import Examples
 from whet.data.privacy import masked
 from whet.data.shown import rows_in_words, shown_row
@@ -58,7 +58,7 @@ def places_finding(splits: Mapping[str, Examples], labels: Sequence[str]) -> Fin
 
 def agreement_finding(train: Examples, labels: Sequence[str]) -> Finding:
     """A017: words that are an entity in some rows of training and in others none, or one of another type."""
-    counts = Forms.of(list(in_words(train, labels))).counts
+    counts = Forms.of(InWords(train, labels)).counts
     mentions = sum(sum(count.values()) - count[NONE] for count in counts.values())
     doubtful = {form: _minority(count) for form, count in counts.items() if sum(count.values()) >= FEWEST}
     against = sum(doubtful.values())

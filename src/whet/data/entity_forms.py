@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from whet.data.entity_arrays import Words, covered, entities
 from whet.data.forms import Examples
+from whet.data.ragged import Ints, Spans
 
 Form = tuple[str, ...]
 """The words of an entity, as they stand."""
@@ -19,27 +22,40 @@ NONE = -1
 """Stands for "no entity" among the types."""
 
 
-def in_words(examples: Examples, labels: Sequence[str]) -> Iterator[tuple[list[str], Inside]]:
-    """The words and the entities of each row; none where nothing is known."""
-    words = Words.of(examples)
-    spans = entities(examples, labels)
-    bounds: list[tuple[int, int]] = []
-    if spans is not None:
-        first, last = covered(words, spans)
-        bounds = list(zip(first.tolist(), last.tolist(), strict=True))
-    starts, ends, offsets = words.starts.tolist(), words.ends.tolist(), words.offsets.tolist()
-    row = 0
-    for block in examples.column_blocks(["text"]):
-        for text in block["text"]:
-            here, behind = offsets[row], offsets[row + 1]
-            found: Inside = []
-            if spans is not None:
-                for number in range(int(spans.offsets[row]), int(spans.offsets[row + 1])):
-                    a, b = bounds[number]
-                    if a < b and spans.types[number] >= 0:
-                        found.append((a - here, b - here, int(spans.types[number])))
-            yield [text[starts[n] : ends[n]] for n in range(here, behind)], found
-            row += 1
+@dataclass(frozen=True, slots=True)
+class InWords:
+    """The words and the entities of each row of a split, as often as asked for; no entities where none are known."""
+
+    examples: Examples
+    labels: Sequence[str] = ()
+
+    def __iter__(self) -> Iterator[tuple[list[str], Inside]]:
+        """Block by block: what is held of a whole split is some numbers for each word."""
+        words = Words.of(self.examples)
+        table = _in_words(words, entities(self.examples, self.labels))
+        begin = 0
+        for block in self.examples.column_blocks(["text"]):
+            texts = block["text"]
+            offsets = words.offsets[begin : begin + len(texts) + 1]
+            starts, ends = (part[offsets[0] : offsets[-1]].tolist() for part in (words.starts, words.ends))
+            found: list[Inside] = [[] for _ in texts]
+            first, last = np.searchsorted(table[:, 0], [begin, begin + len(texts)])
+            for row, *inside in table[first:last].tolist():
+                found[row - begin].append((inside[0], inside[1], inside[2]))
+            places = (offsets - offsets[0]).tolist()
+            for row, text in enumerate(texts):
+                yield [text[starts[n] : ends[n]] for n in range(places[row], places[row + 1])], found[row]
+            begin += len(texts)
+
+
+def _in_words(words: Words, spans: Spans | None) -> Ints:
+    """(m, 4): row, first word in it, word behind the last, and type, of the spans that have a known type and words."""
+    if spans is None:
+        return np.zeros((0, 4), np.int64)
+    first, last = covered(words, spans)
+    begins = words.offsets[spans.rows]
+    table = np.stack([spans.rows, first - begins, last - begins, spans.types], axis=1)
+    return table[(last > first) & (spans.types >= 0)]
 
 
 @dataclass(slots=True)
@@ -53,8 +69,8 @@ class Forms:
     lengths: dict[str, list[int]] = field(default_factory=dict)
 
     @staticmethod
-    def of(rows: Sequence[tuple[Sequence[str], Inside]]) -> Forms:
-        """Count in rows of words; words within another entity say nothing about a form."""
+    def of(rows: Iterable[tuple[Sequence[str], Inside]]) -> Forms:
+        """Count in rows of words, gone through twice; words within another entity say nothing about a form."""
         found = Forms()
         for words, inside in rows:
             for first, last, kind in inside:
@@ -86,8 +102,9 @@ class Forms:
         """First word, and word behind the last, of every form that stands in ``words``; they may overlap."""
         for first, word in enumerate(words):
             for length in self.lengths.get(word, ()):
-                if tuple(words[first : first + length]) in self.counts:
-                    yield first, first + length
+                last = first + length
+                if last <= len(words) and tuple(words[first:last]) in self.counts:
+                    yield first, last
 
     def longest(self, words: Sequence[str]) -> Iterator[tuple[int, int]]:
         """The same from left to right, the longest at each place, none across another."""

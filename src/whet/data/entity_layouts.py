@@ -22,6 +22,9 @@ from whet.errors import Problem, Problems, UserError
 TEXT, ENTITIES = "text", "entities"
 """What the columns of pairs and of exports are called here."""
 
+_TOOLS_OWN = ("data", "annotations", "predictions")
+"""Columns of an export that other columns are made of."""
+
 _TABLES = ("csv", "tsv")
 Numbered = Iterator[tuple[int, Any]]
 
@@ -41,7 +44,7 @@ def open_layout(file: SourceFile, choice: Choice, problems: Problems, told: Told
             return _open_pairs(file, _document(file, choice, problems, told), problems), False
         if _is_pair(beginning.partition("\n")[0]):
             return _open_pairs(file, _lines(file, choice, problems, told), problems), False
-        return _exported(open_file(file, choice.encoding, problems, told), choice), False
+        return _exported(open_file(file, choice.encoding, problems, told), file.name, choice), False
     return None, False
 
 
@@ -119,11 +122,11 @@ def _lines(file: SourceFile, choice: Choice, problems: Problems, told: Told) -> 
 # --- exports of annotation tools --------------------------------------------------------------------------
 
 
-def _exported(opened: Opened, choice: Choice) -> Opened:
+def _exported(opened: Opened, name: str, choice: Choice) -> Opened:
     """Rows of Label Studio and of Prodigy with text and entities in columns; any others as they are."""
     columns = set(opened.columns)
     if {"data", "annotations"} <= columns:
-        key = _text_key(opened.sample["data"], choice)
+        key = _text_key(opened.sample["data"], name, choice)
         return _with_columns(
             opened,
             {
@@ -145,18 +148,20 @@ def _with_columns(opened: Opened, made: Mapping[str, Callable[[Block], list[Any]
     beginning = Block(range(size), opened.sample.__getitem__)
     sample = opened.sample | {name: make(beginning) for name, make in made.items()}
     opened.notes.append(note)
-    columns = [*made, *(name for name in opened.columns if name not in made)]
+    columns = [*made, *(name for name in opened.columns if name not in made and name not in _TOOLS_OWN)]
     return Opened(columns, sample, lambda wanted: map(changed, opened.blocks(opened.columns)), opened.notes)
 
 
-def _text_key(sample: list[Any], choice: Choice) -> str:
+def _text_key(sample: list[Any], name: str, choice: Choice) -> str:
     """Under which key of ``data`` the text stands: as named, "text", or the only string there is."""
     wanted = named(choice.text)
     first = next((value for value in sample if isinstance(value, dict)), {})
     texts = [key for key, value in first.items() if isinstance(value, str)]
-    if wanted in texts:
-        return wanted
-    return texts[0] if len(texts) == 1 else TEXT
+    chosen = wanted or (TEXT if TEXT in texts else texts[0] if len(texts) == 1 else None)
+    if chosen is None or chosen not in texts:
+        what = f"which part of its 'data' is the text is not clear (texts: {', '.join(texts) or 'none'})."
+        raise UserError(Problem("D021", name, what, "Name it with --text."))
+    return chosen
 
 
 def _text_of(data: Any, key: str) -> Any:
@@ -185,12 +190,13 @@ def _results(result: Any) -> list[Any]:
     if not isinstance(result, list):
         return [result]
     values = [one.get("value") for one in result if isinstance(one, dict) and _marks(one.get("type"))]
-    return [
-        {name: value[name] for name in ("start", "end", "labels", "text") if name in value}
-        if isinstance(value, dict)
-        else value
-        for value in values
-    ]
+    return [_as_span(value) if isinstance(value, dict) else value for value in values]
+
+
+def _as_span(value: dict[str, Any]) -> dict[str, Any]:
+    labels = [value[name] for name in value if str(name).endswith("labels")]
+    span: dict[str, Any] = {name: value[name] for name in ("start", "end", "text") if name in value}
+    return {**span, "labels": labels[0]} if labels else span
 
 
 def _marks(kind: Any) -> bool:

@@ -6,7 +6,7 @@ import json
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any, Final, NamedTuple
 
 from whet.data.rows import ABSENT
@@ -127,7 +127,7 @@ class RowSpans:
         if len(set(spans)) < len(spans):
             self.changes.add(TWICE)
             spans = sorted(set(spans))
-        for span, behind in zip(spans, spans[1:], strict=False):
+        for span, behind in pairwise(spans):
             if behind[0] < span[1]:
                 what = f"{self._shown(behind)} lies across {self._shown(span)}."
                 self.problems.add("D055", self.where, what, "Keep one of them: a character belongs to one entity.")

@@ -106,7 +106,8 @@ class Tally:
 
     def _beginnings(self) -> tuple[list[Pair], list[Pair]]:
         """Pairs in which B, and in which I, begins an entity that no other of its type stands before."""
-        begins, inside = [], []
+        begins: list[Pair] = []
+        inside: list[Pair] = []
         for before, tag in self.counts:
             role, kind = _known(tag)
             if role in "BI" and kind != _known(before)[1]:

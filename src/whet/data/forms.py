@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from whet.data.normal import hashes
+from whet.data.normal import hashes, raw_hashes
 from whet.errors import Problem, UserError
 from whet.files import beside
 
@@ -198,7 +198,8 @@ class Examples:
         """(n,) hash of what each row's group is called; None where rows have no groups."""
         if not self.shape.has("group"):
             return None
-        return np.concatenate([hashes(batch["group"].to_pylist(), None) for batch in self._batches] or [self.hashes])
+        # as they stand: customers 12 and 34 are two
+        return np.concatenate([raw_hashes(batch["group"].to_pylist()) for batch in self._batches] or [self.hashes])
 
     def column(self, name: str) -> list[Any]:
         """A whole column as Python values, (n,); for forms whose truth is small."""

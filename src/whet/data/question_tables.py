@@ -136,7 +136,7 @@ def _question(look: _Look, taken: set[str]) -> str:
 
 
 def _asks(value: Any) -> bool:
-    return str(value).rstrip().endswith(("?", "？", "؟", ";"))
+    return str(value).rstrip().endswith(("?", "？", "؟"))
 
 
 def _share_of(values: Sequence[Any], holds: Any) -> float:

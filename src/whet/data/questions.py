@@ -9,7 +9,7 @@ What users are told when something is wrong with their questions:
 - D060 a question without a context, D061 a value that is no answer, D062 an answer that does not stand
   in its context, D063 a start that is no whole number, D064 an answer outside its context, D065 another
   text at the start of an answer, D066 answers and starts of different number, D067 "cannot be answered"
-  beside an answer, D068 an empty answer
+  beside an answer, D068 an empty answer, D069 a length limit that leaves no room for a context
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ from whet.findings import Finding
 
 ANSWERS = pa.list_(pa.struct([("start", pa.int32()), ("text", pa.string())]))
 """Arrow type of the answers of a row."""
+
+
+_LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
 
 class Questions:
@@ -128,7 +131,10 @@ class Questions:
 
 
 def _names(contexts: Sequence[str]) -> list[str]:
-    """What the group of each row is called: its context's hash, since contexts are long."""
+    """What the group of each row is called: its context's hash, since contexts are long; in letters alone.
+
+    Names that differ in their digits only are one name where names are normalised.
+    """
     distinct = list(dict.fromkeys(contexts))
-    named = dict(zip(distinct, (f"{one:016x}" for one in hashes(distinct)), strict=True))
+    named = dict(zip(distinct, (f"{one:016x}".translate(_LETTERS) for one in hashes(distinct)), strict=True))
     return [named[context] for context in contexts]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,18 @@ def members(offsets: Ints, rows: NDArray[Any]) -> tuple[Ints, Ints]:
     starts = offsets_of(lengths)
     within = np.arange(int(starts[-1])) - np.repeat(starts[:-1], lengths)
     return np.repeat(offsets[:-1][chosen], lengths) + within, starts
+
+
+def _codes(keys: Ints) -> Ints:
+    """(m,) one number for each different row of an (m, columns) table."""
+    least, most = keys.min(axis=0, initial=0), keys.max(axis=0, initial=0)
+    widths = [int(width) for width in most - least + 1]
+    if math.prod(widths) >= 2**62:
+        return np.asarray(np.unique(keys, axis=0, return_inverse=True)[1]).ravel()
+    codes = np.zeros(len(keys), dtype=np.int64)
+    for column, width in enumerate(widths):
+        codes = codes * width + keys[:, column] - least[column]
+    return codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +84,7 @@ class Spans:
 
     def stand_in(self, others: Spans, *, typed: bool = True) -> NDArray[np.bool_]:
         """(m,) whether the same span, of the same type where ``typed``, stands in the same row of ``others``."""
-        keys = np.concatenate([self._keys(typed), others._keys(typed)])
-        codes = np.unique(keys, axis=0, return_inverse=True)[1].ravel()
+        codes = _codes(np.concatenate([self._keys(typed), others._keys(typed)]))
         return np.isin(codes[: len(self.starts)], codes[len(self.starts) :])
 
     def _keys(self, typed: bool) -> Ints:

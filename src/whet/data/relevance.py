@@ -156,3 +156,18 @@ def of_lists(model: str, examples: Examples, pool: Pool, queries: NDArray[np.int
         said=said,
         groups=None if groups is None else groups[rows],
     )
+
+
+def ndcg(predictions: RankPredictions, depth: int = 10) -> float:
+    """nDCG at ``depth``, the mean over queries: relevance over log2(rank + 1), as a share of the best order's."""
+    assert predictions.gold is not None
+    said, gold = predictions.said, predictions.gold
+    discount = 1 / np.log2(np.arange(2, depth + 2))
+    relevance = said.found_in(gold)
+    total = 0.0
+    for row in range(len(predictions)):
+        found = relevance[said.offsets[row] : said.offsets[row + 1]][:depth]
+        best = -np.sort(-gold.values[gold.offsets[row] : gold.offsets[row + 1]])[:depth]
+        ideal = float(best @ discount[: len(best)])
+        total += float(found @ discount[: len(found)]) / ideal if ideal else 0.0
+    return total / max(1, len(predictions))

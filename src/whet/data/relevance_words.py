@@ -75,7 +75,8 @@ class Bm25:
         having = np.bincount(counts.indices, minlength=counts.shape[1])
         idf = np.log1p((len(passages) - having + 0.5) / (having + 0.5))
         mean_length = float(counts.sum()) / max(1, len(passages)) or 1.0
-        return Bm25(vocabulary, idf, mean_length, _weights(counts, idf, mean_length))
+        lengths = np.asarray(counts.sum(axis=1)).ravel()
+        return Bm25(vocabulary, idf, mean_length, _weights(counts, lengths / mean_length, idf))
 
     def scores(self, queries: Sequence[str]) -> NDArray[np.float32]:
         """(q, P): each query against all passages."""
@@ -84,13 +85,14 @@ class Bm25:
 
     def pairs(self, queries: Sequence[str], passages: Sequence[str]) -> NDArray[np.float64]:
         """(n,) each query against the passage beside it, which need not be one of the P."""
-        weights = _weights(self.vocabulary.counts(passages), self.idf, self.mean_length)
+        lengths = np.asarray([len(words(passage)) for passage in passages], dtype=np.float64)
+        weights = _weights(self.vocabulary.counts(passages), lengths / self.mean_length, self.idf)
         return np.asarray(self.vocabulary.counts(queries).multiply(weights).sum(axis=1), dtype=np.float64).ravel()
 
 
-def _weights(counts: Any, idf: NDArray[np.float64], mean_length: float) -> Any:
-    lengths = np.asarray(counts.sum(axis=1)).ravel()
-    held = np.repeat(K1 * (1 - B + B * lengths / mean_length), np.diff(counts.indptr))
+def _weights(counts: Any, lengths: NDArray[np.float64], idf: NDArray[np.float64]) -> Any:
+    """What each word of each passage adds to its score; ``lengths`` (n,) as shares of the mean one."""
+    held = np.repeat(K1 * (1 - B + B * lengths), np.diff(counts.indptr))
     found = counts.copy()
     found.data = idf[counts.indices] * counts.data * (K1 + 1) / (counts.data + held)
     return found

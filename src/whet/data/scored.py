@@ -44,10 +44,10 @@ from whet.data.scored_checks import (
     without_relevant,
 )
 from whet.data.scored_columns import Look, judged_columns, scored_columns, similar_columns
-from whet.data.scored_values import numbers, relevances, texts_of
+from whet.data.scored_rows import pair_texts, with_negatives, with_numbers
+from whet.data.scored_values import numbers, relevances
 from whet.data.sources import SourceFile
 from whet.data.splitting import joined
-from whet.data.values import Place, texts
 from whet.errors import Problem, Problems, UserError
 from whet.findings import Finding
 
@@ -83,10 +83,10 @@ class Similar:
 
     def take(self, block: Block, taking: Taking) -> Taken:
         """Texts as they stand; of negatives, those that are a text and not the row's own are kept."""
-        rows = _texts(block, taking)
+        rows = pair_texts(block, taking)
         if taking.columns.negative is not None:
-            return _with_negatives(rows, block, taking, taking.columns.negative)
-        return _with_numbers(rows, block, taking, numbers)
+            return with_negatives(rows, block, taking, taking.columns.negative)
+        return with_numbers(rows, block, taking, numbers)
 
     def labels(self, train: Examples) -> tuple[str, ...]:
         """None."""
@@ -151,7 +151,7 @@ class Scored:
 
     def take(self, block: Block, taking: Taking) -> Taken:
         """Texts as they stand, numbers as they are spelled."""
-        return _with_numbers(_texts(block, taking), block, taking, numbers)
+        return with_numbers(pair_texts(block, taking), block, taking, numbers)
 
     def labels(self, train: Examples) -> tuple[str, ...]:
         """None."""
@@ -213,7 +213,7 @@ class Relevant:
 
     def take(self, block: Block, taking: Taking) -> Taken:
         """Texts as they stand, relevances of 0 or more."""
-        return _with_numbers(_texts(block, taking), block, taking, relevances)
+        return with_numbers(pair_texts(block, taking), block, taking, relevances)
 
     def labels(self, train: Examples) -> tuple[str, ...]:
         """None."""
@@ -249,59 +249,10 @@ class Relevant:
         return [without_relevant(splits), few_passages(splits)]
 
 
-# --- values ---------------------------------------------------------------------------------------
-
-
-def _texts(block: Block, taking: Taking) -> dict[str, list[Any]]:
-    chosen = taking.columns
-    names = {"text": chosen.text} | ({"text_pair": chosen.text_pair} if chosen.text_pair is not None else {})
-    return {part: texts(block.column(name), taking.place(block, name), taking.problems) for part, name in names.items()}
-
-
-def _with_numbers(rows: dict[str, list[Any]], block: Block, taking: Taking, read: Any) -> Taken:
-    column = taking.columns.label
-    if column is None:
-        return Taken(rows)
-    rows["score"] = read(block.column(column), taking.place(block, column), taking.problems)
-    return Taken(rows, [row for row, value in enumerate(rows["score"]) if value is None])
-
-
-def _with_negatives(rows: dict[str, list[Any]], block: Block, taking: Taking, column: str) -> Taken:
-    place = taking.place(block, column)
-    found: list[list[str]] = []
-    own, blank = list[int](), list[int]()
-    for row, value in enumerate(block.column(column)):
-        several = texts_of(value)
-        if several is None:
-            what = f"{column!r} is {value!r:.60}, neither a text nor a list of texts."
-            taking.problems.add("D076", place.at(row), what, "Give one text, or a list of texts.")
-            several = []
-        full = [text for text in dict.fromkeys(several) if text and not text.isspace()]
-        kept = [text for text in full if text not in (rows["text"][row], rows["text_pair"][row])]
-        blank += [row] * any(not text or text.isspace() for text in several)
-        own += [row] * (len(kept) < len(full))
-        found.append(kept)
-    _refuse_half_characters(found, place, taking.problems)
-    rows["negative"] = found
-    notes = (("an empty negative, left out", blank), ("a negative that is the row's own text, left out", own))
-    return Taken(rows, changed=[("A013", reason, where) for reason, where in notes if where])
-
-
-def _refuse_half_characters(rows: list[list[str]], place: Place, problems: Problems) -> None:
-    """D018, by the line of the row that holds them."""
-    lines = [line for line, several in zip(place.lines, rows, strict=True) for _ in several]
-    flat = [text for several in rows for text in several]
-    whole = iter(texts(flat, Place(place.file, lines, place.column), problems))
-    rows[:] = [[next(whole) for _ in several] for several in rows]
-
-
 def _refuse_single(columns: Columns) -> None:
     if columns.text_pair is None:
         what = "has one text on each line, and two are to be compared."
         raise UserError(Problem("D077", "the file", what, "Give a table with two columns of texts."))
-
-
-# --- truths ---------------------------------------------------------------------------------------
 
 
 def _truths(examples: Examples) -> NDArray[np.uint64]:

@@ -23,8 +23,6 @@ from whet.tasks import TASKS
 from whet.tasks.task import Setting, Task
 
 BATCH_TOKENS = 4096
-READ = ("text", "text_pair", "negative", "words")
-"""Arrow columns that models read; what is true of a row is not among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ class TrainedModel:
         :raises UserError: M041, the model wants pairs and got single texts, or the other way round.
         """
         self._refuse_other_form(examples.has_pairs)
-        encoded = self.how.encode(self.tokenizer, examples.column_blocks(READ), self.about.max_length, None)
+        encoded = self.how.encode(self.tokenizer, self.how.blocks(examples), self.about.max_length, None)
         found = self.how.predictions("model", outputs(self.model, encoded, progress), encoded, examples)
         fitted = {name: value for name, value in self.how.setting.settled.items() if name != "temperature"}
         return settled(found, fitted)  # the temperature lies in the head

@@ -35,9 +35,12 @@ def freeze(model: TaskModel) -> None:
 
 
 def adapt_full(model: TaskModel) -> None:
-    """Every weight may move, a pooler that nothing reads excepted."""
+    """Every weight may move; tables of sines stay what they are."""
     for parameter in model.parameters():
         parameter.requires_grad_(True)
+    for module in model.modules():
+        if "Sinusoidal" in type(module).__name__:
+            module.requires_grad_(False)
 
 
 def adapt_lora(

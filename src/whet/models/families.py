@@ -59,7 +59,7 @@ class Family:
     - ``causal``: a token sees those before it only: a decoder used as an encoder.
     - ``positions``: dotted name of the learned table of positions in the bare model, 'rotary', or
       'relative' (nothing to extend).
-    - ``first_position``: what position ids count from.
+    - ``first_position``: what position ids count from; 'after padding': from the pad token's id on, plus one.
     - ``pooler``: the bare model brings a pooler that pooling of our own never reads.
     - ``averages``: a mean-pooled classifier can be expressed as its own (:mod:`whet.models.averaging`).
     - ``encoder``: the half that is used of an encoder-decoder; the other is left out.
@@ -74,13 +74,19 @@ class Family:
     flat: bool = True
     causal: bool = False
     positions: str = "rotary"
-    first_position: int = 0
+    first_position: int | Literal["after padding"] = 0
     pooler: bool = False
     averages: bool = False
     span_is_tagger: bool = False
     encoder: bool = False
     last_is_classifier: bool = False
     remark: str = ""
+
+    def first(self, pad_id: int | None) -> int:
+        """The first position id of a text, where the configuration names ``pad_id`` (RoBERTa's is 1 unless it does)."""
+        if self.first_position != "after padding":
+            return self.first_position
+        return 2 if pad_id is None else pad_id + 1
 
     def output(self, kind: HeadKind) -> Output | None:
         """The head of ``kind`` in transformers; None where it has none that can be used."""
@@ -141,7 +147,7 @@ _ROBERTA = Family(
     _TAGS,
     _ANSWERS,
     positions=_EMBEDDED,
-    first_position=2,
+    first_position="after padding",
     pooler=True,
 )
 _DISTILBERT = Family(Output("classifier", "first", _distilbert, "pre_classifier"), _TAGS, _ANSWERS, positions=_EMBEDDED)

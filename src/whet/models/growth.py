@@ -95,7 +95,8 @@ def positions_of(config: Mapping[str, Any], family: Family | None) -> int | None
     if family is not None and family.positions == "relative" and not config.get("position_biased_input", False):
         return None
     found = int(config.get("max_position_embeddings") or config.get("n_positions") or 0)
-    return found - (family.first_position if family else 0) if 0 < found < 1_000_000 else None
+    first = family.first(config.get("pad_token_id")) if family else 0
+    return found - first if 0 < found < 1_000_000 else None
 
 
 @torch.no_grad()
@@ -119,9 +120,10 @@ def grow_positions(network: Any, family: Family | None, wanted: int, place: str)
             raise UserError(_cannot(place, config.model_type, now, wanted))
         config.max_position_embeddings = wanted
         return f"positions: {now} to {wanted} tokens; they are computed, so nothing was added"
-    _repeat_table(network.base_model, family, wanted)
-    config.max_position_embeddings = wanted + family.first_position
-    return f"positions: {now} to {wanted} tokens; from the {now + 1}th on they start as copies of the first ones"
+    first = family.first(config.pad_token_id)
+    _repeat_table(network.base_model, family.positions, first, wanted)
+    config.max_position_embeddings = wanted + first
+    return f"positions: {now} to {wanted} tokens; those after number {now} start as copies of the first ones"
 
 
 def rope_settings(config: Any) -> list[dict[str, Any]]:
@@ -130,11 +132,11 @@ def rope_settings(config: Any) -> list[dict[str, Any]]:
     return [value for value in found.values() if isinstance(value, dict)] or [found]
 
 
-def _repeat_table(trunk: Any, family: Family, wanted: int) -> None:
-    owner_name, _, name = family.positions.rpartition(".")
+def _repeat_table(trunk: Any, path: str, first: int, wanted: int) -> None:
+    owner_name, _, name = path.rpartition(".")
     owner = trunk.get_submodule(owner_name)
     old = getattr(owner, name)
-    first, size = family.first_position, len(old.weight)
+    size = len(old.weight)
     places = torch.arange(wanted) % (size - first) + first
     new = nn.Embedding(wanted + first, old.embedding_dim, padding_idx=old.padding_idx)
     new.weight.copy_(torch.cat([old.weight[:first], old.weight[places]]))

@@ -123,8 +123,12 @@ def _sentence(folder: Path, about: About, base: str) -> Ask:
 
 
 def _sentence_transformers(folder: Path, about: About) -> Ask:
-    from sentence_transformers import SentenceTransformer
-
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError:  # it is an extra; the same by plain transformers
+        cls = networks.auto_class(_config(folder, about, ""), about.head_kind, pooled=True)
+        plain = cls.from_pretrained(folder, dtype=torch.float32).eval()
+        return lambda inputs: _vectors(plain, inputs, about)
     model = SentenceTransformer(str(folder), device="cpu").eval()
     return lambda inputs: model(dict(inputs))["sentence_embedding"]
 

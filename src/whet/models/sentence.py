@@ -62,7 +62,9 @@ def write_modules(model: TaskModel, about: About, folder: Path) -> None:
     paths = [f"{number}_{kind}" for number, kind in enumerate(kinds)]
     if model.head is None:
         paths[0] = ""
-    settings = {"max_seq_length": about.max_length, "do_lower_case": False}
+    settings: dict[str, Any] = {"max_seq_length": about.max_length, "do_lower_case": False}
+    if model.family is not None and model.family.pooler:  # there is none, and it would be drawn anew with a warning
+        settings["model_args"] = {"add_pooling_layer": False}
     write_json(folder / paths[0] / "sentence_bert_config.json", settings)
     modes = {f"pooling_mode_{key}": False for key in ("cls_token", "mean_tokens", "max_tokens", "lasttoken")}
     modes[_MODES[model.pooling]] = True

@@ -132,13 +132,20 @@ class TaskModel(nn.Module):
 
     def use_flat_batches(self) -> bool:
         """Switch to flat batches and byte dropout; False where the family does not allow it."""
-        if self.family is None or not self.family.flat or flat_attention.refuses(self.network.config):
+        if self.why_padded:
             return False
         flat_attention.register()
         self.network.set_attn_implementation(flat_attention.NAME)
         byte_dropout.install(self, self.stream)
         self.flat = True
         return True
+
+    @property
+    def why_padded(self) -> str:
+        """Why batches cannot go through without padding; empty where they can."""
+        if self.family is None:
+            return f"{self.network.config.model_type!r} is not a family known to take flat batches"
+        return flat_attention.refuses(self.network.config) if self.family.flat else self.family.remark
 
     def use_padded_batches(self) -> None:
         """The plain computation, as transformers itself does it."""
@@ -188,7 +195,7 @@ class TaskModel(nn.Module):
         more = {"token_type_ids": batch.token_type_ids} if typed else {}
         hidden: Tensor = self.trunk(
             input_ids=batch.input_ids,
-            position_ids=batch.position_ids + family.first_position,
+            position_ids=batch.position_ids + family.first(self.network.config.pad_token_id),
             flat=batch.where,
             stream=self.stream,
             **({"use_cache": False} if family.causal else {}),

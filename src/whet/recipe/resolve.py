@@ -10,6 +10,8 @@ from whet.recipe.schema import BASELINES, PROBED, Recipe
 _RATES = ((30e6, 2e-4), (60e6, 1e-4), (200e6, 5e-5), (float("inf"), 2e-5))
 """Peak rate of full fine-tuning by number of weights: smaller models stand and need larger steps."""
 _LORA_FACTOR = 5.0
+_TAGGER_FACTOR = 1.5
+_SCORES_DIVISOR = 4.0
 _FULL_BYTES = 16
 """Per weight while every one moves: value, gradient and two moments, 4 bytes each."""
 
@@ -96,7 +98,7 @@ def _default(name: str) -> Any:
 
 def _derive(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
     method = _method(recipe, facts)
-    rate = _rate(method.value, facts)
+    rate = _rate(recipe, method.value, facts)
     batch = _batch(facts)
     whole = recipe.training.batch_tokens if isinstance(recipe.training.batch_tokens, int) else batch.value
     return {
@@ -108,11 +110,11 @@ def _derive(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
         "training.precision": Choice(facts.dtype, facts.dtype_reason),
         "training.learning_rate": rate,
         "training.head_learning_rate": _head_rate(recipe, rate),
-        "training.epochs": _epochs(facts),
+        "training.epochs": _epochs(recipe, facts),
         "training.batch_tokens": batch,
         # batches share the rows evenly, so that some hold a little more than they are asked to
         "training.micro_batch_tokens": Choice(
-            max(min(whole * 3 // 2, 8192), facts.longest), "a whole batch up to 8,192 tokens"
+            max(min(whole * 3 // 2, 4096), facts.longest), "a whole batch up to 4,096 tokens"
         ),
         "lora.target_modules": Choice("auto", "every linear layer of the pretrained model"),
         "training.label_smoothing": _smoothing(recipe),
@@ -151,15 +153,25 @@ def _shaping(recipe: Recipe, limit: int, columns: tuple[str, ...]) -> dict[str, 
 def _loss(recipe: Recipe, columns: tuple[str, ...]) -> Choice:
     if recipe.task == "ranking" or "score" not in columns:
         return Choice("contrastive", "rows say which texts belong together")
-    return Choice("cosent", "rows have scores")
+    return Choice("cosine", "rows have scores")
 
 
-def _rate(method: str, facts: Facts) -> Choice:
+def _rate(recipe: Recipe, method: str, facts: Facts) -> Choice:
     value = next(rate for limit, rate in _RATES if facts.num_parameters < limit)
     size = f"for a base of {facts.num_parameters / 1e6:.0f} M weights"
+    if recipe.task == "token-classification":
+        value, size = value * _TAGGER_FACTOR, f"{size} that is to tag every word"
+    elif _learns_from_scores(recipe, facts):
+        value, size = value / _SCORES_DIVISOR, f"{size} whose vectors are good already and shall only move a little"
     if method == "lora":
         return Choice(value * _LORA_FACTOR, f"{size}, {_LORA_FACTOR:g} times as much for adapters")
     return Choice(value, size)
+
+
+def _learns_from_scores(recipe: Recipe, facts: Facts) -> bool:
+    """Whether a bi-encoder is trained to meet scores, rather than to tell texts apart."""
+    bi = recipe.similarity.encoder in ("auto", "bi")
+    return recipe.task == "sentence-similarity" and bi and "score" in facts.columns
 
 
 def _head_rate(recipe: Recipe, rate: Choice) -> Choice:
@@ -169,7 +181,12 @@ def _head_rate(recipe: Recipe, rate: Choice) -> Choice:
     return Choice(trunk * factor, f"{factor:g} times the rate below it, for {why}")
 
 
-def _epochs(facts: Facts) -> Choice:
+def _epochs(recipe: Recipe, facts: Facts) -> Choice:
+    if recipe.task == "token-classification":
+        epochs = min(15, max(4, round(50_000 / max(1, facts.num_rows))))
+        return Choice(
+            float(epochs), f"{facts.num_rows:,} training rows: tagging words takes 4 passes or more, up to 15"
+        )
     epochs = min(8, max(3, round(24_000 / max(1, facts.num_rows))))
     return Choice(float(epochs), f"{facts.num_rows:,} training rows: 3 passes, more where rows are few, 8 at most")
 

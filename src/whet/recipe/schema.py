@@ -125,7 +125,7 @@ class SimilarityRecipe(_Part):
         "auto", description="bi: each text by itself, compared by cosine; cross: both texts at once."
     )
     loss: Literal["auto", "cosine", "cosent", "contrastive"] = Field(
-        "auto", description="auto: from scores cosent, from pairs that belong together contrastive."
+        "auto", description="auto: from scores cosine, from pairs that belong together contrastive."
     )
     temperature: Positive = Field(0.05, description="Cosines are divided by it before they are compared.")
     hard_negatives: Annotated[int, Field(ge=0, le=1)] = Field(

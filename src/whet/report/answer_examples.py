@@ -54,7 +54,7 @@ class Group:
 
 def _legend() -> list[tuple[list[Piece], str]]:
     exact = (Mark(0, 10, "said", "right"), Mark(0, 10, "true", "right", "✓ said"))
-    part = (Mark(0, 5, "said", "boundary", "↔ said"), Mark(0, 10, "true", "boundary", "accepted"))
+    part = (Mark(4, 10, "said", "boundary", "↔ said"), Mark(0, 10, "true", "boundary", "accepted"))
     place = (Mark(0, 10, "said", "spurious", "✗ said"),)
     missed = (Mark(0, 10, "true", "missed", "accepted"),)
     return [

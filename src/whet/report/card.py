@@ -67,7 +67,7 @@ def front_matter(run: RunFiles, name: str, base_model: str, dataset: str, librar
     import yaml
 
     named = run.task or "text-classification"
-    task = hub_task(named)
+    task = hub_task(named, library)
     about: dict[str, Any] = {"library_name": library, "pipeline_tag": task}
     if base_model:
         about["base_model"] = base_model
@@ -88,7 +88,7 @@ def _index_entry(run: RunFiles, task: str, dataset: str) -> dict[str, Any] | Non
     if not found:
         return None
     metrics = []
-    for metric_name in metric_names({"model": found}):
+    for metric_name in metric_names({"model": found}, str((run.scores or {}).get("primary", ""))):
         value, low, high = numbers.measured(found.get(metric_name))
         if value is None:
             continue
@@ -135,7 +135,7 @@ def _scores(run: RunFiles) -> str:
     if not models:
         return ""
     primary = str(scores.get("primary", "accuracy"))
-    names = metric_names(models)
+    names = metric_names(models, primary)
     head = ["Model", *(numbers.metric(name).title for name in names)]
     lines = [_line(head), _line(["---", *["---:"] * len(names)])]
     for model in ranked(models, primary):

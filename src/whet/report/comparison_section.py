@@ -38,14 +38,14 @@ def comparison(run: RunFiles) -> Section:
         "picture": _picture(scores, told, primary),
         "table": models_table(caption, scores["models"], primary, notes, marked),
         "micro_is_accuracy": same_everywhere(scores["models"]),
-        "meanings": [(heading(name), numbers.metric(name).meaning) for name in metric_names(scores["models"])],
+        "meanings": [(heading(name), numbers.metric(name).meaning) for name in metric_names(scores["models"], primary)],
         "costs": None,
         "comparisons": None,
         "without_leaks": None,
         "leaked": "",
         "rows": kind.rows,
         "groups": _groups(scores, kind),
-        "paired": kind.paired,
+        "paired": kind.compared,
         "validation": None,
     }
     if told.get("comparisons"):
@@ -90,14 +90,17 @@ def _notes(told: dict[str, Any]) -> dict[str, str]:
 
 def _picture(scores: dict[str, Any], told: dict[str, Any], primary: str) -> Picture | None:
     models = scores["models"]
-    factor, digits = (100, 1) if numbers.metric(primary).share else (1, 3)
+    factor = 100 if numbers.metric(primary).share else 1
     rows: list[dict[str, Any]] = []
     for model in ranked(models, primary):
         value, low, high = measured(models[model].get(primary))
         if value is not None:
             low, high = (value if low is None else low), (value if high is None else high)
             row = {"value": value * factor, "low": low * factor, "high": high * factor}
-            written = {f"{key}_shown": f"{amount:.{digits}f}" for key, amount in row.items()}
+            written = {
+                f"{key}_shown": numbers.decimal(amount, 1) if factor == 100 else numbers.figure(amount)
+                for key, amount in row.items()
+            }
             rows.append({"model": model, "ships": model == told.get("ship")} | row | written)
     if not rows:
         return None

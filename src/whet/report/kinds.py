@@ -11,7 +11,7 @@ class Kind:
 
     ``row``: what one row of the split is; ``label``, ``labels``: what the names in scores.json are, ""
     where there are none; ``counted``: what the audit counts a label by; ``paired``: how two models are
-    compared on the same rows.
+    compared, where it is not the usual way.
     """
 
     row: str = "row"
@@ -19,10 +19,15 @@ class Kind:
     label: str = ""
     labels: str = ""
     counted: str = ""
-    paired: str = (
-        "Both models answered the same rows, so the difference is measured row by row and its interval is "
-        "that of the difference."
-    )
+    paired: str = ""
+
+    @property
+    def compared(self) -> str:
+        """How two models are compared, in a sentence."""
+        return self.paired or (
+            f"Both models answered the same {self.rows}, so the difference is measured {self.row} by {self.row} and "
+            "its interval is that of the difference."
+        )
 
 
 KINDS: dict[str, Kind] = {
@@ -59,6 +64,8 @@ def words(kind: str) -> Kind:
     return KINDS.get(kind, Kind())
 
 
-def hub_task(task: str) -> str:
-    """The tag of a task on the Hub."""
+def hub_task(task: str, library: str) -> str:
+    """The tag of a task on the Hub; there, a ranking model that gives vectors is one of sentence similarity."""
+    if task == "ranking" and library == "sentence-transformers":
+        return "sentence-similarity"
     return HUB_TASKS.get(task, task)

@@ -67,6 +67,16 @@ def decimal(value: Any, digits: int = 3) -> str:
     return _signed(value, digits) if is_number(value) else ABSENT
 
 
+def figure(value: Any) -> str:
+    """A number in a unit of its own: ``0.934``, ``12,500.0``, ``2.5e−06``; no row of digits that nobody reads."""
+    if not is_number(value):
+        return ABSENT
+    size = abs(value)
+    if size and (size < 0.001 or size >= 1e9):
+        return f"{value:.3g}".replace("-", MINUS)
+    return f"{value:,.1f}".replace("-", MINUS) if size >= 1000 else decimal(value)
+
+
 def count(value: Any) -> str:
     """12345 becomes ``12,345``."""
     return f"{round(value):,}".replace("-", MINUS) if is_number(value) else ABSENT
@@ -89,7 +99,7 @@ def difference(value: Any, metric_name: str) -> str:
     """A difference with its sign: points for shares, a plain number otherwise."""
     if metric(metric_name).share:
         return points(value)
-    return ("+" if is_number(value) and value > 0 else "") + decimal(value)
+    return ("+" if is_number(value) and value > 0 else "") + figure(value)
 
 
 def amount(value: Any, metric_name: str) -> str:
@@ -135,15 +145,16 @@ def magnitude(value: Any) -> str:
 
 def written(value: Any, metric_name: str) -> str:
     """A metric's value in its own way of writing."""
-    return percent(value) if metric(metric_name).share else decimal(value)
+    return percent(value) if metric(metric_name).share else figure(value)
 
 
 def interval(low: Any, high: Any, metric_name: str) -> str:
     """``92.5 to 94.2`` in the unit of the metric, without repeating the unit."""
     if not (is_number(low) and is_number(high)):
         return ""
-    factor, digits = (100, 1) if metric(metric_name).share else (1, 3)
-    return f"{_signed(low * factor, digits)} to {_signed(high * factor, digits)}"
+    if not metric(metric_name).share:
+        return f"{figure(low)} to {figure(high)}"
+    return f"{_signed(low * 100, 1)} to {_signed(high * 100, 1)}"
 
 
 def measured(value: Any) -> tuple[float | None, float | None, float | None]:

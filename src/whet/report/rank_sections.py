@@ -53,13 +53,14 @@ def depth(run: RunFiles) -> Section:
 
 
 def first_ranks(where: Places) -> list[tuple[str, int]]:
-    """(ranks in words, queries whose first relevant passage stands there), the last for those without any."""
+    """(ranks in words, queries whose first relevant passage stands there) as deep as there are any; last, not found."""
     there = where.num_relevant > 0
     found = [
         (str(low) if low == high else f"{low}–{high}", int(((where.first >= low) & (where.first <= high)).sum()))
         for low, high in STEPS
     ]
-    return [*found, ("none", int(((where.first == 0) & there).sum()))]
+    last = max((index for index, (_, count) in enumerate(found) if count), default=0)
+    return [*found[: last + 1], ("none", int(((where.first == 0) & there).sum()))]
 
 
 def _first_ranks(run: RunFiles, where: Places) -> Picture:

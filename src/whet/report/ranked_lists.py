@@ -90,7 +90,7 @@ def chosen(predictions: RankPredictions, where: Places) -> tuple[list[int], list
 
 
 def texts_of_passages(run: RunFiles, keys: Iterable[int], split: str) -> dict[int, str]:
-    """``{key: text}`` of passages, by the hash of their texts (as they stand, or normalised), block by block."""
+    """``{key: text}`` of passages, by the hash of their texts as they stand, out of a split, block by block."""
     path, missing = run.folder / "data" / f"{split}.arrow", set(keys)
     if not path.is_file() or not missing:
         return {}
@@ -111,30 +111,39 @@ def texts_of_passages(run: RunFiles, keys: Iterable[int], split: str) -> dict[in
 
 
 def _note(found: dict[int, str], batch: Any, missing: set[int]) -> None:
-    from whet.data.normal import hashes, raw_hashes
+    from whet.data.normal import raw_hashes
 
-    columns = [name for name in ("text_pair", "negative") if name in batch.schema.names]
-    for name in columns:
-        values = batch[name].to_pylist()
-        flat = [text for value in values for text in (value if isinstance(value, list) else [value]) if text]
-        for make in (raw_hashes, hashes):
-            for text, key in zip(flat, make(flat).tolist(), strict=True):
-                if key in missing:
-                    found[key] = text
-                    missing.discard(key)
+    texts = batch["text_pair"].to_pylist() if "text_pair" in batch.schema.names else []
+    for text, key in zip(texts, raw_hashes(texts).tolist(), strict=True):
+        if key in missing:
+            found[key] = text
+            missing.discard(key)
+
+
+def _queries(run: RunFiles, predictions: RankPredictions, rows: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """``{position: its first row}``; where that holds another query than the one that was asked, it is left out."""
+    from whet.data.normal import hashes
+
+    found = run.texts((int(predictions.ids[row]) for row in rows), predictions.split, ["text", "line"])
+    pairs = ((row, found.get(int(predictions.ids[row]))) for row in rows)
+    return {
+        row: one
+        for row, one in pairs
+        if one is not None and int(hashes([str(one["text"])])[0]) == int(predictions.hashes[row])
+    }
 
 
 def ranked_lists(run: RunFiles, predictions: RankPredictions, rows: Sequence[int], where: Places) -> list[Ranked]:
     """The lists of ``rows`` with their texts, as far as these are in the run folder."""
     gold, said = predictions.gold, predictions.said
     assert gold is not None
-    queries = run.texts([int(predictions.ids[row]) for row in rows], predictions.split, ["text", "line"])
+    queries = _queries(run, predictions, rows)
     keys = {key for row in rows for key, _ in said.row(row)[:SHOWN_RANKS]}
     keys |= {key for row in rows for key, relevance in gold.row(row) if relevance > 0}
     texts = texts_of_passages(run, keys, predictions.split)
     made = []
     for row in rows:
-        source = queries.get(int(predictions.ids[row])) or {}
+        source = queries.get(row) or {}
         relevance = dict(gold.row(row))
         listed = [
             Passage(

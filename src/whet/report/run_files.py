@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +28,7 @@ class RunFiles:
     """The files of one run; None stands for a file that is not there.
 
     ``damaged`` names the files that are there and cannot be read, with the reason; the page says so.
-    ``loaded`` keeps the predictions that were read.
+    ``loaded`` keeps what several sections need: the predictions that were read, by path, and what follows from them.
     """
 
     folder: Path
@@ -42,7 +43,7 @@ class RunFiles:
     resolved: dict[str, Any] | None = None
     card: str = ""
     damaged: list[str] = field(default_factory=list)
-    loaded: dict[Path, Any] = field(default_factory=dict, repr=False)
+    loaded: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -150,7 +151,7 @@ class RunFiles:
             reason = error.problems[0].what
         except (OSError, ValueError, KeyError, yaml.YAMLError) as error:
             reason = f"cannot be read: {error}"
-        told = f"{path.relative_to(self.folder)} {reason}"
+        told = f"{path.relative_to(self.folder)} {reason}".replace(f"{self.folder}{os.sep}", "")  # the page may travel
         if told not in self.damaged:
             self.damaged.append(told)
         return None

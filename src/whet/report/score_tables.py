@@ -48,7 +48,7 @@ def models_table(
     :param notes: a word under a model's name, such as "ships".
     :param marked: the model whose row stands out.
     """
-    names = [name for name in metric_names(models) if not (name == "micro_f1" and same_everywhere(models))]
+    names = [name for name in metric_names(models, primary) if not (name == "micro_f1" and same_everywhere(models))]
     columns = [Column("Model")]
     columns += [Column(heading(name), True, numbers.metric(name).meaning) for name in names]
     best = {name: _best(models, name) for name in names}
@@ -76,10 +76,11 @@ def costs_table(caption: str, costs: Mapping[str, Mapping[str, Any]], order: lis
     return Table(caption, columns, rows, sortable=len(rows) > 2)
 
 
-def metric_names(models: Scores) -> list[str]:
-    """The metrics that occur, the known ones first and in their usual order."""
+def metric_names(models: Scores, primary: str = "") -> list[str]:
+    """The metrics that occur: the primary one, then the known ones in their usual order, then others."""
     found = {name for scores in models.values() for name in scores}
-    return [name for name in numbers.METRICS if name in found] + sorted(found - set(numbers.METRICS))
+    names = [name for name in numbers.METRICS if name in found] + sorted(found - set(numbers.METRICS))
+    return sorted(names, key=lambda name: name != primary)
 
 
 def same_everywhere(models: Scores) -> bool:
@@ -173,6 +174,8 @@ def classes_table(
         if train_counts:
             rows_in_train = train_counts.get(one["label"])
             cells.append(number(rows_in_train, numbers.count(rows_in_train)))
+        if one.get("support") == 0:  # nothing to find: a recall of it says nothing
+            one = {key: value for key, value in one.items() if key not in ("recall", "low", "high", "f1")}
         interval = numbers.interval(one.get("low"), one.get("high"), "accuracy")
         cells += [
             number(one.get("support"), numbers.count(one.get("support"))),

@@ -150,7 +150,7 @@ def _mixed(mine: Sequence[Event]) -> list[Event]:
 
     often = Counter(kind(one) for one in mine)
     place: Counter[int] = Counter()
-    keys = []
+    keys: list[tuple[int, int, int, int, Event]] = []
     for one in sorted(mine, key=lambda one: -(one.confidence or 0.0)):
         keys.append((place[kind(one)], -often[kind(one)], kind(one), len(keys), one))
         place[kind(one)] += 1

@@ -70,7 +70,10 @@ def _events(run: RunFiles) -> tuple[SpanPredictions, list[Event]] | str:
         return "No predictions were saved for this model."
     if predictions.gold is None:
         return "The truth of these rows is not known."
-    return predictions, list(events(predictions))
+    key = ("events", run.shown_model)
+    if key not in run.loaded:
+        run.loaded[key] = list(events(predictions))
+    return predictions, run.loaded[key]
 
 
 def errors(run: RunFiles) -> Section:

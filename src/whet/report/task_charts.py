@@ -61,7 +61,7 @@ def histogram(counts: Sequence[tuple[float, float, int]], title: str, zero: bool
 
     bars = alt.Chart(alt.Data(values=[{"low": low, "high": high, "count": count} for low, high, count in counts]))
     bound = alt.Scale(domain=[counts[0][0], counts[-1][1]], nice=False)
-    across = alt.X("low:Q", title=title, scale=bound, axis=alt.Axis(grid=False, tickCount=6))
+    across = alt.X("low:Q", bin="binned", title=title, scale=bound, axis=alt.Axis(grid=False, tickCount=6))
     down = alt.Y("count:Q", title=None, axis=alt.Axis(tickCount=4, tickMinStep=1))
     layers = [bars.mark_bar(color=FIRST, opacity=0.85).encode(x=across, x2="high:Q", y=down)]
     if zero and counts[0][0] < 0 < counts[-1][1]:
@@ -83,7 +83,7 @@ def bars(counts: Sequence[tuple[str, int, bool]], title: str, above_it: str) -> 
     fill = alt.Fill("other:N", scale=alt.Scale(domain=[False, True], range=[FIRST, SECOND]), legend=None)
     boxes = chart.mark_bar(opacity=0.85).encode(x=across, y=down, fill=fill)
     written = chart.mark_text(dy=-7, fontSize=11).encode(x=across, y=down, text="shown:N")
-    return alt.layer(boxes, written).properties(width=alt.Step(40), height=190, title=above(above_it))
+    return alt.layer(boxes, written).properties(width=alt.Step(46), height=190, title=above(above_it))
 
 
 def by_depth(series: Mapping[str, Sequence[tuple[int, float]]], title: str) -> Any:

@@ -121,8 +121,8 @@ def scatter(run: RunFiles) -> Section:
 def _parts_table(along: list[tuple[float, float, float, float, int]]) -> Table:
     rows: list[list[Any]] = []
     for low, high, true, said, count in along:
-        span = f"{numbers.decimal(low)} to {numbers.decimal(high)}" if high > low else numbers.decimal(low)
-        rows.append([span, numbers.count(count), numbers.decimal(true), numbers.decimal(said)])
+        span = f"{numbers.figure(low)} to {numbers.figure(high)}" if high > low else numbers.figure(low)
+        rows.append([span, numbers.count(count), numbers.figure(true), numbers.figure(said)])
     return plain("Means along the truth", ["True value", "Rows", "Mean true", "Mean said"], rows)
 
 
@@ -145,7 +145,7 @@ def residuals(run: RunFiles) -> Section:
     alternative = f"{title} of {run.shown_model}: {spoken}."
     caption = f"{run.shown_model}: {'how many places of the order' if by_place else 'how far'} rows are off; left of "
     caption += "the dashed line too low, right of it too high."
-    rows = [[f"{numbers.decimal(low)} to {numbers.decimal(high)}", numbers.count(count)] for low, high, count in counts]
+    rows = [[f"{numbers.figure(low)} to {numbers.figure(high)}", numbers.count(count)] for low, high, count in counts]
     data = plain("The numbers of the picture", [title, "Rows"], rows)
     svg = drawn("residuals", alternative, {"any": lambda: histogram(counts, title)})
     content = {"picture": Picture(caption, alternative, data, svg), "facts": shown, "by_place": by_place}
@@ -168,7 +168,7 @@ def bars_of(values: Floats, about: int = NUM_BARS) -> list[tuple[float, float, i
 
 
 def _gap_words(size: float, by_place: bool) -> str:
-    return f"{numbers.decimal(size, 1)}{numbers.GAP}% of the places" if by_place else numbers.decimal(size)
+    return f"{numbers.decimal(size, 1)}{numbers.GAP}% of the places" if by_place else numbers.figure(size)
 
 
 def _signed_gap(value: float, by_place: bool) -> str:
@@ -191,8 +191,8 @@ def furthest(run: RunFiles) -> Section:
             Far(
                 shortened(str(source.get("text") or "")),
                 shortened(str(source.get("text_pair") or "")),
-                numbers.decimal(true[row]),
-                numbers.decimal(said[row]),
+                numbers.figure(true[row]),
+                numbers.figure(said[row]),
                 _signed_gap(float(found[row]) * (100.0 if by_place else 1.0), by_place),
                 source.get("line"),
             )

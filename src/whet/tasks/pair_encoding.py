@@ -4,7 +4,7 @@ Blocks of rows may have, beside ``text`` and ``text_pair``:
 
 - ``negative``: of each row a list of texts that do not belong to the first. A bi-encoder then reads
   units of three texts, one for each negative; a row without any has a third text that stands for none
-  (:func:`absent`). A cross-encoder reads the first text with each negative, after the row itself.
+  (:data:`ABSENT`). A cross-encoder reads the first text with each negative, after the row itself.
 - ``row``: the row of the examples that each entry came from, ascending; counted from 0 where it is missing.
 """
 
@@ -20,8 +20,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.batches.encoding import Counted, Encoded, Piece, blank, gather, uncut_backend
+from whet.batches.encoding import Counted, Encoded, Piece, blank, encode, gather, uncut_backend
 from whet.tasks.task import Columns, Told
+
+ABSENT = 0
+"""Value of ``Encoded.second`` that marks a sequence of one token as standing for no text: nothing comes before its
+second text, which elsewhere has a frame or a first text before it."""
 
 
 def encode_apart(
@@ -60,11 +64,11 @@ def _apart(
 
 
 class _Reader:
-    """Cuts and counts texts; reads each different text of a block once."""
+    """Cuts and counts texts; tokenises each different text of a block once."""
 
     def __init__(self, tokenizer: Any, counted: Counted) -> None:
         self.backend, self.counted, self.blank = uncut_backend(tokenizer), counted, blank(tokenizer)
-        self.stand_in = self.backend.encode(self.blank).ids[:1]
+        self.stand_in = np.asarray(self.backend.encode(self.blank).ids[:1], np.uint32)
 
     def read(self, texts: Sequence[str | None], parts: int) -> Piece:
         """One sequence a text; for None the one token that stands for no text. Texts are cut at their end."""
@@ -72,7 +76,7 @@ class _Reader:
         known: dict[str | None, tuple[NDArray[np.uint32], int]] = {}
         for text, found in zip(different, self.backend.encode_batch_fast(different), strict=True):
             known[text] = self._ids(text, found)
-        known[None] = np.asarray(self.stand_in, np.uint32), 1
+        known[None] = self.stand_in, 1
         read = [known[text] for text in texts]
         full = np.fromiter((size for _, size in read), np.int64, len(read))
         lengths = np.fromiter((len(ids) for ids, _ in read), np.int64, len(read))
@@ -80,7 +84,8 @@ class _Reader:
         self.counted.tokens_total += int(full.sum())
         self.counted.tokens_cut += int((full - lengths).sum())
         ids = np.concatenate([ids for ids, _ in read]) if read else np.zeros(0, np.uint32)
-        return Piece(ids, lengths)
+        second = np.fromiter((ABSENT if text is None else -1 for text in texts), np.int32, len(texts))
+        return Piece(ids, lengths, second)
 
     def _ids(self, text: str, found: Any) -> tuple[NDArray[np.uint32], int]:
         size = len(found)
@@ -96,15 +101,48 @@ class _Reader:
         return np.asarray(found.ids, np.uint32), size
 
 
-def text_keys(encoded: Encoded) -> NDArray[np.int64]:
-    """(S,) a number for the tokens of each sequence, equal for equal tokens; 0 for a text that is absent.
+def encode_together(
+    tokenizer: Any, blocks: Iterable[Columns], limit: int, into: Path | None, progress: Told | None = None
+) -> Encoded:
+    """A sequence of both texts for each row, and after it one for each of its negatives."""
+    counted = Counted(limit)
+    return gather(_together(tokenizer, blocks, counted, progress), counted, into)
 
-    Absent is a third text of a single token with which its unit's first text begins too: no text that a
-    tokenizer frames looks like it.
-    """
+
+def _together(tokenizer: Any, blocks: Iterable[Columns], counted: Counted, progress: Told | None) -> Iterator[Piece]:
+    done = 0
+    for block in blocks:
+        size = len(block["text"])
+        rows = np.asarray(block.get("row", range(done, done + size)), dtype=np.int64)
+        negatives = block.get("negative") or [()] * size
+        pairs = [
+            (one, other)
+            for one, belongs, several in zip(block["text"], block["text_pair"], negatives, strict=True)
+            for other in (belongs, *(several or ()))
+        ]
+        firsts, seconds = [one for one, _ in pairs], [other for _, other in pairs]
+        found = encode(tokenizer, [(firsts, seconds)], counted.limit, into=None)
+        counted.rows += found.cut.rows
+        counted.tokens_cut += found.cut.tokens_cut
+        counted.tokens_total += found.cut.tokens_total
+        mapped = "row" in block or "negative" in block
+        times = [1 + len(several or ()) for several in negatives]
+        yield Piece(found.ids, np.diff(found.offsets), found.second, np.repeat(rows, times) if mapped else None)
+        done += size
+        if progress:
+            progress(done)
+
+
+def text_keys(encoded: Encoded) -> NDArray[np.int64]:
+    """(S,) a number for the tokens of each sequence, equal for equal tokens; 0 for a text that is absent."""
     found = np.zeros(encoded.num_sequences, dtype=np.int64)
     ids, offsets = np.asarray(encoded.ids), np.asarray(encoded.offsets)
-    for number, (start, end) in enumerate(itertools.pairwise(offsets.tolist())):
-        digest = hashlib.blake2b(ids[start:end].tobytes(), digest_size=8).digest()
+    for number in np.flatnonzero(np.asarray(encoded.second) != ABSENT).tolist():
+        digest = hashlib.blake2b(ids[offsets[number] : offsets[number + 1]].tobytes(), digest_size=8).digest()
         found[number] = int.from_bytes(digest, "little", signed=True) or 1
     return found
+
+
+def rows_of(encoded: Encoded) -> NDArray[np.int64]:
+    """(U,) the row that each unit came from."""
+    return np.arange(len(encoded)) if encoded.rows is None else np.asarray(encoded.rows[:: encoded.parts])

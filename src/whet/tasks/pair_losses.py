@@ -1,4 +1,4 @@
-"""Losses over pairs of texts: of vectors against scores, and of texts that belong together against those that do not."""
+"""Losses over pairs of texts: of vectors against scores, and of what belongs together against what does not."""
 
 from __future__ import annotations
 

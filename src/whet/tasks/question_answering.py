@@ -218,7 +218,7 @@ def span_targets(gold: Sequence[tuple[int, int] | None], encoded: Encoded) -> ND
     start, end = spans[rows[window]].T
     within = np.flatnonzero((places[:, 0] < end) & (places[:, 1] > start) & (places[:, 1] > places[:, 0]))
     having, first = np.unique(window[within], return_index=True)
-    last = np.append(first[1:], len(within)) - 1
+    last = np.append(first, len(within))[1:] - 1
     first, last = within[first], within[last]
     # the whole answer is what it covers in the widest window of the row
     begins, ends = np.full(len(gold), np.iinfo(np.int64).max), np.full(len(gold), -1)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whet.batches.encoding import Counted, Encoded, Piece, blank, gather, uncut_backend
+from whet.data.question_tables import no_context
 from whet.errors import Problem, UserError
 from whet.tasks.task import Columns, Told
 
@@ -39,7 +40,7 @@ def encode(
 
     :param limit: tokens of a window at most.
     :param stride: tokens that two windows of a row have in common; at most a half of what fits.
-    :raises UserError: D069, the limit leaves no room for a context.
+    :raises UserError: D060 rows without a context, D069 the limit leaves no room for one.
     """
     counted = Counted(limit)
     return gather(_pieces(tokenizer, blocks, limit, stride, counted, progress), counted, into)
@@ -104,6 +105,8 @@ def _pieces(
         raise UserError(Problem("D069", "data.max_length", what, "Raise it."))
     done = 0
     for block in blocks:
+        if "text_pair" not in block:
+            raise UserError(no_context("the rows", "have no context, and a question is asked of one."))
         questions = _questions(tokenizer, backend, block["text"], frame)
         distinct = {context: number for number, context in enumerate(dict.fromkeys(block["text_pair"]))}
         which = np.fromiter((distinct[context] for context in block["text_pair"]), np.int64, len(block["text_pair"]))

@@ -57,8 +57,8 @@ def _breaks(offsets: Ints, tags: Ints) -> NDArray[np.bool_]:
     before = np.zeros(len(tags), np.int64)
     before[1:] = tags[:-1]
     before[offsets[:-1][offsets[:-1] < len(tags)]] = 0
-    goes_on = (tags > 0) & (tags % 2 == 0)
-    return goes_on & (before != tags) & (before != tags - 1)
+    found: NDArray[np.bool_] = (tags > 0) & (tags % 2 == 0) & (before != tags) & (before != tags - 1)
+    return found
 
 
 def _search(offsets: Ints, logs: Floats, rows: Ints, tags: Ints) -> None:
@@ -91,7 +91,8 @@ def _search(offsets: Ints, logs: Floats, rows: Ints, tags: Ints) -> None:
 def _confidence(words: Words, logs: Floats, said: Spans, first: Ints, last: Ints) -> Floats:
     """(m,) of each entity the least certain of its parts: the tag of each word, and that it ends where it ends.
 
-    The parts of an entity are right or wrong together, so that their product would be far too low.
+    The parts of an entity are mostly right or wrong together. Of mean, product and least, the least came
+    nearest to how often entities are right (five sets, calibrated linear taggers).
     """
     if not len(first):
         return np.zeros(0, np.float32)

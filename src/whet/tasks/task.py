@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from whet.batches.encoding import Encoded
@@ -26,6 +28,10 @@ from whet.models.pooling import Pooling
 Columns = Mapping[str, Sequence[Any]]
 """A block of rows by column, as :meth:`whet.data.forms.Examples.column_blocks` gives them."""
 Told = Callable[[int], None]
+Embed = Callable[[Sequence[str]], NDArray[np.float32]]
+"""Texts to (n, H) unit vectors."""
+READ = ("text", "text_pair", "words")
+"""Arrow columns that models read; what is true of a row is not among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,13 @@ class Task(ABC):
     @abstractmethod
     def head(self, pooling: Pooling | None) -> Head:
         """What stands on top of the base; ``pooling`` is what ``head.pooling`` became."""
+
+    def blocks(self, examples: Examples, embed: Embed | None = None, seed: int = 0) -> Iterable[Columns]:
+        """The rows as :meth:`encode` takes them.
+
+        :param embed: texts to unit vectors of the untouched base; given where a run prepares its rows.
+        """
+        return examples.column_blocks(READ)
 
     @abstractmethod
     def encode(

@@ -19,12 +19,12 @@ from whet.data.entity_arrays import Words, entities, known_forms, seen_in, tag_n
 from whet.data.forms import Examples
 from whet.data.predictions import SpanPredictions
 from whet.engine.protocols import Objective, StepLoss
-from whet.kernels import logistic
 from whet.models.heads import Head, HeadKind
 from whet.models.pooling import Pooling
 from whet.seeds import generator
 from whet.tasks.tag_decoding import Decoded, decode, quick_f1
 from whet.tasks.task import Columns, FittedHead, Setting, Task, Told
+from whet.tasks.text_classification import best_logistic
 from whet.tasks.word_pieces import Pieces, first_tokens, pieces_of
 
 UNCOUNTED = -100
@@ -32,9 +32,6 @@ UNCOUNTED = -100
 
 STRIDE = 64
 """Tokens that two windows have in common where nothing else is said."""
-
-STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3)
-"""Of the probe's regularisation (the C of scikit-learn); validation chooses."""
 
 MOST_TOKENS = 200_000
 MOST_WORK = 3 * 10**9
@@ -143,16 +140,8 @@ class TokenClassification(Task):
         number = len(self.tags)
         most = min(MOST_TOKENS, MOST_WORK // max(1, number * train[0].shape[1]))
         seed = int(self.setting.options.get("seed", 0))
-        features, targets = _standing_features(*train, most, seed)
-        others, truths = _standing_features(*validation, most, seed)
-        best, lowest = None, float("inf")
-        for step, fit in enumerate(logistic.path(features, targets, number, STRENGTHS, intercept=intercept), start=1):
-            tell(step, len(STRENGTHS))
-            loss = float(F.cross_entropy(fit.logits(others), truths, reduction="sum"))
-            if best is None or loss < lowest:
-                best, lowest = fit, loss
-        assert best is not None
-        return FittedHead(best.weight, best.bias if intercept else None, best.strength, best.iterations)
+        fitted, chosen = (_standing_features(*part, most, seed) for part in (train, validation))
+        return best_logistic(fitted, chosen, number, intercept, tell, TaggingLoss().of)
 
 
 def span_predictions(
@@ -202,10 +191,10 @@ def _log_probabilities(outputs: Tensor, tokens: NDArray[np.int64]) -> NDArray[np
     return found
 
 
-def _standing_features(features: Tensor, targets: Targets, most: int, seed: int) -> tuple[Tensor, Tensor]:
+def _standing_features(features: Tensor, targets: Targets, most: int, seed: int) -> tuple[Tensor, Targets]:
     """Features and targets of the tokens that stand for words, ``most`` of them, drawn by seed."""
     tokens = torch.nonzero(targets.values != UNCOUNTED).squeeze(1)
     if len(tokens) > most:
         drawn = generator(seed, "probe tokens", len(tokens)).choice(len(tokens), most, replace=False)
         tokens = tokens[torch.from_numpy(np.sort(drawn))]
-    return features[tokens], targets.values[tokens]
+    return features[tokens], Targets(targets.values[tokens])

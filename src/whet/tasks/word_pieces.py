@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whet.batches.encoding import Counted, Piece, blank, uncut_backend
+from whet.data.entity_words import word_places
 
 Ints = NDArray[np.int64]
 
@@ -102,6 +103,9 @@ def pieces_of(
 ) -> Iterator[Piece]:
     """Rows of ``text`` and ``words`` as sequences of at most ``limit`` tokens, long rows in several.
 
+    Where a block has no ``words``, they are found in its texts.
+
+
     :param stride: tokens that two windows of a row have in common, about.
     """
     room = limit - len(pieces.before) - len(pieces.behind)
@@ -109,7 +113,8 @@ def pieces_of(
         raise ValueError(f"{limit} tokens leave no room beside the frame of the tokenizer")
     done = 0
     for block in blocks:
-        texts, words = block["text"], block["words"]
+        texts = block["text"]
+        words = block["words"] if "words" in block else [word_places(text) for text in texts]
         tokens = pieces.tokens(list(zip(texts, words, strict=True)))
         counted.tokens_total += len(tokens.ids) + len(texts) * (limit - room)
         yield _piece(pieces, tokens, _flat(words), _windows(tokens, room, stride, counted), room, done)
@@ -144,8 +149,8 @@ def _windows(tokens: Tokens, room: int, stride: int, counted: Counted) -> _Windo
 
 
 def _cut_row(ends: Ints, first: int, last: int, room: int, stride: int) -> list[tuple[int, int]]:
-    """Windows over the words ``first`` to ``last``, whose tokens end at ``ends``; the last one is as full as the others."""
-    found = []
+    """Windows over the words ``first`` to ``last``, whose tokens end at ``ends``; the last is as full as the others."""
+    found: list[tuple[int, int]] = []
     begin = first
     while True:
         end = int(np.searchsorted(ends, ends[begin] + room, side="right")) - 1
@@ -253,9 +258,7 @@ def _keep_blanks(rules: dict[str, Any]) -> None:
     if outer.get("type") == "Sequence":
         kinds = [part["type"] for part in outer["pretokenizers"]]
         if "Metaspace" in kinds:
-            outer["pretokenizers"] = [
-                part for part in outer["pretokenizers"] if part["type"] != "WhitespaceSplit"
-            ]
+            outer["pretokenizers"] = [part for part in outer["pretokenizers"] if part["type"] != "WhitespaceSplit"]
     for part in _parts(rules.get("normalizer"), "normalizers"):
         if part["type"] == "Strip":
             part["strip_left"] = False

@@ -18,7 +18,7 @@ from whet.recipe import Recipe, dump
 from whet.recipe.resolve import candidates
 from whet.report import write_card, write_report
 from whet.store.index import note_run
-from whet.workflows import environment, evaluating, preparing, shipping, training
+from whet.workflows import environment, evaluating, preparing, shipping, training, usage
 from whet.workflows.events import Said
 from whet.workflows.rows import Tell
 from whet.workflows.running import Running
@@ -71,7 +71,7 @@ def _stages(run: Running) -> Iterator[Event]:
 
 def _report(run: Running) -> Iterator[Event]:
     about = saving.load_about(run.folder.model)
-    known = shipping.usage(run, about)
+    known = usage.usage(about)
     base = run.place.hub_id
     write_card(run.folder.path, known, base_model=base, model_name=run.folder.path.name)
     write_report(run.folder.path)

@@ -13,7 +13,6 @@ from whet.data import audit
 from whet.engine.events import Event, Noted
 from whet.files import read_json, write_json
 from whet.findings import Finding
-from whet.inference import trained
 from whet.models import loading
 from whet.models.task_model import TaskModel
 from whet.recipe.resolve import Facts, resolve
@@ -55,7 +54,7 @@ def encode(run: Running) -> Iterator[Event]:
     for split in SPLITS:
         total = len(run.examples(split))
         tell = _telling(run, f"tokens of {split}", total)
-        blocks = run.examples(split).column_blocks(trained.READ)
+        blocks = run.task.blocks(run.examples(split), run.embed, run.recipe.seed)
         encoded = run.task.encode(run.tokenizer, blocks, limit, run.tokens_folder(split), tell)
         cuts[split] = encoded.cut
     _into_ledger(run, cuts)
@@ -89,7 +88,7 @@ def prove(run: Running) -> Iterator[Event]:
     if not model.flat:
         for note in _new(model):
             yield Said(note)
-        yield Said("batches are padded: " + ("not a family known to take flat ones" if run.fast else "asked for"))
+        yield Said("batches are padded: " + (model.why_padded if run.fast else "asked for"))
         return
     for note in _new(model):
         yield Said(note)

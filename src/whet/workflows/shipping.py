@@ -35,7 +35,8 @@ def keep(run: Running, name: str) -> Iterator[Event]:
     """Predict with a trained model, save it, and prove that what was saved says the same."""
     model = training.finished(run, name)
     yield from evaluating.predict(run, model)
-    merged = model.adapter is not None and run.recipe.lora.merge
+    # an adapter cannot say that tokens or positions were added to its base
+    merged = model.adapter is not None and (run.recipe.lora.merge or bool(model.model.origin.unlike))
     about = _about(run, model, merged)
     folder = run.folder.models / name
     if merged:
@@ -140,49 +141,3 @@ def ship(run: Running, models: list[str]) -> Iterator[Event]:
     if name != verdict["ship"]:
         yield Said(f"the verdict ships {verdict['ship']}, which is no network; run/model holds {name} for comparison")
     write_json(run.folder.path / "shipped.json", {"model": name})
-
-
-def usage(run: Running, about: About) -> str:
-    """How to use the shipped model, as Markdown for its card and the report."""
-    command = "whet predict RUN tickets.csv          # or: echo 'some text' | whet predict RUN -"
-    ours = "import whet\n\nrun = whet.open_run('RUN')\nprint(run.predict(['some text'])[0].label)"
-    return f"```sh\n{command}\n```\n\n```python\n{ours}\n```\n\n" + _plain(about)
-
-
-def _plain(about: About) -> str:
-    if about.kind == "own":
-        code = (
-            "from transformers import pipeline\n\n"
-            "classify = pipeline('text-classification', model='RUN/model', "
-            f"truncation=True, max_length={about.max_length})\n"
-            "print(classify('some text'))"
-        )
-        more = ""
-        if about.pooling == "mean":
-            more = (
-                "\nThe base was trained with mean pooling, which its architecture's classifier cannot express. "
-                "The model therefore carries one more layer that does nothing but average; "
-                "whet takes it off again when it loads the model.\n"
-            )
-        return f"In plain transformers (`AutoModelForSequenceClassification`):\n\n```python\n{code}\n```\n{more}"
-    if about.kind == "sentence":
-        code = (
-            "from sentence_transformers import SentenceTransformer\n\n"
-            "logits = SentenceTransformer('RUN/model').encode(['some text'])  # one column per label of whet.json"
-        )
-        return f"With sentence-transformers, whose last module gives the logits:\n\n```python\n{code}\n```\n"
-    code = (
-        "from peft import PeftModel\nfrom transformers import AutoModel\n\n"
-        f"model = PeftModel.from_pretrained(AutoModel.from_pretrained({about.base!r}), 'RUN/model')"
-    )
-    if about.pooling is None:
-        code = code.replace("AutoModel", "AutoModelForSequenceClassification").replace(
-            f"({about.base!r})", f"({about.base!r}, num_labels={len(about.labels)})"
-        )
-        return f"With PEFT:\n\n```python\n{code}\n```\n"
-    head = (
-        "\n\nThe head lies in `head.safetensors`: mean over real tokens"
-        + (f" + {about.first_share:g} x first token" if about.first_share else "")
-        + ", layer norm without weights, then `@ weight.T + bias`."
-    )
-    return f"With PEFT:\n\n```python\n{code}\n```{head}\n"

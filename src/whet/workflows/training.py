@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,15 +74,19 @@ def probe(run: Running) -> Iterator[Event]:
     yield Said(f"probe: strength {head.strength:g}, {head.iterations} iterations")
 
 
-def set_probe_head(run: Running, model: TaskModel) -> None:
-    """Start the head of ``model`` from the run's probe."""
+def set_probe_head(run: Running, model: TaskModel, spare: Sequence[str] = ()) -> None:
+    """Start the head of ``model`` from the run's probe.
+
+    :param spare: labels whose rows stay as they are.
+    """
     kept = FolderKeeper(run.folder.checkpoints / "probe").load("best")
     assert kept is not None
     head = model.linear_head
+    rows = torch.tensor([label not in spare for label in model.kind.output_names])
     with torch.no_grad():
-        head.weight.copy_(kept[0]["weight"])
+        head.weight[rows] = kept[0]["weight"][rows].to(head.weight.dtype)
         if head.bias is not None and "bias" in kept[0]:
-            head.bias.copy_(kept[0]["bias"])
+            head.bias[rows] = kept[0]["bias"][rows].to(head.bias.dtype)
 
 
 def fine_tune(run: Running, method: str) -> Iterator[Event]:
@@ -148,7 +152,7 @@ def prepared(run: Running, method: str, seed: int) -> tuple[TaskModel, Any]:
     """A model with its head started and its weights set free for ``method``; and its PeftModel, if any."""
     model = run.new_model(seed)
     if run.recipe.head.start == "probe" and run.task.has_probe:
-        set_probe_head(run, model)
+        set_probe_head(run, model, model.origin.kept_labels)
     adapter = None
     if method == "lora":
         lora = run.recipe.lora
