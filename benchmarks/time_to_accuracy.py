@@ -20,7 +20,7 @@ DATA = str(ROOT / "banking77")
 ALONE = ["--set", "evaluation.baselines=[majority]"]
 
 
-def timed(command: list[str]) -> tuple[float, dict]:
+def timed(command: list[str]) -> tuple[float, dict[str, Any]]:
     start = time.monotonic()
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, text=True)
     return time.monotonic() - start, json.loads(done.stdout.splitlines()[-1])

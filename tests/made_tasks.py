@@ -97,6 +97,15 @@ def relevance(folder: Path, count: int = 60) -> Path:
     return _write(folder, "relevance", rows)
 
 
+LONG = {
+    "training.epochs": 25.0,
+    "training.batch_tokens": 64,
+    "training.patience": 30,
+    "training.learning_rate": 0.005,
+}
+"""Of tasks whose tiny models learn slowly."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A task with rows for it. ``models``: those that a run with method full leaves predictions of."""
@@ -109,7 +118,9 @@ class Job:
 
 
 JOBS = {
-    "entities": Job("token-classification", entities, "entity_f1", ("dictionary", "token_linear", "probe", "full")),
+    "entities": Job(
+        "token-classification", entities, "entity_f1", ("dictionary", "token_linear", "probe", "full"), LONG
+    ),
     "questions": Job(
         "question-answering",
         questions,
@@ -132,7 +143,7 @@ JOBS = {
         ("tfidf_cosine", "bm25", "base_cosine", "full"),
         {"similarity.hard_negatives": 1},
     ),
-    "regression": Job("regression", numbers, "r2", ("mean", "tfidf_ridge", "probe", "full")),
+    "regression": Job("regression", numbers, "r2", ("mean", "tfidf_ridge", "probe", "full"), LONG),
     "ranking": Job("ranking", relevance, "ndcg_at_10", ("tfidf_cosine", "bm25", "base_cosine", "full")),
     "ranking, both texts at once": Job(
         "ranking",

@@ -10,6 +10,7 @@ from tests.data.made import sentence
 MEASURE = """
 import resource, sys
 from pathlib import Path
+from tests.data.labelled_reading import audit, read
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

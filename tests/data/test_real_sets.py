@@ -33,8 +33,8 @@ def test_known_repeats_between_train_and_test(tmp_path, name):
             folder / "train.jsonl.gz", into=tmp_path / "whole", labels=found.labels, label="label"
         )
         train = whole.examples
-    truths = {one.split: Labelled().truths(one, found.labels) for one in (found.splits["test"], train)}
-    counts = across(Keys.of(found.splits["test"], truths["test"]), Keys.of(train, truths["train"])).to_json()
+    test, known = (Keys.of(one, Labelled().truths(one, found.labels)) for one in (found.splits["test"], train))
+    counts = across(test, known).to_json()
     assert tuple(counts.values()) == KNOWN[name]
 
 

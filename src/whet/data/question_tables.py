@@ -140,7 +140,7 @@ def _asks(value: Any) -> bool:
 
 
 def _share_of(values: Sequence[Any], holds: Any) -> float:
-    return sum(map(holds, values)) / max(1, len(values))
+    return float(sum(map(holds, values)) / max(1, len(values)))
 
 
 def _context(look: _Look, taken: set[str]) -> str:

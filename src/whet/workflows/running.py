@@ -140,7 +140,8 @@ class Running:
         """Values of the recipe by dotted name, as far as they are decided."""
         if self.folder.resolved.exists():
             return {name: entry["value"] for name, entry in self.resolved.items()}
-        columns = self.data.column_names if self.folder.data.exists() else ("score",)
+        known = (self.folder.data / "fingerprint.json").exists()  # written last: until then nothing was read
+        columns = self.data.column_names if known else ("score",)
         return early(self.recipe, self.limit, columns)
 
     # --- the base ---------------------------------------------------------------------------------
