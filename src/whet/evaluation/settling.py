@@ -82,9 +82,12 @@ def no_answer_threshold(validation: AnswerPredictions) -> float:
     order = np.argsort(validation.no_answer, kind="stable")
     gain: NDArray[np.float64] = np.concatenate([np.zeros(1), np.cumsum(loud[order])])  # the first k are answered
     quiet = np.concatenate([np.cumsum(empty[order][::-1].astype(float))[::-1], np.zeros(1)])
-    edges = np.concatenate([np.zeros(1), validation.no_answer[order].astype(float), np.ones(1)])
-    widths = np.diff(edges)
-    total = np.where(widths > 0, gain + quiet, -1.0)
+    edges = np.concatenate([[-1.0], validation.no_answer[order].astype(float), [NEVER]])
+    total = np.where(np.diff(edges) > 0, gain + quiet, -1.0)
     best = np.flatnonzero(total >= total.max() - 1e-9)
-    widest = int(best[widths[best].argmax()])
-    return float((edges[widest] + edges[widest + 1]) / 2)
+    inside = np.clip(edges, 0.0, 1.0)
+    widest = int(best[np.diff(inside)[best].argmax()])
+    low, high = inside[widest], inside[widest + 1]
+    if low < high:
+        return float((low + high) / 2)
+    return NEVER if widest == len(order) else 0.0
