@@ -10,7 +10,7 @@ from whet.recipe.schema import BASELINES, PROBED, Recipe
 _RATES = ((30e6, 2e-4), (60e6, 1e-4), (200e6, 5e-5), (float("inf"), 2e-5))
 """Peak rate of full fine-tuning by number of weights: smaller models stand and need larger steps."""
 _LORA_FACTOR = 5.0
-_TAGGER_FACTOR = 1.5
+_TAGGER_FACTOR = 0.5
 _SCORES_DIVISOR = 4.0
 _FULL_BYTES = 16
 """Per weight while every one moves: value, gradient and two moments, 4 bytes each."""
@@ -160,7 +160,7 @@ def _rate(recipe: Recipe, method: str, facts: Facts) -> Choice:
     value = next(rate for limit, rate in _RATES if facts.num_parameters < limit)
     size = f"for a base of {facts.num_parameters / 1e6:.0f} M weights"
     if recipe.task == "token-classification":
-        value, size = value * _TAGGER_FACTOR, f"{size} that is to tag every word"
+        value, size = value * _TAGGER_FACTOR, f"{size} that is to tag every word: half of what whole texts take"
     elif _learns_from_scores(recipe, facts):
         value, size = value / _SCORES_DIVISOR, f"{size} whose vectors are good already and shall only move a little"
     if method == "lora":
@@ -177,6 +177,8 @@ def _learns_from_scores(recipe: Recipe, facts: Facts) -> bool:
 def _head_rate(recipe: Recipe, rate: Choice) -> Choice:
     trunk = recipe.training.learning_rate if isinstance(recipe.training.learning_rate, float) else rate.value
     factor = 5.0 if recipe.head.start == "probe" else 10.0
+    if recipe.task == "token-classification":
+        return Choice(trunk, "as the rate below it: a tagger's head that moves faster spoils it")
     why = "a head that starts from the probe" if recipe.head.start == "probe" else "a head that starts from scratch"
     return Choice(trunk * factor, f"{factor:g} times the rate below it, for {why}")
 
