@@ -120,7 +120,7 @@ def read(
         ledger={split: transfer.ledger[split] for split in SPLIT_NAMES},
         fingerprint=tuple(transfer.facts),
         made=made,
-        notes=(*notes, *transfer.notes, *_about_made(given, made)),
+        notes=(*notes, *transfer.notes, *_about_made(given, made, labels)),
         form=form.name,
     )
     result.save(into)
@@ -169,8 +169,9 @@ def _count_made(ledger: Ledger, made: Sequence[Made]) -> None:
         ledger["train"].kept -= part.rows
 
 
-def _about_made(given: Mapping[str, Any], made: Sequence[Made]) -> list[str]:
-    notes = [f"no {part.split} file: {part.rows:,} training rows are set aside for it, by label" for part in made]
+def _about_made(given: Mapping[str, Any], made: Sequence[Made], labels: Sequence[str]) -> list[str]:
+    how = ", by label" if labels else ""
+    notes = [f"no {part.split} file: {part.rows:,} training rows are set aside for it{how}" for part in made]
     if "validation" in given and "test" not in given:
         notes.append("validation decides when training stops, so it cannot serve as test as well")
     return notes
