@@ -96,9 +96,24 @@ def test_larger_bases_take_smaller_steps():
     assert len(set(rates)) == 4
 
 
-def test_a_head_from_scratch_moves_faster():
-    probe, scratch = resolved(), resolved({"head.start": "random"})
-    assert scratch["training.head_learning_rate"] == 2 * probe["training.head_learning_rate"]
+def test_the_head_moves_faster_than_what_is_below_it_except_for_tags():
+    for task, factor in (("text-classification", 5), ("question-answering", 5), ("token-classification", 1)):
+        found = resolved({"task": task})
+        assert found["training.head_learning_rate"] == factor * found["training.learning_rate"]
+
+
+@pytest.mark.parametrize(
+    ("task", "start"),
+    [
+        ("text-classification", "probe"),
+        ("regression", "probe"),
+        ("token-classification", "random"),
+        ("question-answering", "random"),
+    ],
+)
+def test_heads_start_from_the_probe_where_that_helps(task, start):
+    assert resolved({"task": task})["head.start"] == start
+    assert resolved({"task": "token-classification", "head.start": "probe"})["head.start"] == "probe"
 
 
 def test_the_probe_is_always_trained_first():

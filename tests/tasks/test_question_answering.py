@@ -342,7 +342,6 @@ def test_what_the_house_knows_of_the_task():
     assert TASKS["question-answering"] == "whet.tasks.question_answering:QuestionAnswering"
     model = task()
     assert model.head(None).kind == model.head_kind == "span"
-    assert not model.has_probe
     assert model.folded(None, {}) is None
     assert model.objective() == SpanLoss(0.0)
     assert task(**{"training.label_smoothing": 0.1}).objective() == SpanLoss(0.1)

@@ -40,12 +40,7 @@ def task(**options: object) -> TokenClassification:
 def test_it_is_the_task_of_its_name() -> None:
     found = load_named(TASKS, "token-classification", "task")
     assert found is TokenClassification
-    assert (found.name, found.score, found.has_probe, found.coupled) == (
-        "token-classification",
-        "entity_f1",
-        True,
-        False,
-    )
+    assert (found.name, found.score, found.coupled) == ("token-classification", "entity_f1", False)
     head = task().head(None)
     assert (head.kind, head.level) == ("tokens", "token")
     assert tuple(head.labels) == ("O", "B-object", "I-object", "B-way", "I-way")

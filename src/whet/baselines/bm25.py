@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whet.baselines.material import Material, Said
-from whet.baselines.pairs import Search, answers, scores_of
+from whet.baselines.pairs import Search, answers
 from whet.data.relevance_words import Bm25
 
 NAME = "bm25"
@@ -42,7 +42,7 @@ def fit(material: Material, seed: int) -> Said:
     if material.task == "ranking" or not train.shape.has("score"):
         return answers(NAME, material, ByBm25(known), spread=False)
     found = known.pairs(train.column("text"), train.column("text_pair"))
-    return answers(NAME, material, ByBm25(known, *rising_line(found, scores_of(train))), spread=False)
+    return answers(NAME, material, ByBm25(known, *rising_line(found, train.scores)), spread=False)
 
 
 def rising_line(values: NDArray[np.float64], wanted: NDArray[np.float64]) -> tuple[float, float]:

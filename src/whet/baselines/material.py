@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whet.data.forms import Examples
-from whet.data.predictions import ClassPredictions, Predictions
+from whet.data.predictions import Predictions
+from whet.data.saying import say_classes
 
 ANSWERED = ("validation", "test")
 """The splits that a baseline answers."""
@@ -65,31 +66,14 @@ class Material:
 
     def texts(self, split: str) -> Iterator[str]:
         """The texts of a split, row by row; those of a pair joined by a line break."""
-        for block in self.splits[split].column_blocks(["text", "text_pair"]):
-            if "text_pair" not in block:
-                yield from block["text"]
-                continue
-            for one, other in zip(block["text"], block["text_pair"], strict=True):
-                yield f"{one}\n{other}"
+        for block in self.splits[split].joined_blocks():
+            yield from block
 
     def classes(self, name: str, scores: Callable[[str], NDArray[np.float32]]) -> Said:
         """Answers of baseline ``name`` from ``scores(split)``, (n, C) probabilities."""
-        return Said({split: self._classes(name, split, scores(split)) for split in ANSWERED})
-
-    def _classes(self, name: str, split: str, scores: NDArray[np.float32]) -> ClassPredictions:
-        rows = self.splits[split]
-        return class_predictions(name, rows, self.labels, self.multi_label, self.gold[split], scores)
-
-
-def class_predictions(
-    model: str,
-    rows: Examples,
-    labels: Sequence[str],
-    multi_label: bool,
-    gold: NDArray[Any] | None,
-    scores: NDArray[np.float32],
-) -> ClassPredictions:
-    """(n, C) probabilities of labelled ``rows`` in the form of predictions."""
-    thresholds = np.full(len(labels), 0.5, np.float32) if multi_label else None
-    ids, hashes = rows.numbers("id"), rows.hashes
-    return ClassPredictions(model, rows.split, ids, hashes, tuple(labels), gold, scores, thresholds, groups=rows.groups)
+        return Said(
+            {
+                split: say_classes(name, self.splits[split], self.labels, self.multi_label, scores(split))
+                for split in ANSWERED
+            }
+        )

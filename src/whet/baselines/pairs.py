@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whet.baselines.material import ANSWERED, Material, Said
 from whet.data.forms import Examples
-from whet.data.predictions import Predictions, Purpose, ValuePredictions
+from whet.data.predictions import Predictions, ValuePredictions
 from whet.data.relevance import pool_of, rank_predictions
+from whet.data.saying import say_values
 
 Search = Callable[[Sequence[str]], NDArray[np.float32]]
 """q queries to their (q, p) scores of the passages that were given before."""
@@ -45,9 +46,9 @@ def answers(name: str, material: Material, alike: Alike, *, spread: bool) -> Sai
 def _values(name: str, material: Material, rows: Examples, alike: Alike, spread: bool) -> ValuePredictions:
     said = alike.pairs(rows.column("text"), rows.column("text_pair"))
     if spread:
-        train = scores_of(material.splits["train"])
+        train = material.splits["train"].scores
         said = train.min() + said * (train.max() - train.min())
-    return value_predictions(name, rows, said, "similarity")
+    return say_values(name, rows, said, "similarity")
 
 
 def _ranks(name: str, rows: Examples, alike: Alike) -> Predictions:
@@ -55,24 +56,3 @@ def _ranks(name: str, rows: Examples, alike: Alike) -> Predictions:
     search = alike.search(rows.rows(pool.passages, "text_pair"))
     texts = rows.texts(pool.queries)
     return rank_predictions(name, rows, pool, lambda some: search([texts[one] for one in some]))
-
-
-def scores_of(rows: Examples) -> NDArray[np.float64]:
-    """(n,) the score of every row."""
-    return np.asarray(rows.column("score"), dtype=np.float64)
-
-
-def value_predictions(model: str, rows: Examples, said: NDArray[Any], purpose: Purpose) -> ValuePredictions:
-    """``said`` (n,) beside the scores of ``rows``."""
-    gold = scores_of(rows) if rows.shape.has("score") else None
-    values = np.asarray(said, dtype=np.float64)
-    return ValuePredictions(
-        model,
-        rows.split,
-        rows.numbers("id"),
-        rows.hashes,
-        gold=gold,
-        said=values,
-        purpose=purpose,
-        groups=rows.groups,
-    )

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from whet.data.forms import Examples
 from whet.data.predictions import AnswerPredictions
-
-UNSURE = 0.5
-"""From this probability of "no answer" on nothing is said, until evaluation has fitted a threshold."""
+from whet.data.saying import accepted, say_answers
 
 _ENDS = re.compile(r"[.!?\u2026]+[\"'\u201d\u2019)\]\u00bb]*(?=\s)|[\u3002\uff01\uff1f]+[\u300d\u300f\u201d]*|\n\s*\n")
 _SHORT = re.compile(
@@ -59,7 +57,7 @@ class Row:
     @property
     def gold(self) -> tuple[str, ...]:
         """Accepted answers."""
-        return tuple(dict.fromkeys(one["text"] for one in self.answers))
+        return accepted(self.answers)
 
 
 def rows_of(examples: Examples) -> list[Row]:
@@ -76,23 +74,8 @@ def predictions(
     model: str, examples: Examples, best: Sequence[Best], no_answer: NDArray[np.float64]
 ) -> AnswerPredictions:
     """Answers of a baseline to all rows of a split."""
-    rows = rows_of(examples)
-    nbest = tuple(
-        tuple((row.context[start:end], start, float(probability)) for (start, end), probability in spans)
-        for row, spans in zip(rows, best, strict=True)
-    )
-    none = [silent >= UNSURE or not spans for silent, spans in zip(no_answer, nbest, strict=True)]
-    confidence = [p if no else spans[0][2] for no, p, spans in zip(none, no_answer, nbest, strict=True)]
-    return AnswerPredictions(
-        model,
-        examples.split,
-        examples.numbers("id"),
-        examples.hashes,
-        tuple(row.gold for row in rows),
-        tuple("" if no else spans[0][0] for no, spans in zip(none, nbest, strict=True)),
-        np.asarray([-1 if no else spans[0][1] for no, spans in zip(none, nbest, strict=True)], np.int32),
-        np.asarray(confidence, np.float32),
-        no_answer.astype(np.float32),
-        nbest,
-        groups=examples.groups,
-    )
+    nbest = [
+        [(row.context[start:end], start, float(probability)) for (start, end), probability in spans]
+        for row, spans in zip(rows_of(examples), best, strict=True)
+    ]
+    return say_answers(model, examples, nbest, no_answer)

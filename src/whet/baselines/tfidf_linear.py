@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.baselines.material import Material, class_predictions
+from whet.baselines.material import Material
 from whet.data.forms import Examples
 from whet.data.predictions import ClassPredictions
+from whet.data.saying import say_classes
 from whet.files import folder_beside, read_json, write_json
 
 NAME = "tfidf_linear"
@@ -45,18 +46,13 @@ class TfidfLinear:
 
     def predict(self, examples: Examples, progress: Callable[[int], None] | None = None) -> ClassPredictions:
         """Answers to any rows, with the truth where they hold it."""
-        gold = examples.label_ids(self.labels) if examples.shape.labelled else None
-        scores = self.probabilities(examples)
-        found = class_predictions(NAME, examples, self.labels, self.multi_label, gold, scores)
+        found = say_classes(NAME, examples, self.labels, self.multi_label, self.probabilities(examples))
         return found if self.thresholds is None else replace(found, thresholds=np.asarray(self.thresholds, np.float32))
 
     def probabilities(self, examples: Examples) -> NDArray[np.float32]:
         """(n, C): margins through a softmax, or a sigmoid a label."""
         parts = [np.zeros((0, len(self.labels)))]
-        for block in examples.column_blocks(["text", "text_pair"]):
-            rows = block["text"]
-            if "text_pair" in block:
-                rows = [f"{one}\n{other}" for one, other in zip(rows, block["text_pair"], strict=True)]
+        for rows in examples.joined_blocks():
             parts.append(np.asarray(self.words.transform(rows) @ self.weight.T + self.bias, dtype=np.float64))
         return _probabilities(np.concatenate(parts), self.multi_label)
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whet.baselines.material import ANSWERED, Material, Said
-from whet.baselines.pairs import scores_of, value_predictions
 from whet.baselines.tfidf_cosine import Tfidf
 from whet.data.forms import Examples
 from whet.data.relevance_words import words
+from whet.data.saying import say_values
 
 NAME = "tfidf_ridge"
 STRENGTHS = (0.1, 1.0, 10.0)
@@ -26,13 +26,13 @@ def fit(material: Material, seed: int) -> Said:
     train = material.splits["train"]
     known = Tfidf.of(_all_texts(train))
     tables = {split: features(known, material.splits[split]) for split in ("train", *ANSWERED)}
-    truth = scores_of(train)
+    truth = train.scores
     models = [Ridge(alpha=alpha, solver="lsqr", random_state=seed).fit(tables["train"], truth) for alpha in STRENGTHS]
-    wanted = scores_of(material.splits["validation"])
+    wanted = material.splits["validation"].scores
     best = min(models, key=lambda model: float(((model.predict(tables["validation"]) - wanted) ** 2).sum()))
     return Said(
         {
-            split: value_predictions(NAME, material.splits[split], best.predict(tables[split]), "regression")
+            split: say_values(NAME, material.splits[split], best.predict(tables[split]), "regression")
             for split in ANSWERED
         }
     )

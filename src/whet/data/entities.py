@@ -39,7 +39,7 @@ from whet.data.entity_words import word_places
 from whet.data.forms import Examples, Shape, in_order
 from whet.data.normal import hashes
 from whet.data.opening import open_file
-from whet.data.row_form import Choice, Taken, Taking
+from whet.data.row_form import Choice, RowForm, Taken, Taking
 from whet.data.rows import Block, Opened, Told
 from whet.data.sources import SourceFile
 from whet.data.values import texts
@@ -55,7 +55,7 @@ CHANGED = "A016"
 SHOWN = 5
 
 
-class Entities:
+class Entities(RowForm):
     """Rows of :mod:`whet.data.entities`. One object reads one data set: it remembers the tags of the file at hand."""
 
     name = "entities"
@@ -179,10 +179,6 @@ class Entities:
     def strata(self, examples: Examples, labels: Sequence[str]) -> NDArray[Any]:
         """(n, C): the types that occur in each row."""
         return _presence(examples, labels)
-
-    def together(self, examples: Examples) -> NDArray[np.uint64]:
-        """Rows stand by themselves; documents are groups."""
-        return examples.hashes
 
     def counts(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.int64]:
         """Rows in which each type occurs."""

@@ -205,6 +205,19 @@ class Examples:
         """A whole column as Python values, (n,); for forms whose truth is small."""
         return [value for batch in self._batches for value in batch[name].to_pylist()]
 
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """(n,) the number that is true of each row."""
+        return np.asarray(self.column("score"), dtype=np.float64)
+
+    def joined_blocks(self) -> Iterator[list[str]]:
+        """The texts of each block; those of a pair joined by a line break."""
+        for block in self.column_blocks(["text", "text_pair"]):
+            if "text_pair" not in block:
+                yield block["text"]
+            else:
+                yield [f"{one}\n{other}" for one, other in zip(block["text"], block["text_pair"], strict=True)]
+
     def place(self, index: int) -> str:
         """``"tickets.csv:17"``: file and line of a row."""
         number = int(np.searchsorted(self._starts, index, side="right")) - 1

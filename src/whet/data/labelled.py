@@ -13,24 +13,19 @@ from whet.data.columns import Columns, choose
 from whet.data.duplicates import label_keys
 from whet.data.forms import Examples, Shape
 from whet.data.labels import refuse_one_class, refuse_unknown_labels
-from whet.data.row_form import Choice, Taken, Taking, named
-from whet.data.rows import ABSENT, Block, Opened, Told
-from whet.data.sources import SourceFile
+from whet.data.row_form import Choice, RowForm, Taken, Taking, named
+from whet.data.rows import ABSENT, Block
 from whet.data.values import several_labels, single_labels, texts
 from whet.errors import Problems, UserError
 from whet.findings import Finding
 
 
-class Labelled:
+class Labelled(RowForm):
     """Rows of :mod:`whet.data.labelled`."""
 
     name = "labelled"
     truth = "label"
     truth_words = "label"
-
-    def open(self, file: SourceFile, choice: Choice, problems: Problems, told: Told) -> Opened | None:
-        """Every file is read as any other."""
-        return None
 
     def choose(
         self, columns: Sequence[str], sample: Mapping[str, Sequence[Any]], where: str, choice: Choice
@@ -98,10 +93,6 @@ class Labelled:
     def strata(self, examples: Examples, labels: Sequence[str]) -> NDArray[Any]:
         """By label, or the labels of each row."""
         return examples.label_ids(labels)
-
-    def together(self, examples: Examples) -> NDArray[np.uint64]:
-        """Rows stand by themselves."""
-        return examples.hashes
 
     def counts(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.int64]:
         """Rows per label."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +38,8 @@ class Predictions:
 
     @property
     def has_gold(self) -> bool:
-        """Whether the truth is known."""
-        raise NotImplementedError
+        """Whether the truth is known: every kind has a ``gold`` of its own type, None where it is not."""
+        return cast(Any, self).gold is not None
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -76,11 +77,6 @@ class ClassPredictions(Predictions):
     gold: NDArray[Any] | None
     scores: NDArray[np.float32]
     thresholds: NDArray[np.float32] | None = None
-
-    @property
-    def has_gold(self) -> bool:
-        """Whether the truth is known."""
-        return self.gold is not None
 
     @property
     def multi_label(self) -> bool:
@@ -124,11 +120,6 @@ class SpanPredictions(Predictions):
     seen: NDArray[np.bool_] | None = None
 
     @property
-    def has_gold(self) -> bool:
-        """Whether the truth is known."""
-        return self.gold is not None
-
-    @property
     def correct(self) -> NDArray[np.bool_]:
         """(n,) whether a row's spans are all found and no other is said."""
         assert self.gold is not None
@@ -170,11 +161,6 @@ class AnswerPredictions(Predictions):
     nbest: tuple[tuple[tuple[str, int, float], ...], ...]
 
     @property
-    def has_gold(self) -> bool:
-        """Whether the truth is known."""
-        return self.gold is not None
-
-    @property
     def correct(self) -> NDArray[np.bool_]:
         """(n,) whether the answer matches an accepted one exactly, as SQuAD compares (:mod:`answer_text`)."""
         assert self.gold is not None
@@ -191,6 +177,24 @@ class AnswerPredictions(Predictions):
         }
 
 
+def decided(
+    nbest: Sequence[Sequence[tuple[str, int, float]]], no_answer: NDArray[np.float32], silent_from: float
+) -> dict[str, Any]:
+    """``said``, ``starts`` and ``confidence`` of :class:`AnswerPredictions`: the best answer of each question.
+
+    None where there is none, or where "no answer" is as probable as ``silent_from``.
+    """
+    silent = (no_answer >= silent_from) | np.asarray([not best for best in nbest], bool)
+    chosen = [
+        ("", -1, float(none)) if quiet else best[0] for best, none, quiet in zip(nbest, no_answer, silent, strict=True)
+    ]
+    return {
+        "said": tuple(text for text, _, _ in chosen),
+        "starts": np.asarray([start for _, start, _ in chosen], np.int32),
+        "confidence": np.asarray([probability for _, _, probability in chosen], np.float32),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class ValuePredictions(Predictions):
     """A number a row. Shapes: n rows.
@@ -205,11 +209,6 @@ class ValuePredictions(Predictions):
     gold: NDArray[np.float64] | None
     said: NDArray[np.float64]
     purpose: Purpose
-
-    @property
-    def has_gold(self) -> bool:
-        """Whether the truth is known."""
-        return self.gold is not None
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -233,11 +232,6 @@ class RankPredictions(Predictions):
 
     gold: Lists | None
     said: Lists
-
-    @property
-    def has_gold(self) -> bool:
-        """Whether the truth is known."""
-        return self.gold is not None
 
     @property
     def correct(self) -> NDArray[np.bool_]:

@@ -30,7 +30,7 @@ from whet.data.question_answers import SEARCHED, answers
 from whet.data.question_facts import answerable, context_hashes
 from whet.data.question_findings import findings
 from whet.data.question_tables import choose, folded, no_context, one_context
-from whet.data.row_form import Choice, Taken, Taking
+from whet.data.row_form import Choice, RowForm, Taken, Taking
 from whet.data.rows import Block, Opened, Told
 from whet.data.sources import SourceFile
 from whet.data.squad_rows import open_squad
@@ -42,10 +42,7 @@ ANSWERS = pa.list_(pa.struct([("start", pa.int32()), ("text", pa.string())]))
 """Arrow type of the answers of a row."""
 
 
-_LETTERS = str.maketrans("0123456789", "ghijklmnop")
-
-
-class Questions:
+class Questions(RowForm):
     """Rows of :mod:`whet.data.questions`."""
 
     name = "questions"
@@ -93,10 +90,6 @@ class Questions:
         missing = [row for row, one in enumerate(found.rows) if one is None]
         return Taken(rows, missing, changed=[("A020", SEARCHED, found.unsure)] if found.unsure else ())
 
-    def labels(self, train: Examples) -> tuple[str, ...]:
-        """None."""
-        return ()
-
     def check(self, given: Mapping[str, Examples], labels: Sequence[str], where: str) -> None:
         """:raises UserError: D031, no training row has an answer."""
         if not answerable(given["train"]).any():
@@ -105,9 +98,6 @@ class Questions:
                 Problem("D031", where, what, "Answers are copied from contexts; is --label the right column?")
             )
 
-    def refuse_unknown(self, examples: Examples, labels: Sequence[str]) -> None:
-        """Any answer will do."""
-
     def strata(self, examples: Examples, labels: Sequence[str]) -> NDArray[Any]:
         """1 where the context has an answer, else 0."""
         return answerable(examples).astype(np.int64)
@@ -115,10 +105,6 @@ class Questions:
     def together(self, examples: Examples) -> NDArray[np.uint64]:
         """Questions on one context stay together, unless nothing is to."""
         return context_hashes(examples) if examples.shape.has("group") else examples.hashes
-
-    def counts(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.int64]:
-        """Rows have no labels."""
-        return np.zeros(0, dtype=np.int64)
 
     def truths(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.uint64]:
         """The set of answers, as they are compared."""
@@ -131,10 +117,7 @@ class Questions:
 
 
 def _names(contexts: Sequence[str]) -> list[str]:
-    """What the group of each row is called: its context's hash, since contexts are long; in letters alone.
-
-    Names that differ in their digits only are one name where names are normalised.
-    """
+    """What the group of each row is called: the hash of its normalised context, since contexts are long."""
     distinct = list(dict.fromkeys(contexts))
-    named = dict(zip(distinct, (f"{one:016x}".translate(_LETTERS) for one in hashes(distinct)), strict=True))
+    named = dict(zip(distinct, (f"{one:016x}" for one in hashes(distinct)), strict=True))
     return [named[context] for context in contexts]

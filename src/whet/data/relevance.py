@@ -55,7 +55,7 @@ def relevance_of(examples: Examples) -> NDArray[np.float64]:
     """(n,) how relevant the passage of a row is to its query: its score, or 1 where rows have none."""
     if not examples.shape.has("score"):
         return np.ones(len(examples))
-    return np.asarray(examples.column("score"), dtype=np.float64)
+    return examples.scores
 
 
 def query_keys(examples: Examples) -> NDArray[np.uint64]:

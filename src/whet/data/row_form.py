@@ -7,9 +7,10 @@ in a context), ``scored`` (a number a row, or pairs that belong together).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,73 +79,74 @@ class Taking:
         return Place(self.file, block.lines, column)
 
 
-class RowForm(Protocol):
+class RowForm(ABC):
     """How the rows of one kind of task are read and looked at. C labels, n rows.
+
+    What is not abstract holds for rows without labels that stand by themselves.
 
     - ``name``: of the form, kept in fingerprint.json.
     - ``truth``: the Arrow column that holds what is to be predicted, or "" where rows have none.
     - ``truth_words``: what messages call it: "label", "entities", "answer", "score".
     """
 
-    name: str
-    truth: str
-    truth_words: str
+    name: ClassVar[str]
+    truth: ClassVar[str]
+    truth_words: ClassVar[str]
 
     def open(self, file: SourceFile, choice: Choice, problems: Problems, told: Told) -> Opened | None:
         """The file as rows if it is laid out in a way of this form's own; None: read it as any other."""
-        ...
+        return None
 
+    @abstractmethod
     def choose(
         self, columns: Sequence[str], sample: Mapping[str, Sequence[Any]], where: str, choice: Choice
     ) -> Columns:
-        """The columns of a file.
+        """The columns of a file, by name and then by content.
 
         :raises UserError: D020 a named column does not exist, D021 the choice is not clear.
         """
-        ...
 
+    @abstractmethod
     def shape(self, columns: Columns, sample: Mapping[str, Sequence[Any]], choice: Choice) -> Shape:
         """The Arrow columns that rows of this file need; ``group`` is added by the reader."""
-        ...
 
+    @abstractmethod
     def take(self, block: Block, taking: Taking) -> Taken:
         """Values into rows; what is wrong becomes a problem with its line."""
-        ...
 
     def labels(self, train: Examples) -> tuple[str, ...]:
         """The C names that training knows, in stored order; () where rows have none."""
-        ...
+        return ()
 
+    @abstractmethod
     def check(self, given: Mapping[str, Examples], labels: Sequence[str], where: str) -> None:
         """Whether something can be learnt and tested.
 
-        :raises UserError: D031 nothing to tell apart, D032 a label that training lacks.
+        :raises UserError: D031 nothing to tell apart, D032 a label that training lacks, or the form's own codes.
         """
-        ...
 
-    def refuse_unknown(self, examples: Examples, labels: Sequence[str]) -> None:
-        """Whether rows to evaluate on speak of ``labels`` alone.
+    def refuse_unknown(self, examples: Examples, labels: Sequence[str]) -> None:  # noqa: B027  (any truth will do)
+        """Whether rows to evaluate on can be measured, and speak of ``labels`` alone.
 
-        :raises UserError: D032.
+        :raises UserError: D032, or the form's own codes.
         """
-        ...
 
+    @abstractmethod
     def strata(self, examples: Examples, labels: Sequence[str]) -> NDArray[Any]:
         """What made splits are balanced by: (n,) int64, or (n, C) bool where a row counts for several."""
-        ...
 
     def together(self, examples: Examples) -> NDArray[np.uint64]:
         """(n,) rows of equal keys stay on one side of a made split, beside those of equal texts and groups."""
-        ...
+        return examples.hashes
 
     def counts(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.int64]:
         """(C,) how often each label occurs."""
-        ...
+        return np.zeros(0, dtype=np.int64)
 
+    @abstractmethod
     def truths(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.uint64]:
         """(n,) one number for what is true of a row, equal for equal truths: to find contradictions."""
-        ...
 
+    @abstractmethod
     def findings(self, splits: Mapping[str, Examples], labels: Sequence[str]) -> list[Finding]:
         """The audit's findings that only this form can have."""
-        ...

@@ -30,7 +30,7 @@ from whet.data.normal import raw_hashes
 from whet.data.opening import open_file
 from whet.data.passage_lists import as_rows
 from whet.data.relevance import query_keys
-from whet.data.row_form import Choice, Taken, Taking
+from whet.data.row_form import Choice, RowForm, Taken, Taking
 from whet.data.rows import Block, Opened, Told
 from whet.data.scored_checks import (
     bins,
@@ -39,7 +39,6 @@ from whet.data.scored_checks import (
     refuse_constant,
     refuse_few_pairs,
     refuse_judgements,
-    scores_of,
     shifted,
     without_relevant,
 )
@@ -56,16 +55,23 @@ PAIR = ("text_pair", pa.string())
 NEGATIVE = ("negative", pa.list_(pa.string()))
 
 
-class Similar:
-    """Two texts with a score, or two that belong together."""
+class Numbered(RowForm):
+    """What these forms share: a number is true of a row, where anything is."""
 
-    name = "similar"
     truth = "score"
     truth_words = "score"
 
-    def open(self, file: SourceFile, choice: Choice, problems: Problems, told: Told) -> Opened | None:
-        """Every file is read as any other."""
-        return None
+    def truths(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.uint64]:
+        """The number; of rows without one all are alike."""
+        if not examples.shape.has("score"):
+            return np.zeros(len(examples), dtype=np.uint64)
+        return np.asarray((examples.scores + 0.0).view(np.uint64))  # + 0.0: there is but one zero
+
+
+class Similar(Numbered):
+    """Two texts with a score, or two that belong together."""
+
+    name = "similar"
 
     def choose(
         self, columns: Sequence[str], sample: Mapping[str, Sequence[Any]], where: str, choice: Choice
@@ -88,10 +94,6 @@ class Similar:
             return with_negatives(rows, block, taking, taking.columns.negative)
         return with_numbers(rows, block, taking, numbers)
 
-    def labels(self, train: Examples) -> tuple[str, ...]:
-        """None."""
-        return ()
-
     def check(self, given: Mapping[str, Examples], labels: Sequence[str], where: str) -> None:
         """:raises UserError: D073."""
         for examples in given.values():
@@ -106,7 +108,7 @@ class Similar:
 
     def strata(self, examples: Examples, labels: Sequence[str]) -> NDArray[Any]:
         """Tenths by score; one stratum where rows have none."""
-        return bins(scores_of(examples)) if examples.shape.has("score") else _one_stratum(examples)
+        return bins(examples.scores) if examples.shape.has("score") else _one_stratum(examples)
 
     def together(self, examples: Examples) -> NDArray[np.uint64]:
         """Rows that have either text in common where they belong together; scored rows stand by themselves."""
@@ -115,29 +117,15 @@ class Similar:
         firsts, seconds = (raw_hashes(examples.column(name)) for name in ("text", "text_pair"))
         return joined([firsts, seconds])
 
-    def counts(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.int64]:
-        """Rows have no labels."""
-        return np.zeros(0, dtype=np.int64)
-
-    def truths(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.uint64]:
-        """The score."""
-        return _truths(examples)
-
     def findings(self, splits: Mapping[str, Examples], labels: Sequence[str]) -> list[Finding]:
         """Of scores A026 (beyond training's) and A027 (shift); of texts that belong together A028 (how many)."""
         return [outside(splits), shifted(splits)] if splits["train"].shape.has("score") else [few_passages(splits)]
 
 
-class Scored:
+class Scored(Numbered):
     """A text, or two, and a number."""
 
     name = "scored"
-    truth = "score"
-    truth_words = "score"
-
-    def open(self, file: SourceFile, choice: Choice, problems: Problems, told: Told) -> Opened | None:
-        """Every file is read as any other."""
-        return None
 
     def choose(
         self, columns: Sequence[str], sample: Mapping[str, Sequence[Any]], where: str, choice: Choice
@@ -153,10 +141,6 @@ class Scored:
         """Texts as they stand, numbers as they are spelled."""
         return with_numbers(pair_texts(block, taking), block, taking, numbers)
 
-    def labels(self, train: Examples) -> tuple[str, ...]:
-        """None."""
-        return ()
-
     def check(self, given: Mapping[str, Examples], labels: Sequence[str], where: str) -> None:
         """:raises UserError: D073."""
         for examples in given.values():
@@ -168,30 +152,17 @@ class Scored:
 
     def strata(self, examples: Examples, labels: Sequence[str]) -> NDArray[Any]:
         """Tenths by score."""
-        return bins(scores_of(examples))
-
-    def together(self, examples: Examples) -> NDArray[np.uint64]:
-        """Rows stand by themselves."""
-        return examples.hashes
-
-    def counts(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.int64]:
-        """Rows have no labels."""
-        return np.zeros(0, dtype=np.int64)
-
-    def truths(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.uint64]:
-        """The score."""
-        return _truths(examples)
+        return bins(examples.scores)
 
     def findings(self, splits: Mapping[str, Examples], labels: Sequence[str]) -> list[Finding]:
         """A026 scores beyond training's, A027 shift of scores."""
         return [outside(splits), shifted(splits)]
 
 
-class Relevant:
+class Relevant(Numbered):
     """A query, a passage, and how relevant it is."""
 
     name = "relevant"
-    truth = "score"
     truth_words = "relevance"
 
     def open(self, file: SourceFile, choice: Choice, problems: Problems, told: Told) -> Opened | None:
@@ -215,10 +186,6 @@ class Relevant:
         """Texts as they stand, relevances of 0 or more."""
         return with_numbers(pair_texts(block, taking), block, taking, relevances)
 
-    def labels(self, train: Examples) -> tuple[str, ...]:
-        """None."""
-        return ()
-
     def check(self, given: Mapping[str, Examples], labels: Sequence[str], where: str) -> None:
         """:raises UserError: D074, D075."""
         for examples in given.values():
@@ -236,14 +203,6 @@ class Relevant:
         """Rows of one query."""
         return query_keys(examples)
 
-    def counts(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.int64]:
-        """Rows have no labels."""
-        return np.zeros(0, dtype=np.int64)
-
-    def truths(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.uint64]:
-        """The relevance."""
-        return _truths(examples)
-
     def findings(self, splits: Mapping[str, Examples], labels: Sequence[str]) -> list[Finding]:
         """A025 queries without a relevant passage, A028 how many passages there are to choose among."""
         return [without_relevant(splits), few_passages(splits)]
@@ -253,12 +212,6 @@ def _refuse_single(columns: Columns) -> None:
     if columns.text_pair is None:
         what = "has one text on each line, and two are to be compared."
         raise UserError(Problem("D077", "the file", what, "Give a table with two columns of texts."))
-
-
-def _truths(examples: Examples) -> NDArray[np.uint64]:
-    if not examples.shape.has("score"):
-        return np.zeros(len(examples), dtype=np.uint64)
-    return np.asarray((scores_of(examples) + 0.0).view(np.uint64))  # + 0.0: there is but one zero
 
 
 def _one_stratum(examples: Examples) -> NDArray[np.int64]:

@@ -23,17 +23,12 @@ FEWEST_PASSAGES = 20
 Splits = Mapping[str, Examples]
 
 
-def scores_of(examples: Examples) -> NDArray[np.float64]:
-    """(n,) the score of every row."""
-    return np.asarray(examples.column("score"), dtype=np.float64)
-
-
 def refuse_constant(examples: Examples, where: str) -> None:
     """Check that rows differ in their scores.
 
     :raises UserError: D073.
     """
-    scores = scores_of(examples)
+    scores = examples.scores
     if len(scores) and scores.min() < scores.max():
         return
     said = f"every row of {examples.split} has the score {scores[0]:g}" if len(scores) else "no row has a score"
@@ -90,11 +85,11 @@ def bins(scores: NDArray[np.float64]) -> NDArray[np.int64]:
 
 def outside(splits: Splits) -> Finding:
     """A026: scores of validation and test that lie beyond those of training."""
-    train = scores_of(splits["train"])
+    train = splits["train"].scores
     low, high = float(train.min()), float(train.max())
     evidence: dict[str, Any] = {"low": low, "high": high, "splits": {}, "examples": []}
     for split, examples in splits.items():
-        scores = scores_of(examples)
+        scores = examples.scores
         rows = np.flatnonzero((scores < low) | (scores > high))
         if len(rows):
             evidence["splits"][split] = len(rows)
@@ -120,10 +115,10 @@ def shifted(splits: Splits) -> Finding:
     others = [split for split in ("validation", "test") if split in splits and len(splits[split])]
     if not others:
         return Finding("A027", "not_applicable", "There is only one split.")
-    train = scores_of(splits["train"])
+    train = splits["train"].scores
     evidence, parts, worst = {}, [], 0.0
     for split in others:
-        scores = scores_of(splits[split])
+        scores = splits[split].scores
         found = ks_2samp(train, scores, method="asymp")
         distance, p = float(found.statistic), float(found.pvalue)
         evidence[split] = {"distance": distance, "p": p, "mean": float(scores.mean())}

@@ -6,7 +6,7 @@ The same for baselines and trained models. What was fitted is a JSON object of t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whet.data.answer_text import f1
-from whet.data.prediction_kinds import AnswerPredictions, ClassPredictions
+from whet.data.prediction_kinds import AnswerPredictions, ClassPredictions, decided
 from whet.evaluation.calibration import apply_temperature, choose_thresholds, fit_temperature
 
 if TYPE_CHECKING:
@@ -29,25 +29,17 @@ NEVER = 2.0
 
 def settle(validation: Predictions) -> dict[str, Any]:
     """Fit on the rows of validation what these predictions leave open."""
-    if isinstance(validation, ClassPredictions):
-        return _of_classes(validation)
-    if isinstance(validation, AnswerPredictions):
-        return {"no_answer_from": no_answer_threshold(validation)}
-    return {}
+    ways = WAYS.get(validation.kind)
+    return ways[0](validation) if ways else {}
 
 
 def settled(predictions: Predictions, fitted: Mapping[str, Any]) -> Predictions:
     """The same predictions with what was fitted applied to them."""
-    if isinstance(predictions, ClassPredictions):
-        temperature, thresholds = float(fitted.get("temperature", 1.0)), fitted.get("thresholds")
-        found = predictions if temperature == 1.0 else apply_temperature(predictions, temperature)
-        return found if thresholds is None else replace(found, thresholds=np.asarray(thresholds, np.float32))
-    if isinstance(predictions, AnswerPredictions) and "no_answer_from" in fitted:
-        return answered(predictions, float(fitted["no_answer_from"]))
-    return predictions
+    ways = WAYS.get(predictions.kind)
+    return ways[1](predictions, fitted) if ways else predictions
 
 
-def _of_classes(validation: ClassPredictions) -> dict[str, Any]:
+def _settle_classes(validation: ClassPredictions) -> dict[str, Any]:
     temperature = fit_temperature(validation)
     if not validation.multi_label:
         return {"temperature": temperature}
@@ -56,15 +48,24 @@ def _of_classes(validation: ClassPredictions) -> dict[str, Any]:
     return {"temperature": temperature, "thresholds": choose_thresholds(scores, validation.gold).tolist()}
 
 
+def _settled_classes(predictions: ClassPredictions, fitted: Mapping[str, Any]) -> ClassPredictions:
+    temperature, thresholds = float(fitted.get("temperature", 1.0)), fitted.get("thresholds")
+    found = predictions if temperature == 1.0 else apply_temperature(predictions, temperature)
+    return found if thresholds is None else replace(found, thresholds=np.asarray(thresholds, np.float32))
+
+
+def _settle_answers(validation: AnswerPredictions) -> dict[str, Any]:
+    return {"no_answer_from": no_answer_threshold(validation)}
+
+
+def _settled_answers(predictions: AnswerPredictions, fitted: Mapping[str, Any]) -> AnswerPredictions:
+    found = fitted.get("no_answer_from")
+    return predictions if found is None else answered(predictions, float(found))
+
+
 def answered(predictions: AnswerPredictions, no_answer_from: float) -> AnswerPredictions:
     """The best answer of each question, or none where "no answer" is as probable as ``no_answer_from``."""
-    silent = (predictions.no_answer >= no_answer_from) | np.asarray([not best for best in predictions.nbest], bool)
-    said, starts, confidence = [], predictions.starts.copy(), predictions.confidence.copy()
-    for number, best in enumerate(predictions.nbest):
-        text, start, probability = ("", -1, float(predictions.no_answer[number])) if silent[number] else best[0]
-        said.append(text)
-        starts[number], confidence[number] = start, probability
-    return replace(predictions, said=tuple(said), starts=starts, confidence=confidence)
+    return replace(predictions, **decided(predictions.nbest, predictions.no_answer, no_answer_from))
 
 
 def no_answer_threshold(validation: AnswerPredictions) -> float:
@@ -91,3 +92,10 @@ def no_answer_threshold(validation: AnswerPredictions) -> float:
     if low < high:
         return float((low + high) / 2)
     return NEVER if widest == len(order) else 0.0
+
+
+WAYS: dict[str, tuple[Callable[[Any], dict[str, Any]], Callable[[Any, Mapping[str, Any]], Any]]] = {
+    "classes": (_settle_classes, _settled_classes),
+    "answers": (_settle_answers, _settled_answers),
+}
+"""Kind of predictions -> how what it leaves open is fitted, and how it is applied."""

@@ -10,6 +10,7 @@ from whet.recipe.schema import BASELINES, PROBED, Recipe
 _RATES = ((30e6, 2e-4), (60e6, 1e-4), (200e6, 5e-5), (float("inf"), 2e-5))
 """Peak rate of full fine-tuning by number of weights: smaller models stand and need larger steps."""
 _LORA_FACTOR = 5.0
+_HEAD_FACTOR = 5.0
 _TAGGER_FACTOR = 0.5
 _SCORES_DIVISOR = 4.0
 _FULL_BYTES = 16
@@ -107,6 +108,7 @@ def _derive(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
             facts.limit, f"the base's limit; the longest training row has {facts.longest:,} tokens"
         ),
         "head.pooling": Choice(facts.pooling, facts.pooling_reason),
+        "head.start": _start(recipe),
         "training.precision": Choice(facts.dtype, facts.dtype_reason),
         "training.learning_rate": rate,
         "training.head_learning_rate": _head_rate(recipe, rate),
@@ -174,13 +176,21 @@ def _learns_from_scores(recipe: Recipe, facts: Facts) -> bool:
     return recipe.task == "sentence-similarity" and bi and "score" in facts.columns
 
 
+def _start(recipe: Recipe) -> Choice:
+    if recipe.head.start != "auto":
+        return Choice(recipe.head.start, "set in the recipe")
+    if recipe.task not in PROBED:
+        return Choice("random", f"{recipe.task} has no probe")
+    if recipe.task == "token-classification":
+        return Choice("random", "a tagger's probe has weights so large that what starts from it loses its way")
+    return Choice("probe", "a head that fits already leaves what the base knows in place")
+
+
 def _head_rate(recipe: Recipe, rate: Choice) -> Choice:
     trunk = recipe.training.learning_rate if isinstance(recipe.training.learning_rate, float) else rate.value
-    factor = 5.0 if recipe.head.start == "probe" else 10.0
     if recipe.task == "token-classification":
         return Choice(trunk, "as the rate below it: a tagger's head that moves faster spoils it")
-    why = "a head that starts from the probe" if recipe.head.start == "probe" else "a head that starts from scratch"
-    return Choice(trunk * factor, f"{factor:g} times the rate below it, for {why}")
+    return Choice(trunk * _HEAD_FACTOR, f"{_HEAD_FACTOR:g} times the rate below it: the head has most to learn")
 
 
 def _epochs(recipe: Recipe, facts: Facts) -> Choice:

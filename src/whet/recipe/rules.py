@@ -85,6 +85,8 @@ def _rows_left_to_train(recipe: Recipe) -> Iterator[Contradiction]:
 def _probe_of_the_task(recipe: Recipe) -> Iterator[Contradiction]:
     if recipe.method == "probe" and recipe.task not in PROBED:
         yield "R025", "method", f"{recipe.task} has no linear head to fit on a frozen base.", "Use full or lora."
+    if recipe.head.start == "probe" and recipe.task not in PROBED:
+        yield "R025", "head.start", f"{recipe.task} has no probe to start from.", "Use 'random', or leave it out."
 
 
 def _baselines_of_the_task(recipe: Recipe) -> Iterator[Contradiction]:

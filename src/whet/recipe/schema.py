@@ -98,7 +98,9 @@ class HeadRecipe(_Part):
         description="How token vectors become one: the base's own pooling where it declares one, else 'native', "
         "the classifier that transformers defines for the architecture.",
     )
-    start: Literal["probe", "random"] = Field("probe", description="Where the head starts from (arXiv 2202.10054).")
+    start: Literal["auto", "probe", "random"] = Field(
+        "auto", description="Where the head starts from: the frozen probe (arXiv 2202.10054), or small random weights."
+    )
     keep_labels: bool = Field(
         True, description="Start from the base's own head where it has one of this kind: known labels keep their rows."
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 from whet.report import markdown, numbers
 from whet.report.run_files import RunFiles
 from whet.report.section import Section
 from whet.report.tables import Cell, Column, Row, Table, words
-from whet.report.usage import general_usage
 
 LONGEST_VALUE = 160
 
@@ -52,12 +52,10 @@ def environment(run: RunFiles) -> Section:
 
 
 def use(run: RunFiles) -> Section:
-    """How to use the model: the words of its card, or general ones."""
+    """How to use the model: the words of its card, or our own command where it has none."""
     if not (run.folder / "model").is_dir():
         return Section("use", "Use the model", absent="No model was saved: the run has not come that far.")
-    text = markdown.section(run.card, "Use")
-    if not text:
-        text = general_usage(run.name, run.task, bool((run.scores or {}).get("multi_label")))
+    text = markdown.section(run.card, "Use") or f"```\nwhet predict {shlex.quote(run.name)} rows.csv\n```\n"
     return Section("use", "Use the model", {"blocks": markdown.blocks(text)})
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from whet.report import numbers
 from whet.report.answer_outcomes import WORDS, WRONG, Answered, Outcome
-from whet.report.marking import Mark, Piece, marked_text, pieces
+from whet.report.marking import Example, Group, Mark, Piece, marked_text, pieces
 from whet.report.mistakes import shortened
 
 if TYPE_CHECKING:
@@ -30,28 +29,6 @@ TONES: dict[Outcome, str] = {
 """How what was said looks, by outcome."""
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A question with its context in pieces; ``nbest``: (answer, probability) of what else was thought of."""
-
-    question: str
-    pieces: list[Piece]
-    facts: list[tuple[str, str]]
-    nbest: list[tuple[str, str]]
-    line: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Examples of one outcome; ``total`` is how many there are."""
-
-    sign: str
-    title: str
-    meaning: str
-    total: int
-    examples: list[Example]
-
-
 def _legend() -> list[tuple[list[Piece], str]]:
     exact = (Mark(0, 10, "said", "right"), Mark(0, 10, "true", "right", "✓ said"))
     part = (Mark(4, 10, "said", "boundary", "↔ said"), Mark(0, 10, "true", "boundary", "accepted"))
@@ -71,14 +48,14 @@ LEGEND = _legend()
 def groups(run: RunFiles, predictions: AnswerPredictions, found: Sequence[Answered]) -> list[Group]:
     """The surest examples of every kind of mistake, and a few that are right."""
     made = []
-    for outcome, (sign, name, meaning) in WORDS.items():
+    for outcome, (sign, name, _) in WORDS.items():
         mine = [one for one in found if one.outcome == outcome]
         most = EXAMPLES_A_GROUP if outcome in WRONG else OF_RIGHT
         order = sorted(mine, key=lambda one: (-float(predictions.confidence[one.row]), one.row))[:most]
         texts = run.sources(predictions, [one.row for one in order])
         examples = [_example(predictions, one, texts[one.row]) for one in order if one.row in texts]
         if examples:
-            made.append(Group(sign, name, meaning, len(mine), examples))
+            made.append(Group(sign, name, len(mine), examples))
     return sorted(made, key=lambda one: one.sign == "✓")  # mistakes first
 
 
@@ -101,11 +78,11 @@ def _example(predictions: AnswerPredictions, one: Answered, source: Mapping[str,
         facts.append(("F1", numbers.percent(one.f1, 0)))
     marks = ([mine] if mine else []) + true
     return Example(
-        shortened(str(source.get("text") or "")),
         marked_text(context, marks, focus) if context else [],
         facts,
-        _others(predictions, row) if one.outcome in WRONG else [],
         source.get("line"),
+        question=shortened(str(source.get("text") or "")),
+        nbest=_others(predictions, row) if one.outcome in WRONG else [],
     )
 
 

@@ -30,12 +30,8 @@ def _answered(run: RunFiles) -> tuple[AnswerPredictions, list[Answered]] | str:
     """The saved answers of the shown model against the truth, or why there are none."""
     from whet.data.predictions import AnswerPredictions
 
-    predictions = run.predictions(run.shown_model, AnswerPredictions)
-    if predictions is None:
-        return "No predictions were saved for this model."
-    if predictions.gold is None:
-        return "The truth of these rows is not known."
-    return predictions, answered(predictions)
+    predictions = run.judged(AnswerPredictions)
+    return predictions if isinstance(predictions, str) else (predictions, answered(predictions))
 
 
 def questions(run: RunFiles) -> Section:

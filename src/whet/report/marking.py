@@ -45,6 +45,32 @@ class Piece:
     tags: list[tuple[str, str]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A text in pieces, with (name, value) of what is to be known beside it, and where it stands.
+
+    ``question``: what was asked of it; ``what``: the error it is shown for in words; "" where there is none.
+    ``nbest``: (answer, probability) of what else was thought of.
+    """
+
+    pieces: list[Piece]
+    facts: list[tuple[str, str]]
+    line: int | None
+    question: str = ""
+    what: str = ""
+    nbest: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Examples of one outcome; ``total`` is how many there are."""
+
+    sign: str
+    title: str
+    total: int
+    examples: list[Example]
+
+
 def shown_ranges(length: int, focus: Sequence[Mark], room: int = ROOM) -> list[Range]:
     """What to show of a text of ``length`` characters: the surroundings of the marks in ``focus``, in order."""
     wanted = []

@@ -26,11 +26,9 @@ def _ranked(run: RunFiles) -> tuple[RankPredictions, Places] | str:
     """The saved lists of the shown model and where the relevant passages stand in them, or why there are none."""
     from whet.data.predictions import RankPredictions
 
-    predictions = run.predictions(run.shown_model, RankPredictions)
-    if predictions is None:
-        return "No predictions were saved for this model."
-    if predictions.gold is None:
-        return "It is not known which passages are relevant."
+    predictions = run.judged(RankPredictions, "It is not known which passages are relevant.")
+    if isinstance(predictions, str):
+        return predictions
     if not len(predictions):
         return "There are no queries."
     return predictions, places(predictions)

@@ -104,6 +104,16 @@ class RunFiles:
         found = self.loaded[path]
         return found if isinstance(found, kind) else None
 
+    def judged(self, kind: type[P], unknown: str = "The truth of these rows is not known.") -> P | str:
+        """The saved test predictions of the shown model beside the truth, or a sentence that says why there are none.
+
+        :param unknown: what is said where the truth is not known.
+        """
+        found = self.predictions(self.shown_model, kind)
+        if found is None:
+            return "No predictions were saved for this model."
+        return found if found.has_gold else unknown
+
     def texts(
         self, ids: Iterable[int], split: str = "test", columns: Sequence[str] | None = None
     ) -> dict[int, dict[str, Any]]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from whet.report.marking import Mark, Piece, marked_text
+from whet.report.marking import Example, Group, Mark, Piece, marked_text, pieces
 from whet.report.span_errors import ERRORS, Event, Outcome
 
 if TYPE_CHECKING:
@@ -38,26 +37,6 @@ WORDS: dict[Outcome, tuple[str, str]] = {
 TONES: dict[Outcome, str] = {outcome: outcome.replace("_", "-") for outcome in WORDS}
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A text in pieces, the error it is shown for in words, and where it stands."""
-
-    pieces: list[Piece]
-    what: str
-    facts: list[tuple[str, str]]
-    line: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Examples of one kind of error; ``total`` is how many there are."""
-
-    sign: str
-    title: str
-    total: int
-    examples: list[Example]
-
-
 def _legend() -> list[tuple[list[Piece], str]]:
     """Each look on a sample, with what it means."""
     samples: dict[Outcome, tuple[Mark, ...]] = {
@@ -71,8 +50,6 @@ def _legend() -> list[tuple[list[Piece], str]]:
             Mark(4, 14, "true", "type-and-boundary", f"{SIGNS['type_and_boundary']} SAID for TRUE"),
         ),
     }
-    from whet.report.marking import pieces
-
     return [
         (pieces("the name of it", marks), f"{WORDS[outcome][0]}: {WORDS[outcome][1]}")
         for outcome, marks in samples.items()
@@ -163,7 +140,7 @@ def _example(event: Event, others: Sequence[Event], text: str, labels: Sequence[
     facts = [] if event.confidence is None else [("Confidence", f"{event.confidence:.0%}".replace("%", "\u00a0%"))]
     if event.seen is not None:
         facts.append(("Seen in training", "yes" if event.seen else "no"))
-    return Example(marked_text(text, marks, focus), _said(event, text, labels), facts, line)
+    return Example(marked_text(text, marks, focus), facts, line, what=_said(event, text, labels))
 
 
 def _said(event: Event, text: str, labels: Sequence[str]) -> str:

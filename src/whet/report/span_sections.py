@@ -65,11 +65,9 @@ def _events(run: RunFiles) -> tuple[SpanPredictions, list[Event]] | str:
     """The saved entities of the shown model against the truth, or why there are none."""
     from whet.data.predictions import SpanPredictions
 
-    predictions = run.predictions(run.shown_model, SpanPredictions)
-    if predictions is None:
-        return "No predictions were saved for this model."
-    if predictions.gold is None:
-        return "The truth of these rows is not known."
+    predictions = run.judged(SpanPredictions)
+    if isinstance(predictions, str):
+        return predictions
     key = ("events", run.shown_model)
     if key not in run.loaded:
         run.loaded[key] = list(events(predictions))

@@ -47,11 +47,10 @@ def _known(run: RunFiles) -> tuple[ValuePredictions, Floats, Floats] | str:
     """The saved values of the shown model, true and said, or why there are none."""
     from whet.data.predictions import ValuePredictions
 
-    predictions = run.predictions(run.shown_model, ValuePredictions)
-    if predictions is None:
-        return "No predictions were saved for this model."
-    if predictions.gold is None:
-        return "The truth of these rows is not known."
+    predictions = run.judged(ValuePredictions)
+    if isinstance(predictions, str):
+        return predictions
+    assert predictions.gold is not None
     finite = np.isfinite(predictions.gold) & np.isfinite(predictions.said)
     predictions = predictions.take(finite)
     if not len(predictions) or predictions.gold is None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from whet.batches.encoding import Encoded
 from whet.data.forms import Examples
-from whet.data.predictions import RankPredictions, ValuePredictions
+from whet.data.predictions import RankPredictions
 from whet.data.relevance import pool_of, rank_predictions
 from whet.tasks.pair_encoding import ABSENT, rows_of
 from whet.tasks.pair_losses import cosines
@@ -38,21 +38,6 @@ class Scale:
 def first_units(encoded: Encoded, num_rows: int) -> NDArray[np.int64]:
     """(n,) the first unit of every row."""
     return np.searchsorted(rows_of(encoded), np.arange(num_rows))
-
-
-def values(model: str, said: NDArray[np.float64], examples: Examples) -> ValuePredictions:
-    """``said`` (n,) beside the scores where rows have them."""
-    gold = np.asarray(examples.column("score"), dtype=np.float64) if examples.shape.has("score") else None
-    return ValuePredictions(
-        model,
-        examples.split,
-        examples.numbers("id"),
-        examples.hashes,
-        gold=gold,
-        said=said,
-        purpose="similarity",
-        groups=examples.groups,
-    )
 
 
 # --- vectors --------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -15,12 +15,13 @@ from whet.batches.encoding import Encoded
 from whet.batches.flat import Targets
 from whet.data.forms import Examples
 from whet.data.predictions import Predictions
+from whet.data.saying import say_values
 from whet.engine.protocols import Objective
 from whet.errors import Problem, UserError
 from whet.models.heads import Head, HeadKind
 from whet.models.pooling import Pooling
 from whet.tasks import pair_rows
-from whet.tasks.pair_answers import Scale, apart_cosines, apart_ranks, together_values, values
+from whet.tasks.pair_answers import Scale, apart_cosines, apart_ranks, together_values
 from whet.tasks.pair_encoding import encode_apart, encode_together
 from whet.tasks.pair_rows import Mining
 from whet.tasks.pair_ways import Way
@@ -33,8 +34,6 @@ DEPTH = 50
 
 class PairTask(Task):
     """Pairs of texts, by a bi-encoder (``similarity.encoder`` 'bi') or a cross-encoder ('cross')."""
-
-    has_probe: ClassVar[bool] = False
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -150,7 +149,7 @@ class PairTask(Task):
                 return reranked(model, outputs, encoded, examples, self.depth)
             return apart_ranks(model, outputs, encoded, examples, np.ones(size, dtype=np.int64))
         compute = together_values if self.together else apart_cosines
-        return values(model, self.scale.spread(compute(outputs, encoded, size)), examples)
+        return say_values(model, examples, self.scale.spread(compute(outputs, encoded, size)), "similarity")
 
 
 def unfit(option: str, what: str, remedy: str) -> UserError:

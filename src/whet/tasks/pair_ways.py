@@ -156,7 +156,7 @@ class ScoredTogether:
 
 
 def _shares(scale: Scale, examples: Examples) -> Targets:
-    scores = np.asarray(examples.column("score"), dtype=np.float64)
+    scores = examples.scores
     return Targets(torch.from_numpy(scale.shares(scores).astype(np.float32)))
 
 

@@ -23,6 +23,7 @@ from whet.data.answer_text import f1
 from whet.data.forms import Examples
 from whet.data.predictions import AnswerPredictions
 from whet.data.question_facts import answerable
+from whet.data.saying import UNSURE, accepted, say_answers
 from whet.engine.protocols import Objective, StepLoss
 from whet.models.heads import Head, HeadKind
 from whet.models.pooling import Pooling
@@ -33,8 +34,6 @@ from whet.tasks.task import Columns, Setting, Task, Told
 IGNORED = -100
 """Target of a window that carries no loss."""
 
-UNSURE = 0.5
-"""From this probability of "no answer" on nothing is said, until evaluation has fitted a threshold."""
 
 WINDOWS_AT_ONCE = 1024
 
@@ -83,7 +82,6 @@ class QuestionAnswering(Task):
 
     name = "question-answering"
     score = "answer_f1"
-    has_probe = False
     head_kind: HeadKind = "span"
 
     def __init__(self, setting: Setting) -> None:
@@ -136,7 +134,7 @@ class QuestionAnswering(Task):
         found = self._search(outputs, encoded, examples, 1)
         silent = self._no_answer(found)
         rows = zip(examples.column("answers"), examples.column("text_pair"), found.spans, silent, strict=True)
-        shares = [f1(_cut(context, spans, none), _texts(answers)) for answers, context, spans, none in rows]
+        shares = [f1(_cut(context, spans, none), accepted(answers)) for answers, context, spans, none in rows]
         return {"loss": self._loss(outputs, encoded, examples), "answer_f1": float(np.mean(shares or [0.0]))}
 
     def predictions(self, model: str, outputs: Tensor, encoded: Encoded, examples: Examples) -> AnswerPredictions:
@@ -145,27 +143,11 @@ class QuestionAnswering(Task):
         silent = self._no_answer(found)
         level = np.logaddexp(found.total, 0.0) if self.unanswerable else found.total
         contexts = examples.column("text_pair")
-        nbest = tuple(
-            tuple((context[start:end], start, float(np.exp(score - one))) for start, end, score in spans)
+        nbest = [
+            [(context[start:end], start, float(np.exp(score - one))) for start, end, score in spans]
             for context, spans, one in zip(contexts, found.spans, level, strict=True)
-        )
-        none = silent >= UNSURE
-        gold = None
-        if examples.shape.has("answers"):
-            gold = tuple(_texts(row) for row in examples.column("answers"))
-        return AnswerPredictions(
-            model,
-            examples.split,
-            examples.numbers("id"),
-            examples.hashes,
-            gold,
-            tuple("" if no else best[0][0] for no, best in zip(none, nbest, strict=True)),
-            np.asarray([-1 if no else best[0][1] for no, best in zip(none, nbest, strict=True)], np.int32),
-            np.asarray([p if no else b[0][2] for no, p, b in zip(none, silent, nbest, strict=True)], np.float32),
-            silent.astype(np.float32),
-            nbest,
-            groups=examples.groups,
-        )
+        ]
+        return say_answers(model, examples, nbest, silent)
 
     def floor(self, examples: Examples) -> float:
         """Nothing: before its threshold is fitted, a sound model may be below what silence gets."""
@@ -244,10 +226,6 @@ def _share(one: tuple[int, int], other: tuple[int, int]) -> float:
     """Characters that both cover, of those that either does."""
     both = max(0, min(one[1], other[1]) - max(one[0], other[0]))
     return both / (one[1] - one[0] + other[1] - other[0] - both)
-
-
-def _texts(answers: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(one["text"] for one in answers))
 
 
 def _cut(context: str, spans: Sequence[tuple[int, int, float]], none: float) -> str:

@@ -15,6 +15,7 @@ from whet.batches.encoding import Encoded
 from whet.batches.flat import Targets
 from whet.data.forms import Examples
 from whet.data.predictions import ValuePredictions
+from whet.data.saying import say_values
 from whet.engine.protocols import Objective
 from whet.models.heads import Head, HeadKind
 from whet.models.pooling import Pooling
@@ -49,7 +50,7 @@ class Regression(Task):
 
     def learn(self, train: Examples) -> None:
         """Mean and deviation of the scores."""
-        scores = _scores(train)
+        scores = train.scores
         self.mean, self.deviation = float(scores.mean()), float(scores.std()) or 1.0
         self._kept_mean = 0.0
 
@@ -71,7 +72,7 @@ class Regression(Task):
 
     def targets(self, examples: Examples, encoded: Encoded) -> Targets:
         """(n,) float32: standardised scores."""
-        return Targets(torch.from_numpy(((_scores(examples) - self.mean) / self.deviation).astype(np.float32)))
+        return Targets(torch.from_numpy(((examples.scores - self.mean) / self.deviation).astype(np.float32)))
 
     def objective(self) -> Objective[Any]:
         """Squared error."""
@@ -87,16 +88,7 @@ class Regression(Task):
     def predictions(self, model: str, outputs: Tensor, encoded: Encoded, examples: Examples) -> ValuePredictions:
         """Scores as they are in the files."""
         said = outputs[:, 0].double().numpy() * self.deviation + self.mean
-        return ValuePredictions(
-            model,
-            examples.split,
-            examples.numbers("id"),
-            examples.hashes,
-            gold=_scores(examples) if examples.shape.has("score") else None,
-            said=said,
-            purpose="regression",
-            groups=examples.groups,
-        )
+        return say_values(model, examples, said, "regression")
 
     def floor(self, examples: Examples) -> float:
         """The mean explains nothing."""
@@ -130,10 +122,6 @@ class Regression(Task):
             head.bias.mul_(self.deviation).add_(self.mean)
             self._kept_mean = 0.0
         return head
-
-
-def _scores(examples: Examples) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return np.asarray(examples.column("score"), dtype=np.float64)
 
 
 def _ridge_path(features: Tensor, targets: Tensor, intercept: bool) -> Iterable[FittedHead]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from whet.data.forms import Examples
 from whet.tasks import pair_rows
 from whet.tasks.pair_answers import Scale
@@ -51,7 +49,7 @@ class SentenceSimilarity(PairTask):
         if self.num_hard:
             what = "negatives are mined for texts that belong together, and these rows have scores."
             raise unfit("hard_negatives", what, "Set it to 0.")
-        scores = np.asarray(train.column("score"), dtype=np.float64)
+        scores = train.scores
         self.scale = Scale(float(scores.min()), float(scores.max()))
         self.__dict__.pop("way", None)
 

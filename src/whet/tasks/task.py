@@ -70,13 +70,11 @@ class Task(ABC):
 
     - ``name``: as the hub's pipeline tags.
     - ``score``: key of :meth:`look` by which the best state is kept, larger is better.
-    - ``has_probe``: whether a linear head on the frozen base can be fitted (:meth:`fit_head`).
     - ``coupled``: whether the loss of a row depends on the others of its batch, which is then never cut.
     """
 
     name: ClassVar[str]
     score: ClassVar[str]
-    has_probe: ClassVar[bool] = True
     coupled: ClassVar[bool] = False
 
     def __init__(self, setting: Setting) -> None:
@@ -145,7 +143,10 @@ class Task(ABC):
         intercept: bool,
         tell: Callable[[int, int], None],
     ) -> FittedHead | None:
-        """The best linear head on features (S, F) or (T, F) of the frozen base; None where ``has_probe`` is not."""
+        """The best linear head on features (S, F) or (T, F) of the frozen base.
+
+        None for tasks without a probe; ``recipe.schema.PROBED`` names those with one.
+        """
         return None
 
     def folded(self, head: nn.Linear | None, settled: Mapping[str, Any]) -> nn.Linear | None:

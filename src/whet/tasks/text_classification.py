@@ -18,6 +18,7 @@ from whet.batches.encoding import Encoded
 from whet.batches.flat import FlatBatch, Targets
 from whet.data.forms import Examples
 from whet.data.predictions import ClassPredictions
+from whet.data.saying import say_classes
 from whet.engine.protocols import Objective, StepLoss
 from whet.kernels import logistic
 from whet.models.heads import Head, HeadKind
@@ -88,18 +89,8 @@ class TextClassification(Task):
     def predictions(self, model: str, outputs: Tensor, encoded: Encoded, examples: Examples) -> ClassPredictions:
         """Softmax over labels, or one sigmoid each; temperature and thresholds come later."""
         setting = self.setting
-        gold = examples.label_ids(setting.labels) if examples.shape.labelled else None
-        return ClassPredictions(
-            model,
-            examples.split,
-            examples.numbers("id"),
-            examples.hashes,
-            tuple(setting.labels),
-            gold,
-            probabilities(outputs, setting.multi_label),
-            np.full(len(setting.labels), 0.5, np.float32) if setting.multi_label else None,
-            groups=examples.groups,
-        )
+        scores = probabilities(outputs, setting.multi_label)
+        return say_classes(model, examples, setting.labels, setting.multi_label, scores)
 
     def floor(self, examples: Examples) -> float:
         """What always saying the commonest label gets."""

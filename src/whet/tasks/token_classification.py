@@ -18,6 +18,7 @@ from whet.batches.flat import FlatBatch, Targets
 from whet.data.entity_arrays import Words, entities, known_forms, seen_in, tag_names, word_tags
 from whet.data.forms import Examples
 from whet.data.predictions import SpanPredictions
+from whet.data.saying import say_spans
 from whet.engine.protocols import Objective, StepLoss
 from whet.models.heads import Head, HeadKind
 from whet.models.pooling import Pooling
@@ -153,18 +154,8 @@ def span_predictions(
 ) -> SpanPredictions:
     """Entities in the form of predictions, with the truth and whether it stood in training where both are known."""
     gold = entities(examples, labels)
-    return SpanPredictions(
-        model,
-        examples.split,
-        examples.numbers("id"),
-        examples.hashes,
-        labels,
-        gold,
-        found.said,
-        found.confidence,
-        None if gold is None or forms is None else seen_in(examples, forms),
-        groups=examples.groups,
-    )
+    seen = None if gold is None or forms is None else seen_in(examples, forms)
+    return say_spans(model, examples, labels, found.said, found.confidence, gold, seen)
 
 
 def _told(blocks: Iterable[Columns], progress: Told | None) -> Iterable[Columns]:

@@ -151,7 +151,7 @@ def _speed(run: Running, model: TaskModel, ended: Ended) -> dict[str, Any]:
 def prepared(run: Running, method: str, seed: int) -> tuple[TaskModel, Any]:
     """A model with its head started and its weights set free for ``method``; and its PeftModel, if any."""
     model = run.new_model(seed)
-    if run.recipe.head.start == "probe" and run.task.has_probe:
+    if run.value("head.start") == "probe":
         set_probe_head(run, model, model.origin.kept_labels)
     adapter = None
     if method == "lora":
