@@ -11,7 +11,6 @@ _RATES = ((30e6, 2e-4), (60e6, 1e-4), (200e6, 5e-5), (float("inf"), 2e-5))
 """Peak rate of full fine-tuning by number of weights: smaller models stand and need larger steps."""
 _LORA_FACTOR = 5.0
 _HEAD_FACTOR = 5.0
-_TAGGER_FACTOR = 0.5
 _SCORES_DIVISOR = 4.0
 _FULL_BYTES = 16
 """Per weight while every one moves: value, gradient and two moments, 4 bytes each."""
@@ -112,7 +111,7 @@ def _derive(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
         "training.precision": Choice(facts.dtype, facts.dtype_reason),
         "training.learning_rate": rate,
         "training.head_learning_rate": _head_rate(recipe, rate),
-        "training.epochs": _epochs(recipe, facts),
+        "training.epochs": _epochs(facts),
         "training.batch_tokens": batch,
         # batches share the rows evenly, so that some hold a little more than they are asked to
         "training.micro_batch_tokens": Choice(
@@ -161,9 +160,7 @@ def _loss(recipe: Recipe, columns: tuple[str, ...]) -> Choice:
 def _rate(recipe: Recipe, method: str, facts: Facts) -> Choice:
     value = next(rate for limit, rate in _RATES if facts.num_parameters < limit)
     size = f"for a base of {facts.num_parameters / 1e6:.0f} M weights"
-    if recipe.task == "token-classification":
-        value, size = value * _TAGGER_FACTOR, f"{size} that is to tag every word: half of what whole texts take"
-    elif _learns_from_scores(recipe, facts):
+    if _learns_from_scores(recipe, facts):
         value, size = value / _SCORES_DIVISOR, f"{size} whose vectors are good already and shall only move a little"
     if method == "lora":
         return Choice(value * _LORA_FACTOR, f"{size}, {_LORA_FACTOR:g} times as much for adapters")
@@ -188,17 +185,10 @@ def _start(recipe: Recipe) -> Choice:
 
 def _head_rate(recipe: Recipe, rate: Choice) -> Choice:
     trunk = recipe.training.learning_rate if isinstance(recipe.training.learning_rate, float) else rate.value
-    if recipe.task == "token-classification":
-        return Choice(trunk, "as the rate below it: a tagger's head that moves faster spoils it")
     return Choice(trunk * _HEAD_FACTOR, f"{_HEAD_FACTOR:g} times the rate below it: the head has most to learn")
 
 
-def _epochs(recipe: Recipe, facts: Facts) -> Choice:
-    if recipe.task == "token-classification":
-        epochs = min(15, max(4, round(50_000 / max(1, facts.num_rows))))
-        return Choice(
-            float(epochs), f"{facts.num_rows:,} training rows: tagging words takes 4 passes or more, up to 15"
-        )
+def _epochs(facts: Facts) -> Choice:
     epochs = min(8, max(3, round(24_000 / max(1, facts.num_rows))))
     return Choice(float(epochs), f"{facts.num_rows:,} training rows: 3 passes, more where rows are few, 8 at most")
 
