@@ -78,6 +78,7 @@ CODES: dict[str, str] = {
     "A026": "Scores beyond those of training",
     "A027": "Shift of scores between splits",
     "A028": "Number of passages",
+    "A029": "Queries in several splits",
     # E: what happened while training
     "E001": "Non-finite losses",
     "E002": "Rate lowered after failures",

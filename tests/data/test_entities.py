@@ -27,9 +27,6 @@ from whet.data import ROW_FORMS
 from whet.data.entities import Entities
 from whet.data.labelled import Labelled
 from whet.data.reading import read, reopen
-from whet.data.row_form import Choice, Taking
-from whet.data.rows import Block
-from whet.errors import Problems
 from whet.registry import load
 
 TEXT = "Ann Lee lives in Oslo."
@@ -192,15 +189,6 @@ def test_unlabelled_rows_may_be_dropped(tmp_path: Path) -> None:
     found = taken(put(tmp_path, "a.jsonl", content), drop_unlabelled=True)
     assert len(found.examples) == 3
     assert [(entry.code, entry.reason) for entry in found.ledger.dropped] == [("A013", "no entities")]
-
-
-def test_rows_of_the_hub_are_judged_block_by_block() -> None:
-    shown = {"tokens": [["a", "b"], ["c"]], "tags": [["B-x", "O"], ["I-x"]]}
-    form, found = Entities(), Problems()
-    columns = form.choose(["tokens", "tags"], shown, "set train", Choice())
-    taking = Taking("set train", columns, form.shape(columns, shown, Choice()), Choice(), found)
-    form.take(Block([1, 2], shown.__getitem__), taking)
-    assert [(problem.code, problem.where) for problem in found.kept] == [("D051", "set train:2")]
 
 
 # --- texts with spans --------------------------------------------------------------------------------------

@@ -5,7 +5,10 @@ import sys
 import pytest
 
 from tests.data.labelled_reading import read
-from tests.data.made import all_rows, refused, rows
+from tests.data.made import all_rows, problems_of, refused, rows, sentence
+from whet.data import reading
+from whet.data.entities import Entities
+from whet.data.scored import Relevant
 
 datasets = pytest.importorskip("datasets", reason="the extra whet[hub] is not installed")
 
@@ -95,3 +98,23 @@ def test_a_saved_file_cut_short(tmp_path):
     (file,) = (tmp_path / "saved").glob("*.arrow")
     file.write_bytes(file.read_bytes()[:3000])
     assert refused(tmp_path / "saved")[0].code == "D017"
+
+
+def test_tags_of_the_hub_are_judged_together_and_by_name(hub, tmp_path):
+    tags = datasets.List(datasets.ClassLabel(names=["O", "B-x", "I-x"]))
+    features = datasets.Features(tokens=datasets.List(datasets.Value("string")), ner_tags=tags)
+    whole = {"tokens": [["a", sentence(n)] for n in range(40)], "ner_tags": [[0, 1]] * 40}
+    hub["tagged", None] = datasets.DatasetDict(train=datasets.Dataset.from_dict(whole, features=features))
+    found = reading.read("tagged", into=tmp_path / "out", form=Entities())
+    assert found.labels == ("x",) and "tagged.train: tags are IOB2 (entities begin with B-)" in found.notes
+    broken = {"tokens": [*whole["tokens"], ["a", "b"]], "ner_tags": [*whole["ner_tags"], [0, 2]]}
+    hub["broken", None] = datasets.DatasetDict(train=datasets.Dataset.from_dict(broken, features=features))
+    (problem,) = problems_of(reading.read, "broken", into=tmp_path / "other", form=Entities())
+    assert (problem.code, problem.where) == ("D051", "broken.train:41")
+
+
+def test_lists_of_passages_of_the_hub_become_rows(hub, tmp_path):
+    rows = [{"query": sentence(n), "positive": [sentence(n + 300)], "negative": [sentence(n + 600)]} for n in range(40)]
+    hub["ranked", None] = datasets.DatasetDict(train=datasets.Dataset.from_list(rows))
+    found = reading.read("ranked", into=tmp_path / "out", form=Relevant())
+    assert sum(len(examples) for examples in found.splits.values()) == 80

@@ -341,6 +341,16 @@ def test_queries_without_a_relevant_passage_are_a_finding(tmp_path):
     assert findings["A028"].bin == "passed" and findings["A028"].evidence["splits"]["test"] == 90
 
 
+def test_queries_that_training_knows_are_told(tmp_path):
+    for split, first in (("train", 0), ("validation", 300), ("test", 60)):
+        rows = [(query, f"{passage} in {split}", score) for query, passage, score in judged(first + 90)[first:]]
+        put(tmp_path, f"{split}.csv", csv_bytes(rows, JUDGED))
+    found = read(Relevant(), tmp_path)
+    findings = {one.code: one for one in audit(found, Relevant()).findings}
+    assert findings["A029"].bin == "issue" and findings["A029"].evidence == {"count": 10, "queries": 30}
+    assert findings["A004"].bin == "passed"  # its passages are others
+
+
 def test_lists_of_passages_become_rows(tmp_path):
     values = [
         {

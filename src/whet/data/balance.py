@@ -19,7 +19,7 @@ Counts = Mapping[str, NDArray[np.int64]]
 """Split -> (C,) rows per label."""
 
 
-def imbalance(labels: Sequence[str], counts: Counts, num_rows: int) -> Finding:
+def imbalance(labels: Sequence[str], counts: Counts, num_rows: int, word: str = "label") -> Finding:
     """A006: the share of the most frequent label in training, and how much rarer the rarest is."""
     train = counts["train"]
     most, least = int(train.argmax()), int(train.argmin())
@@ -27,10 +27,10 @@ def imbalance(labels: Sequence[str], counts: Counts, num_rows: int) -> Finding:
     ratio = float(train[most]) / max(1, int(train[least]))
     evidence = {"label": labels[most], "share": share, "ratio": ratio, "rarest": labels[least]}
     message = (
-        f"The most frequent label {labels[most]!r} has {share:.1%} of the training rows, "
+        f"The most frequent {word} {labels[most]!r} has {share:.1%} of the training rows, "
         f"{ratio:,.1f} times as many as {labels[least]!r}."
     )
-    if share >= 0.9 and len(labels) > 1:
+    if share >= 0.9 and word == "label":
         remedy = f"Always saying {labels[most]!r} is right {share:.1%} of the time: read macro F1, not accuracy."
         return Finding("A006", "issue", message, "train", remedy, evidence)
     if ratio >= 10:
@@ -38,7 +38,7 @@ def imbalance(labels: Sequence[str], counts: Counts, num_rows: int) -> Finding:
     return Finding("A006", "passed", message, "train", evidence=evidence)
 
 
-def too_rare(labels: Sequence[str], counts: Counts) -> Finding:
+def too_rare(labels: Sequence[str], counts: Counts, word: str = "label") -> Finding:
     """A007: labels with too few rows to learn from or to be tested on."""
     evidence: dict[str, Any] = {}
     parts = []
@@ -47,13 +47,13 @@ def too_rare(labels: Sequence[str], counts: Counts) -> Finding:
             rare = [number for number in np.argsort(counts[split], kind="stable") if counts[split][number] < fewest]
             evidence[split] = {labels[number]: int(counts[split][number]) for number in rare}
             if rare:
-                verb = "label has" if len(rare) == 1 else "labels have"
+                verb = f"{word} has" if len(rare) == 1 else f"{word}s have"
                 shown = _shown([f"{labels[number]!r} ({counts[split][number]})" for number in rare])
                 parts.append(f"{len(rare)} {verb} fewer than {fewest} {split} rows to {purpose}: {shown}.")
     if not parts:
-        message = f"Every label has {FEWEST_TRAINING_ROWS} training rows and {FEWEST_TEST_ROWS} test rows or more."
+        message = f"Every {word} has {FEWEST_TRAINING_ROWS} training rows and {FEWEST_TEST_ROWS} test rows or more."
         return Finding("A007", "passed", message, evidence=evidence)
-    remedy = "Collect more rows of these labels, merge them with others, or do not rely on their scores."
+    remedy = f"Collect more rows of these {word}s, merge them with others, or do not rely on their scores."
     return Finding("A007", "issue" if evidence["train"] else "tip", " ".join(parts), "", remedy, evidence)
 
 

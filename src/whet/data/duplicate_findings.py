@@ -51,7 +51,7 @@ def _inside(code: str, splits: Splits, counts: Mapping[str, int], examples: list
     return Finding(code, "issue" if much else "tip", f"{parts} {verb} {what}.", ", ".join(some), remedy, evidence)
 
 
-def across_finding(splits: Splits, between: Between, num_leaked: int) -> Finding:
+def across_finding(splits: Splits, between: Between, num_leaked: int, truths: str) -> Finding:
     """A004: rows of test and validation that stand in another split as well."""
     if not between:
         return Finding("A004", "not_applicable", "There is only one split.")
@@ -69,7 +69,7 @@ def across_finding(splits: Splits, between: Between, num_leaked: int) -> Finding
         return Finding("A004", "passed", "No row of one split stands in another.", evidence=evidence)
     message = " ".join(
         f"{rows_in_words(found.normalised)} of {here} ({found.normalised / len(splits[here]):.1%}) also in {there}"
-        f" ({found.raw:,} as it stands, {found.lowered:,} in lower case, {found.other_label:,} with another label)."
+        f" ({found.raw:,} as it stands, {found.lowered:,} in lower case, {found.other_label:,} with other {truths})."
         for (here, there), found in some.items()
     )
     remedy = "Scores are given with and without these test rows; take them out of training to be rid of them."
@@ -77,8 +77,8 @@ def across_finding(splits: Splits, between: Between, num_leaked: int) -> Finding
     return Finding("A004", "issue" if num_leaked else "tip", message, place, remedy, evidence)
 
 
-def contradiction_finding(splits: Splits, inside: Mapping[str, Within], between: Between) -> Finding:
-    """A005: one text, different labels: within a split, and across splits."""
+def contradiction_finding(splits: Splits, inside: Mapping[str, Within], between: Between, truths: str) -> Finding:
+    """A005: one text, different ``truths``: within a split, and across splits."""
     counts = {split: found.contradicting for split, found in inside.items()}
     exact = {split: found.exactly_contradicting for split, found in inside.items()}
     others = {f"{here}_in_{there}": found.other_label for (here, there), found in between.items()}
@@ -100,8 +100,8 @@ def contradiction_finding(splits: Splits, inside: Mapping[str, Within], between:
     return Finding(
         "A005",
         "issue" if much else "tip",
-        f"Texts equal but for case, digits or punctuation have different labels: {', '.join(parts)}.",
+        f"Texts equal but for case, digits or punctuation differ in their {truths}: {', '.join(parts)}.",
         ", ".join(split for split, count in counts.items() if count) or "across splits",
-        "Decide on one label per text, or let rows carry several labels.",
+        f"Decide which {truths} are right: of equal inputs a model can learn one truth only.",
         evidence,
     )

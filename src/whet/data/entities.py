@@ -38,7 +38,6 @@ from whet.data.entity_tags import OUTSIDE, Tally
 from whet.data.entity_words import word_places
 from whet.data.forms import Examples, Shape, in_order
 from whet.data.normal import hashes
-from whet.data.opening import open_file
 from whet.data.row_form import Choice, RowForm, Taken, Taking
 from whet.data.rows import Block, Opened, Told
 from whet.data.sources import SourceFile
@@ -60,18 +59,23 @@ class Entities(RowForm):
 
     name = "entities"
     truth = "spans"
-    truth_words = "entities"
+    truth_words = truths_words = "entities"
+    label_words = "type"
 
     def __init__(self) -> None:
         self._tallies: dict[str, Tally] = {}
 
     def open(self, file: SourceFile, choice: Choice, problems: Problems, told: Told) -> Opened | None:
-        """Any file; when its last row is taken, all its tags are judged together."""
-        if file.format == "txt":
-            return None
+        """CoNLL, spaCy, Doccano and Label Studio."""
         opened, word_lines = open_layout(file, choice, problems, told)
-        opened = opened or open_file(file, choice.encoding, problems, told)
-        tally = self._tallies[file.name] = Tally(file.name, word_lines)
+        return opened and self._watched(opened, Tally(file.name, word_lines), problems)
+
+    def arranged(self, opened: Opened, name: str, choice: Choice, problems: Problems) -> Opened:
+        """The same rows; when the last is taken, all their tags are judged together."""
+        return self._watched(opened, Tally(name), problems)
+
+    def _watched(self, opened: Opened, tally: Tally, problems: Problems) -> Opened:
+        self._tallies[tally.file] = tally
         return replace(opened, blocks=lambda wanted: self._judged(opened, wanted, tally, problems))
 
     def _judged(self, opened: Opened, wanted: Sequence[str], tally: Tally, problems: Problems) -> Iterator[Block]:
@@ -119,13 +123,11 @@ class Entities(RowForm):
         chosen, problems = taking.columns, taking.problems
         assert chosen.tokens is not None
         place = taking.place(block, chosen.tokens)
-        rows = TaggedRows(taking, self._tallies.get(taking.file) or Tally(taking.file))
+        rows = TaggedRows(taking, self._tallies[taking.file])
         column = block.column(chosen.tokens)
         tags = block.column(chosen.label) if chosen.label is not None else None
         for row, value in enumerate(column):
             rows.add(block.lines[row], as_words(value), None if tags is None else as_words(tags[row]), tags is not None)
-        if taking.file not in self._tallies:
-            rows.tally.close(problems)  # not opened here: a data set of the hub, judged block by block
         found = texts([" ".join(words) for words in rows.words], place, problems)
         places = [places_of(words) for words in rows.words]
         columns: dict[str, list[Any]] = {"text": found, "words": places}

@@ -26,6 +26,7 @@ class Labelled(RowForm):
     name = "labelled"
     truth = "label"
     truth_words = "label"
+    truths_words = "labels"
 
     def choose(
         self, columns: Sequence[str], sample: Mapping[str, Sequence[Any]], where: str, choice: Choice

@@ -25,7 +25,6 @@ from whet.data.answer_text import normalised
 from whet.data.columns import Columns
 from whet.data.forms import Examples, Shape
 from whet.data.normal import hashes
-from whet.data.opening import open_file
 from whet.data.question_answers import SEARCHED, answers
 from whet.data.question_facts import answerable, context_hashes
 from whet.data.question_findings import findings
@@ -48,13 +47,15 @@ class Questions(RowForm):
     name = "questions"
     truth = "answers"
     truth_words = "answer"
+    truths_words = "answers"
 
     def open(self, file: SourceFile, choice: Choice, problems: Problems, told: Told) -> Opened | None:
-        """Documents laid out as SQuAD; tables whose answers are spread over several columns."""
-        nested = open_squad(file, choice, problems, told)
-        if nested is not None or not choice.labelled:
-            return nested
-        return folded(open_file(file, choice.encoding, problems, told), choice, file.name, problems)
+        """Documents laid out as SQuAD."""
+        return open_squad(file, choice, problems, told)
+
+    def arranged(self, opened: Opened, name: str, choice: Choice, problems: Problems) -> Opened:
+        """Answers that are spread over several columns become one."""
+        return folded(opened, choice, name, problems) if choice.labelled else opened
 
     def choose(
         self, columns: Sequence[str], sample: Mapping[str, Sequence[Any]], where: str, choice: Choice

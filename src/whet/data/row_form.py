@@ -86,16 +86,23 @@ class RowForm(ABC):
 
     - ``name``: of the form, kept in fingerprint.json.
     - ``truth``: the Arrow column that holds what is to be predicted, or "" where rows have none.
-    - ``truth_words``: what messages call it: "label", "entities", "answer", "score".
+    - ``truth_words``: what messages call it: "label", "entities", "answer", "score"; ``truths_words``: of many rows.
+    - ``label_words``: what messages call one of its labels, where it has any.
     """
 
     name: ClassVar[str]
     truth: ClassVar[str]
     truth_words: ClassVar[str]
+    truths_words: ClassVar[str]
+    label_words: ClassVar[str] = "label"
 
     def open(self, file: SourceFile, choice: Choice, problems: Problems, told: Told) -> Opened | None:
         """The file as rows if it is laid out in a way of this form's own; None: read it as any other."""
         return None
+
+    def arranged(self, opened: Opened, name: str, choice: Choice, problems: Problems) -> Opened:
+        """A file or data set ``name`` read as any other, its rows brought into this form's shape."""
+        return opened
 
     @abstractmethod
     def choose(

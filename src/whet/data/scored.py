@@ -27,14 +27,14 @@ from numpy.typing import NDArray
 from whet.data.columns import Columns
 from whet.data.forms import Examples, Shape
 from whet.data.normal import raw_hashes
-from whet.data.opening import open_file
 from whet.data.passage_lists import as_rows
 from whet.data.relevance import query_keys
 from whet.data.row_form import Choice, RowForm, Taken, Taking
-from whet.data.rows import Block, Opened, Told
+from whet.data.rows import Block, Opened
 from whet.data.scored_checks import (
     bins,
     few_passages,
+    known_queries,
     outside,
     refuse_constant,
     refuse_few_pairs,
@@ -45,7 +45,6 @@ from whet.data.scored_checks import (
 from whet.data.scored_columns import Look, judged_columns, scored_columns, similar_columns
 from whet.data.scored_rows import pair_texts, with_negatives, with_numbers
 from whet.data.scored_values import numbers, relevances
-from whet.data.sources import SourceFile
 from whet.data.splitting import joined
 from whet.errors import Problem, Problems, UserError
 from whet.findings import Finding
@@ -60,6 +59,7 @@ class Numbered(RowForm):
 
     truth = "score"
     truth_words = "score"
+    truths_words = "scores"
 
     def truths(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.uint64]:
         """The number; of rows without one all are alike."""
@@ -164,12 +164,11 @@ class Relevant(Numbered):
 
     name = "relevant"
     truth_words = "relevance"
+    truths_words = "relevances"
 
-    def open(self, file: SourceFile, choice: Choice, problems: Problems, told: Told) -> Opened | None:
+    def arranged(self, opened: Opened, name: str, choice: Choice, problems: Problems) -> Opened:
         """Rows of a query with lists of passages become a row for each passage."""
-        if not choice.labelled:
-            return None
-        return as_rows(open_file(file, choice.encoding, problems, told), choice, file.name, problems)
+        return as_rows(opened, choice, name, problems) if choice.labelled else opened
 
     def choose(
         self, columns: Sequence[str], sample: Mapping[str, Sequence[Any]], where: str, choice: Choice
@@ -204,8 +203,8 @@ class Relevant(Numbered):
         return query_keys(examples)
 
     def findings(self, splits: Mapping[str, Examples], labels: Sequence[str]) -> list[Finding]:
-        """A025 queries without a relevant passage, A028 how many passages there are to choose among."""
-        return [without_relevant(splits), few_passages(splits)]
+        """A025 queries without a relevant passage, A028 how many passages there are, A029 queries of several splits."""
+        return [without_relevant(splits), few_passages(splits), known_queries(splits)]
 
 
 def _refuse_single(columns: Columns) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from whet.data.forms import Examples
 from whet.data.normal import raw_hashes
-from whet.data.relevance import pool_of, relevance_of
+from whet.data.relevance import pool_of, query_keys, relevance_of
 from whet.errors import Problem, Problems, UserError
 from whet.findings import Finding
 
@@ -157,6 +157,21 @@ def without_relevant(splits: Splits) -> Finding:
     remedy = "If they should have one, look at the lines: is something wrong where the data comes from?"
     much = evidence["count"] >= 0.01 * total
     return Finding("A025", "issue" if much else "tip", message, ", ".join(evidence["splits"]), remedy, evidence)
+
+
+def known_queries(splits: Splits) -> Finding:
+    """A029: test queries that training has judgements of; its passages may be others, and still give them away."""
+    if "test" not in splits:
+        return Finding("A029", "not_applicable", "There is no test split.")
+    train, test = (query_keys(splits[split]) for split in ("train", "test"))
+    asked = np.unique(test)
+    count = int(np.isin(asked, train).sum())
+    evidence = {"count": count, "queries": len(asked)}
+    if not count:
+        return Finding("A029", "passed", "No test query is in training.", "test", evidence=evidence)
+    message = f"{count:,} of {len(asked):,} test queries are in training as well."
+    remedy = "If new queries are to be answered, divide the data by query: let whet make the splits."
+    return Finding("A029", "issue" if count >= 0.01 * len(asked) else "tip", message, "test", remedy, evidence)
 
 
 def few_passages(splits: Splits) -> Finding:

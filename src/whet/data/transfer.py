@@ -120,9 +120,13 @@ class Transfer:
 
     def _open(self, one: Input) -> Opened:
         if one.hub is not None:
-            return hub.open_hub(*one.hub, one.rows, self.progress)[1]
-        opened = self.form.open(one.file, self.choice, self.problems, self.progress)
-        return opened or open_file(one.file, self.choice.encoding, self.problems, self.progress)
+            opened = hub.open_hub(*one.hub, one.rows, self.progress)[1]
+        else:
+            own = self.form.open(one.file, self.choice, self.problems, self.progress)
+            if own is not None:
+                return own
+            opened = open_file(one.file, self.choice.encoding, self.problems, self.progress)
+        return self.form.arranged(opened, one.file.name, self.choice, self.problems)
 
     def _decide(self, one: Input, opened: Opened) -> None:
         """Choose the columns at the first file; hold every further one to that choice."""
