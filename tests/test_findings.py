@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whet.findings import CODES, Finding
+from whet.findings import CODES, Finding, in_words, parts_in_words
 
 evidence = st.dictionaries(
     st.text(max_size=5), st.integers() | st.text(max_size=5) | st.lists(st.booleans()), max_size=3
@@ -36,3 +36,26 @@ def test_codes_have_one_form_and_one_title_each():
     assert len(set(CODES.values())) == len(CODES)
     assert list(CODES) == sorted(CODES)
     assert all(title[0].isupper() and not title.endswith(".") and len(title) < 40 for title in CODES.values())
+
+
+ROW = {"split": "train", "line": 7, "place": "train.csv:7", "text": "it's late", "text_pair": "too late", "label": "no"}
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("late", "late"),
+        (["a", ["b", 3]], "a, b, 3"),
+        ({"no entity": 17, "place_name": 8}, "no entity 17, place_name 8"),
+        (ROW, "train.csv:7 \"it's late\" / 'too late' (label no)"),
+        ({"split": "train", "line": 7, "text": "late"}, "train line 7 'late'"),
+    ],
+)
+def test_evidence_is_read_as_words(value: Any, words: str):
+    assert in_words(value) == words
+
+
+def test_a_part_of_an_example_is_said_once():
+    """Entities come with counts, and with the same in words."""
+    example = {"words": "this", "counts": {"no entity": 17}, "reads": "no entity 17", "line": None, "is_new": True}
+    assert parts_in_words(example) == {"words": "this", "counts": "no entity 17", "is new": "True"}

@@ -92,7 +92,7 @@ COMMANDS = {
     ],
     "resume": ["RUN", "--json"],
     "check": ["RECIPE", "--set NAME=VALUE", "--json"],
-    "audit": ["DATA", "--task TEXT", "--text TEXT", "--label TEXT", "--json"],
+    "audit": ["DATA", "--task TEXT", "--text TEXT", "--label TEXT", "--set NAME=VALUE", "--json"],
     "predict": [
         "RUN",
         "[FILE|-]",
@@ -138,6 +138,7 @@ FINDINGS = {
     "A026",
     "A027",
     "A028",
+    "A029",
     "E001",
     "E002",
     "E003",

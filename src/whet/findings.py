@@ -49,13 +49,40 @@ class Finding:
         )
 
 
+def parts_in_words(example: Mapping[str, Any]) -> dict[str, str]:
+    """The parts of one example of the evidence, as people read them; what says the same twice is said once."""
+    found: dict[str, str] = {}
+    for name, value in example.items():
+        text = in_words(value)
+        if value is not None and (not isinstance(value, str | Mapping) or text not in found.values()):
+            found[name.replace("_", " ")] = text
+    return found
+
+
+def in_words(value: Any) -> str:
+    """A piece of evidence as people read it: ``{"person": 3, "place": 1}`` as "person 3, place 1"."""
+    if isinstance(value, Mapping):
+        known = (f"{name} {in_words(one)}" for name, one in value.items() if one is not None)
+        return _row_in_words(value) if "text" in value else ", ".join(known)
+    return ", ".join(map(in_words, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _row_in_words(row: Mapping[str, Any]) -> str:
+    """``train.csv:7 'a text' / 'its pair' (label refund)``."""
+    texts = " / ".join(repr(str(row[name])) for name in ("text", "text_pair") if row.get(name))
+    known = ("split", "line", "place", "text", "text_pair")
+    place = row.get("place") or " line ".join(str(row[name]) for name in ("split", "line") if row.get(name) is not None)
+    more = in_words({name: one for name, one in row.items() if name not in known})
+    return " ".join(part for part in (str(place), texts, f"({more})" if more else "") if part)
+
+
 CODES: dict[str, str] = {
     # A: the data, before anything is trained
     "A001": "Empty texts",
     "A002": "Exact duplicates",
     "A003": "Near duplicates",
     "A004": "Repeats across splits",
-    "A005": "Contradicting labels",
+    "A005": "Contradictions",
     "A006": "Class imbalance",
     "A007": "Classes too rare",
     "A008": "Prior shift between splits",
@@ -82,7 +109,7 @@ CODES: dict[str, str] = {
     # E: what happened while training
     "E001": "Non-finite losses",
     "E002": "Rate lowered after failures",
-    "E003": "Run not better than majority",
+    "E003": "Run not better than a constant answer",
     "E004": "Out of memory",
     "E005": "Time limit",
     "E006": "Fast path checked",
@@ -94,7 +121,7 @@ CODES: dict[str, str] = {
     "V003": "Calibration",
     "V004": "Leakage",
     "V005": "Over- or underfitting",
-    "V006": "Weak classes",
+    "V006": "Weak parts",
     "V007": "Enough test rows",
 }
 """Every code there is. The generated page docs/findings.md lists them; a test holds it current."""

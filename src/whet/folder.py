@@ -77,8 +77,13 @@ class RunFolder:
         return self.path / "model"
 
     @property
+    def shipped(self) -> Path:
+        """Which of the run's models lies in ``model``."""
+        return self.path / "shipped.json"
+
+    @property
     def models(self) -> Path:
-        """Every trained model of the run; ``model`` is a copy of the one to ship."""
+        """The models of the run that are kept, but for the one in ``model``."""
         return self.path / "models"
 
     @property
@@ -146,6 +151,11 @@ def create(path: Path, version: str) -> RunFolder:
                 path.rmdir()
         raise
     return folder
+
+
+def instead(ships: str, answers: str) -> str:
+    """What must be said wherever another model answers than the one that the verdict ships."""
+    return f"The verdict ships {ships!r}, which is not saved; {answers!r} answers in its place."
 
 
 def now() -> str:

@@ -305,6 +305,15 @@ CASES: dict[str, tuple[Case, tuple[str, ...]]] = {
     "predict with an unfinished run": (unfinished("predict"), ("F015", "is running, not finished", "whet resume")),
     "predict of a missing file": (of_run("predict", "RUN", "none.csv"), ("D001 none.csv",)),
     "predict with an unknown model": (of_run("predict", "RUN", "ROWS", "--model", "ful"), ("Did you mean 'full'?",)),
+    "predict with a baseline": (
+        of_run("predict", "RUN", "ROWS", "--model", "majority"),
+        ("M033 --model: 'majority' is a baseline of which only the answers of the run are kept", "Use 'full', 'probe'"),
+    ),
+    "predict into an ending that says nothing": (
+        of_run("predict", "RUN", "ROWS", "--out", "answers.xlsx"),
+        ("F017 answers.xlsx: the ending '.xlsx' says no format. End its name in '.jsonl' or '.csv'.",),
+    ),
+    "predict into no ending": (of_run("predict", "RUN", "ROWS", "--out", "answers"), ("F017", "has no ending")),
     "predict of a column that is not there": (
         of_run("predict", "RUN", "ROWS", "--text", "massage"),
         ("D020", "Did you mean 'message'?"),

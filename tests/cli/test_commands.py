@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -12,9 +13,11 @@ import pytest
 
 from tests import forked, made_rows
 from tests.made_runs import KINDS, Runs
+from whet.cli.runs import _row as listed
 from whet.data import reading
 from whet.data.predictions import load as load_predictions
 from whet.files import Lock
+from whet.store.rows import RunRow, ScoreRow
 
 from .calling import Answer, Whet
 
@@ -133,11 +136,73 @@ def test_predict_into_a_file(whet: Whet, runs: Runs, tmp_path: Path):
     words = ["predict", str(runs.finished("lora-several")), str(runs.data(made_rows.several_jsonl))]
     answer = whet([*words, "--all-scores", "--out", str(out), "--json"])
     assert answer.code == 0, answer.err
-    assert last_object(answer) == {"run": words[1], "rows": 120, "out": str(out)}
+    model = json.loads((Path(words[1]) / "verdict.json").read_text())["ship"]
+    assert last_object(answer) == {"run": words[1], "model": model, "rows": 120, "out": str(out)}
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(rows) == 120
     assert set(rows[0]["scores"]) == {"card", "late", "question", "refund"}
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_predict_into_a_table(whet: Whet, runs: Runs, tmp_path: Path):
+    """Every row has the same columns as another reader sees them; pairs hold both texts."""
+    words = ["predict", str(runs.finished("auto-pairs")), str(runs.data(made_rows.pairs)), "--all-scores"]
+    assert whet([*words, "--out", str(tmp_path / "answers.csv")]).code == 0
+    assert whet([*words, "--out", str(tmp_path / "answers.jsonl")]).code == 0
+    with (tmp_path / "answers.csv").open(newline="", encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
+    lines = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
+    assert list(table[0]) == ["line", "text", "text_pair", "label", "score", "scores"]
+    assert [(row["text"], row["text_pair"], row["label"]) for row in table] == [
+        (line["text"], line["text_pair"], line["label"]) for line in lines
+    ]
+    assert [json.loads(row["scores"]) for row in table] == [line["scores"] for line in lines]
+    with runs.data(made_rows.pairs).open(newline="", encoding="utf-8") as file:
+        given = [tuple(row.values())[:2] for row in csv.DictReader(file)]
+    assert [(line["text"], line["text_pair"]) for line in lines] == given
+
+
+def test_several_labels_stand_in_every_row(whet: Whet, runs: Runs, tmp_path: Path):
+    """Also where there is one, so that a table has no empty cell in their place."""
+    out = tmp_path / "answers.csv"
+    words = ["predict", str(runs.finished("lora-several")), str(runs.data(made_rows.several_jsonl))]
+    assert whet([*words, "--out", str(out)]).code == 0
+    with out.open(newline="", encoding="utf-8") as file:
+        assert all(isinstance(json.loads(row["labels"]), list) for row in csv.DictReader(file))
+
+
+@pytest.fixture
+def won_by_majority(runs: Runs, tmp_path: Path) -> Path:
+    """A run whose verdict ships what cannot be saved."""
+    run = runs.copied("full", tmp_path / "run")
+    verdict = json.loads((run / "verdict.json").read_text())
+    (run / "verdict.json").write_text(json.dumps({**verdict, "ship": "majority"}))
+    return run
+
+
+def test_another_model_than_the_verdicts_says_so(whet: Whet, runs: Runs, won_by_majority: Path, tmp_path: Path):
+    saved = json.loads((won_by_majority / "shipped.json").read_text())["model"]
+    told = f"The verdict ships 'majority', which is not saved; {saved!r} answers in its place."
+    words = [str(won_by_majority), str(runs.data())]
+    predicted = whet(["predict", *words])
+    assert predicted.err == f"{told}\n"
+    assert all(json.loads(line)["label"] for line in predicted.out.splitlines())
+    found = last_object(whet(["predict", *words, "--out", str(tmp_path / "p.jsonl"), "--json"]))
+    assert (found["model"], found["warning"]) == (saved, told)
+    evaluated = whet(["evaluate", *words, "--json"])
+    assert told in evaluated.err
+    assert (last_object(evaluated)["model"], last_object(evaluated)["warning"]) == (saved, told)
+    named = whet(["predict", *words, "--model", saved])
+    assert named.err == "", "who names a model knows which one answers"
+
+
+def test_tfidf_answers_where_the_verdict_ships_it(whet: Whet, runs: Runs, won_by_majority: Path):
+    """As README says."""
+    verdict = json.loads((won_by_majority / "verdict.json").read_text())
+    (won_by_majority / "verdict.json").write_text(json.dumps({**verdict, "ship": "tfidf_linear"}))
+    words = [str(won_by_majority), str(runs.data())]
+    answer, named = whet(["predict", *words]), whet(["predict", *words, "--model", "tfidf_linear"])
+    assert (answer.err, answer.out) == ("", named.out)
 
 
 def test_predict_standard_input(runs: Runs, tmp_path: Path):
@@ -249,6 +314,21 @@ def test_runs_are_listed_and_found_again(whet: Whet, runs: Runs, tmp_path: Path,
     assert len(last_object(whet(["runs", "--json", "--limit", "1"]))["runs"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("metric", "value", "shown"),
+    [
+        ("r2", 0.338, "r2 0.338"),
+        ("spearman", 0.787, "spearman 0.787"),
+        ("r2", -1.1e37, "r2 -1.1e+37"),
+        ("entity_f1", 0.787, "entity_f1 78.7"),
+        ("of_a_later_version", 3.25, "of_a_later_version 3.250"),
+    ],
+)
+def test_a_score_is_listed_as_its_metric_is_written(metric: str, value: float, shown: str):
+    score = ScoreRow("test", "full", metric, value)
+    assert listed(RunRow("id", Path("run"), "run", "finished", metric=metric, score=score))[4] == shown
+
+
 @pytest.mark.usefixtures("no_report")
 def test_a_run_is_listed_when_it_ends(whet: Whet, runs: Runs, tmp_path: Path):
     whet(runs.line("probe", tmp_path / "run"))
@@ -286,3 +366,26 @@ def test_the_reader_goes_away(runs: Runs):
     process.stderr.close()
     assert "Traceback" not in said
     assert "mistake in whet" not in said
+
+
+def test_what_is_counted_is_called_by_its_name(tmp_path: Path):
+    """Rows of a ranking are queries."""
+    from whet.cli import live
+    from whet.cli.screen import console
+    from whet.folder import RunFolder
+
+    one = {"ndcg_at_10": {"value": 0.8, "low": 0.7, "high": 0.9}}
+    verdict = {"metric": "ndcg_at_10", "ship": "full", "code": "ship", "reason": "so"}
+    found = {
+        "scores": {"full": one},
+        "verdict": verdict,
+        "num_test_rows": 60,
+        "findings": [],
+        "tokens_per_second": None,
+    }
+    folder = RunFolder(tmp_path)
+    folder.scores.write_text(json.dumps({"kind": "ranks"}))
+    screen = console(to_stderr=False)
+    with screen.capture() as shown:
+        live.render(screen, folder, found)
+    assert "Test queries: 60;" in shown.get()

@@ -6,9 +6,10 @@ import pytest
 
 from tests.data.labelled_reading import audit, read
 from tests.data.made import csv_bytes, put, rows, sentence
-from whet.data.audit import load
+from whet.data.audit import load, with_changes
+from whet.data.ledger import SplitLedger
 from whet.data.lengths import length_finding
-from whet.findings import CODES
+from whet.findings import CODES, Finding
 
 CODES_OF_AUDIT = [code for code in CODES if "A" <= code < "A016"]
 """Later ones belong to other forms of rows."""
@@ -148,3 +149,19 @@ def test_pairs_and_several_labels(tmp_path):
     assert sorted(finding.code for finding in audited.findings) == CODES_OF_AUDIT
     (example,) = by_code(audited)["A011"].evidence["examples"]
     assert (example["text"], example["text_pair"]) == ("[e-mail]", "here")
+
+
+def test_a_change_joins_the_finding_of_its_code():
+    passed, issue = Finding("A016", "passed", "Fine."), Finding("A013", "issue", "3 rows had no label.")
+    ledger = {"train": SplitLedger(9, 9), "test": SplitLedger(4, 4)}
+    ledger["train"].change("A016", "blanks were taken off", "a.csv", [2, 3])
+    ledger["test"].change("A016", "blanks were taken off", "b.csv", [7])
+    ledger["test"].change("A013", "a negative left out", "b.csv", [8])
+    ledger["test"].change("A020", "a place was searched", "b.csv", [9])
+    found = {one.code: one for one in with_changes([passed, issue], ledger)}
+    assert (found["A016"].bin, found["A016"].place) == ("tip", "train, test")
+    assert found["A016"].message == "Kept, but not as they stood: 3 rows: blanks were taken off."
+    assert found["A016"].evidence["changed"] == {"blanks were taken off": 3}
+    assert found["A013"].bin == "issue" and found["A013"].message.startswith("3 rows had no label. Kept, ")
+    assert found["A020"].bin == "tip"
+    assert with_changes([passed, issue], {"train": SplitLedger(9, 9)}) == [passed, issue]

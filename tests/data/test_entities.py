@@ -328,7 +328,7 @@ BAD_SPANS = [
     ([[-1, 3, "PER"]], "D054", "lies outside the text"),
     ([[30, 40, "PER"]], "D054", "lies outside the text"),
     ([[3, 3, "PER"]], "D054", "is empty"),
-    ([[5, 3, "PER"]], "D054", "ends before it begins"),
+    ([[5, 3, "PER"]], "D054", "entity 1 (5 to 3, 'PER') ends before it begins."),
     ([[3, 4, "PER"]], "D054", "nothing but blanks"),
     ([[0, 7, "PER"], [4, 13, "LOC"]], "D055", "'LOC' 'Lee lives' (4 to 13) lies across 'PER' 'Ann Lee' (0 to 7)"),
     ([[0, 7, "PER"], [0, 3, "PER"]], "D055", "lies across"),

@@ -243,3 +243,35 @@ def spelled_out(text: str) -> set[str]:
     for first, last in re.findall(r"D(\d{3}) to D(\d{3})", text):
         found |= {f"D{number:03}" for number in range(int(first), int(last))}
     return found
+
+
+def bound(path, form, **choice):
+    from whet.data.reading import read as read_form
+    from whet.data.row_form import Choice
+
+    (problem,) = problems_of(read_form, path, into=path.parent / "out", form=form, choice=Choice(**choice))
+    assert problem.code == "D040"
+    return problem
+
+
+def test_rows_of_one_group_are_named_as_the_cause(tmp_path):
+    from whet.data.questions import Questions
+    from whet.data.scored import Relevant, Scored
+
+    from .question_rows import many
+
+    made = [(sentence(n), str(n), "Bob") for n in range(30)]
+    path = put(tmp_path, "rows.csv", csv_bytes(made, ("text", "score", "who")))
+    found = bound(path, Scored(), group="who")
+    assert "all 30 rows belong to one group (column 'who')" in found.what and "data.group=none" in found.remedy
+    path = put(tmp_path, "questions.jsonl", json_lines(many(30, contexts=2)))
+    found = bound(path, Questions())
+    assert "all 30 rows belong to 2 groups (rows of one context belong together)" in found.what
+    judged = [(sentence(1), sentence(n + 100), str(n % 2)) for n in range(30)]
+    path = put(tmp_path, "judged.csv", csv_bytes(judged, ("query", "passage", "relevance")))
+    found = bound(path, Relevant())
+    assert "all 30 rows hang together by texts that they have in common" in found.what
+    assert "data.group" not in found.remedy
+    same = [("the same", str(n)) for n in range(30)]
+    path = put(tmp_path, "same.csv", csv_bytes(same, ("text", "score")))
+    assert "all 30 rows have the same text but for case" in bound(path, Scored()).what

@@ -19,7 +19,7 @@ from whet.data.other_reading import read_for_evaluation, read_unlabelled
 from whet.data.row_form import Choice, RowForm
 from whet.data.scored import Relevant, Scored, Similar
 from whet.data.scored_checks import bins
-from whet.data.scored_values import numbers
+from whet.data.scored_values import MOST, numbers
 from whet.data.values import Place
 from whet.errors import Problems
 
@@ -61,7 +61,7 @@ def test_numbers_are_read_as_files_spell_them():
     ("value", "code"),
     [
         *[(value, "D070") for value in ("high", "1,5", "1_000", "٣", "0x1", [1.0], {}, True, "1 2")],
-        *[(value, "D071") for value in (math.nan, math.inf, "NaN", "-inf", "1e999", 10**400)],
+        *[(value, "D071") for value in (math.nan, math.inf, "NaN", "-inf", "1e999", 10**400, 1e39, "-1e300", 2e15)],
     ],
 )
 def test_what_is_no_finite_number_is_named_by_line(value, code):
@@ -76,7 +76,16 @@ def test_a_decimal_comma_is_told_from_nonsense():
     assert "3.5" in problems.kept[0].remedy
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_the_largest_number_survives_its_square_in_32_bits():
+    problems = Problems()
+    assert numbers([MOST, -MOST], Place("a.csv", (2, 3), "score"), problems) == [1e15, -1e15]
+    assert problems.count == 0
+    assert np.isfinite(np.float32(MOST) ** 2 * np.float32(1e8))
+    numbers(["1e39"], Place("a.csv", (4,), "price"), problems)
+    assert "'price' is '1e39', beyond 1e+15" in problems.kept[0].what
+
+
+@given(st.floats(-MOST, MOST))
 def test_any_number_comes_back_from_a_file(value):
     problems = Problems()
     assert numbers([repr(value), value], Place("a", (1, 2), "s"), problems) == [value, value]
@@ -263,6 +272,17 @@ def test_single_texts_with_a_number(tmp_path):
 def test_regression_needs_a_score(tmp_path):
     rows = [(sentence(n), sentence(n + 100)) for n in range(60)]
     assert refused(Scored(), put(tmp_path, "rows.csv", csv_bytes(rows, ("text", "more"))))[0][0] == "D021"
+
+
+def test_a_bad_cell_of_a_column_of_numbers_is_named(tmp_path):
+    """Its column is still the only one of numbers, so that the cell is what is wrong, not the choice."""
+    rows = [(sentence(n), "high" if n == 17 else str(n)) for n in range(50)]
+    path = put(tmp_path, "rows.csv", csv_bytes(rows, ("review", "cost")))
+    (problem,) = problems_of(read, Scored(), path)
+    assert (problem.code, problem.where) == ("D070", "rows.csv:19")
+    assert "'cost' is 'high'" in problem.what
+    half = [(text, value if n % 2 else "high") for n, (text, value) in enumerate(rows)]
+    assert refused(Scored(), put(tmp_path, "half.csv", csv_bytes(half, ("review", "cost"))))[0][0] == "D021"
 
 
 def test_a_text_is_no_score(tmp_path):

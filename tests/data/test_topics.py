@@ -159,6 +159,21 @@ def test_the_length_finding(num_cut, tokens_cut, bin):
     assert found.evidence["tokens_cut"] == tokens_cut
 
 
+@pytest.mark.parametrize(
+    ("num_windowed", "words"),
+    [
+        (None, "Nothing of the 201 rows is cut off; at most 512 tokens are read at once."),
+        (0, "All 201 rows fit into 512 tokens."),
+        (1, "Nothing of the 201 rows is cut off; 1 longer one is read in windows of up to 512 tokens."),
+        (3, "Nothing of the 201 rows is cut off; 3 longer ones are read in windows of up to 512 tokens."),
+    ],
+)
+def test_rows_that_are_read_in_windows_are_counted(num_windowed, words):
+    found = length_finding(0, 201, 0, 9000, 512, num_windowed)
+    assert (found.bin, found.message) == ("passed", words)
+    assert found.evidence.get("windowed") == num_windowed
+
+
 def counted(**splits):
     return {split: np.array(values) for split, values in splits.items()}
 

@@ -5,12 +5,13 @@ import pytest
 from scipy.stats import norm
 
 from whet.evaluation import sums as sums_module
-from whet.evaluation.intervals import bca, bootstrap, paired_difference, percentile
+from whet.evaluation.intervals import bca, bootstrap, exception, left_open, paired_difference, percentile
 from whet.evaluation.kinds import sums
-from whet.evaluation.shares import tango, wilson
+from whet.evaluation.shares import floor, tango, wilson
 from whet.evaluation.sums import leave_one_out, resampled
 
 from .made import pair, shuffled, single, softmaxed, with_right
+from .made_kinds import answers, numbers
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (0, 30), (30, 30), (3, 7), (512, 1035), (9990, 10000)])
@@ -156,3 +157,51 @@ def test_the_order_of_rows_changes_nothing():
         plain = paired_difference(first, second, metric, seed=3)
         assert paired_difference(shuffled(first, order), shuffled(second, order[::-1]), metric, seed=3) == plain
     assert bootstrap(shuffled(first, order), "mcc", seed=3) == bootstrap(first, "mcc", seed=3)
+
+
+def test_an_exception_weighs_what_rows_weigh():
+    assert exception(np.asarray([0.0, 1.0, -1.0, 1.0])) == 1.0  # rows right or wrong
+    assert exception(np.zeros(5)) == 1.0  # nothing is known of the size of the first
+    assert exception(np.asarray([0.1, -0.1, 0.2])) == pytest.approx(0.06 / 0.4)
+    rng = np.random.default_rng(0)
+    for _ in range(200):  # a sum beyond z of its own size is beyond what is left open
+        effects = rng.normal(0.1, 1.0, 80) * (rng.random(80) < 0.3)
+        if abs(effects.sum()) > 1.96 * np.sqrt((effects**2).sum()):
+            assert abs(effects.mean()) > left_open(effects, 80, 0.95)
+
+
+def test_two_near_vectors_are_near_by_spearman():
+    """Little noise on every row: no share of rows is an exception, so its slack does not belong there."""
+    rng = np.random.default_rng(0)
+    gold = rng.normal(size=150)
+    said = gold + 0.6 * rng.normal(size=150)
+    one = numbers(gold, said, purpose="similarity")
+    other = numbers(gold, said + 0.02 * rng.normal(size=150), purpose="similarity", model="base_cosine")
+    found = paired_difference(one, other, "spearman", seed=0)
+    assert found.high - found.low < 0.01 < floor(150)
+    assert found.high - found.low > 3 * found.standard_error
+    alone = bootstrap(one, "spearman", seed=0)
+    plain = alone.value - 1.96 * alone.standard_error
+    assert alone.low == pytest.approx(plain, abs=0.02)
+
+
+@pytest.mark.parametrize(("near", "n"), [(0.1, 60), (0.02, 200)])
+def test_differences_of_spearman_hold_the_truth_without_the_slack(near, n):
+    rng = np.random.default_rng(1)
+
+    def draw(rows):
+        gold = rng.normal(size=rows)
+        said = gold + 0.6 * rng.normal(size=rows)
+        other = said + near * rng.normal(size=rows)
+        return (numbers(gold, said, purpose="similarity"), numbers(gold, other, purpose="similarity", model="probe"))
+
+    truth = paired_difference(*draw(100_000), "spearman", seed=0, num_resamples=10).value
+    ends = [paired_difference(*draw(n), "spearman", seed=number, num_resamples=300) for number in range(100)]
+    assert np.mean([one.low <= truth <= one.high for one in ends]) >= 0.9
+
+
+def test_intervals_know_the_rows_that_a_metric_speaks_of():
+    """Ten answerable questions of a thousand, all right: ten rows, not a thousand, leave the share open."""
+    gold = [("yes",)] * 10 + [()] * 990
+    one = answers(gold, ["yes"] * 10 + [""] * 990)
+    assert bootstrap(one, "answerable_exact", seed=0).low == pytest.approx(wilson(10, 10)[0], abs=1e-9)

@@ -223,7 +223,7 @@ def test_long_lists_are_drawn_in_blocks(monkeypatch):
         ("answers", "points better than the sentence nearest by TF-IDF on 300 test rows (answer F1 "),
         ("similarity", "better than the cosine of the untouched base on 300 test rows (Spearman 0."),
         ("regression", "better than TF-IDF with ridge regression on 300 test rows (R² 0."),
-        ("ranks", "better than BM25 on 300 test rows (nDCG@10 0."),
+        ("ranks", "better than BM25 on 300 test queries (nDCG@10 0."),
     ],
 )
 def test_the_reason_reads_well(kind, words):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from math import comb
@@ -10,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whet.errors import UserError
-from whet.evaluation.kinds import values_of
+from whet.evaluation.alike import say_the_same
+from whet.evaluation.kinds import kind_of, values_of
 from whet.evaluation.paired import compare, holm, mcnemar, randomisation, with_holm
 
 from .made import pair, several, shuffled, single, softmaxed, with_right
+from .made_kinds import KINDS, model, numbers
 
 
 @pytest.mark.parametrize(("won", "lost"), [(0, 0), (1, 0), (5, 0), (6, 0), (3, 3), (10, 2), (2, 10), (31, 18)])
@@ -169,3 +172,31 @@ def test_with_holm_corrects_all_together():
     third = with_right(np.arange(300) < 225, model="lora")
     corrected = with_holm([compare(first, second, "accuracy", seed=0), compare(third, second, "accuracy", seed=0)])
     assert [one.p_holm for one in corrected] == pytest.approx(holm([one.p for one in corrected]))
+
+
+def test_interval_and_test_tell_one_story():
+    """Where the test does not reject zero, the interval holds it: five rows won of 200 are p = 0.0625."""
+    first, second = pair(200, 150, 5, 0)
+    found = compare(first, second, "accuracy", seed=0)
+    assert found.p == pytest.approx(0.0625) and found.low == 0.0 < found.high
+    assert not found.surely_better
+    first, second = pair(200, 150, 12, 1)
+    for metric in ("accuracy", "macro_f1"):
+        found = compare(first, second, metric, seed=0, num_rounds=999)
+        assert found.p < 0.05 and found.low > 0 and found.surely_better
+        back = compare(second, first, metric, seed=0, num_rounds=999)
+        assert back.high < 0 and not back.surely_better
+
+
+def test_two_models_that_say_the_same():
+    for kind in KINDS:
+        one, other = model(kind, 0.7, n=40), model(kind, 0.2, n=40, name="probe")
+        metric = kind_of(one).primary(one)
+        assert compare(one, replace(one, model="probe"), metric, seed=0, num_rounds=9).alike
+        assert not compare(one, other, metric, seed=0, num_rounds=9).alike
+    said = np.linspace(0, 1, 20)
+    one, noisy = numbers(said, said), numbers(said, said + 1e-7, model="probe")
+    assert say_the_same(one, noisy) and not say_the_same(one, numbers(said, said + 1e-3, model="probe"))
+    gold = [0, 1, 0, 1]
+    assert say_the_same(single(gold, gold), single(gold, gold, sure=0.9, model="probe"))
+    assert not say_the_same(single(gold, gold), single(gold, [0, 1, 0, 0], model="probe"))

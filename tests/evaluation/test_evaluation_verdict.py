@@ -8,10 +8,12 @@ import pytest
 
 from whet.errors import UserError
 from whet.evaluation.contest import cost_rank
+from whet.evaluation.gates import better_than_baseline, enough_rows, negative_flips
 from whet.evaluation.paired import holm, mcnemar
 from whet.evaluation.verdict import decide, two_digits
 
 from .made import pair, several, shuffled, single, with_right
+from .made_kinds import model as made
 
 
 def models(n: int, tables: dict[str, np.ndarray], num_labels: int = 3):
@@ -108,6 +110,7 @@ def test_ties_go_to_the_cheaper():
     assert verdict.best == verdict.best_baseline == verdict.ship == "tfidf_linear"
     assert verdict.code == "keep_baseline"  # 400 rows without any disagreement: a difference below 1 point
     assert "exactly as good as" in verdict.reason
+    assert "both say the same of every one, so keep TF-IDF with a linear model" in verdict.reason
 
 
 @pytest.mark.parametrize("answers", [[0, 1, 0, 2, 1], [1, 0, 1, 0, 0]])
@@ -241,3 +244,51 @@ def test_holm_decides():
     assert decide([full], [tfidf], seed=0).code == "ship"
     others = [replace(tfidf, model=name) for name in ("lora", "other")]
     assert decide([full, *others], [tfidf], seed=0).code == "cannot_tell"
+
+
+def test_models_that_say_the_same_ask_for_no_rows():
+    """Forty rows answered alike: no number of them decides, and no label is asked for."""
+    right = first_right(40, 30)
+    of = models(40, {"full": right, "base_cosine": right})
+    verdict = decide([of["full"]], [of["base_cosine"]], seed=0)
+    assert (verdict.code, verdict.ship, verdict.rows_to_decide) == ("cannot_tell", "base_cosine", None)
+    assert verdict.reason.endswith(
+        "both say the same of every one, so that more rows like these would not tell them apart. "
+        "Use the cheaper, the cosine of the untouched base."
+    )
+    found = [better_than_baseline(verdict), enough_rows(verdict)]
+    assert [one.bin for one in found] == ["tip", "not_applicable"]
+    assert "answers as the cosine of the untouched base does" in found[0].remedy
+    assert "abel" not in found[0].remedy + found[1].remedy
+
+
+@pytest.mark.parametrize("kind", ["similarity", "ranks"])
+def test_what_ships_as_better_has_an_interval_above_zero(kind):
+    shipped = 0
+    for seed in range(25):
+        full = made(kind, 0.6 + 0.02 * (seed % 5), n=60, seed=seed)
+        rival = made(kind, 0.55, n=60, seed=seed, name={"similarity": "base_cosine", "ranks": "bm25"}[kind])
+        verdict = decide([full], [rival], seed=seed, num_rounds=199, num_resamples=199)
+        lead = verdict.leading
+        assert lead is not None
+        if verdict.code == "ship":
+            shipped += 1
+            assert lead.p_holm < 0.05 and lead.low > 0
+        if lead.p >= 0.05:
+            assert lead.low <= 0 <= lead.high
+    assert shipped < 25
+
+
+def test_a_ranking_counts_queries():
+    full, rival = (made("ranks", quality, n=60, name=name) for quality, name in ((0.5, "full"), (0.5, "bm25")))
+    verdict = decide([full], [rival], seed=0, num_rounds=99, num_resamples=99)
+    assert "on 60 test queries (nDCG@10 " in verdict.reason and "rows" not in verdict.reason
+    assert enough_rows(verdict).message.startswith("60 test queries show")
+    assert "of 60 queries that" in negative_flips(full, rival).message
+    assert enough_rows(decide(*([one] for one in pair(300, 200, 9, 3)), seed=0)).message.startswith("300 test rows")
+
+
+def test_no_flip_is_no_tip():
+    """Twenty rows without a flip leave 16 % open, and say nothing."""
+    found = negative_flips(*pair(20, 15, 2, 0))
+    assert found.bin == "passed" and found.evidence["all"]["negative_high"] > 0.05

@@ -40,6 +40,7 @@ def test_a_folder_is_found_under_its_name(bases: Bases, monkeypatch: pytest.Monk
     assert place.config["model_type"] == "bert"
     monkeypatch.chdir(folder.parent)
     assert find("./bert").folder == folder.resolve()
+    assert find("./bert").known_as == "./bert", "as it was given"
 
 
 @pytest.mark.parametrize("name", ["./nowhere", "/no/where", "~/nowhere", "a/b/c", "what is this?"])
@@ -171,6 +172,9 @@ def test_the_bundled_base_by_its_hash(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(places, "_MINILM_SHA256", places.sha256(folder / "model.safetensors"))
     place = find("minilm")
     assert (place.name, place.folder, place.known_as) == ("minilm", folder, MINILM_HUB_ID)
+    assert places.find_again(MINILM_HUB_ID, places._MINILM_SHA256) == place, "no network is asked for it"
+    (folder / "model.safetensors").write_bytes(b"others")
+    assert refused(lambda: places.find_again(MINILM_HUB_ID, places._MINILM_SHA256)).code == "M004"
 
 
 @pytest.mark.real

@@ -14,7 +14,7 @@ import torch
 
 from tests.made_models import FAMILIES, UNLISTED
 from whet.errors import UserError
-from whet.models import adaptations, parity, saving
+from whet.models import adaptations, parity, places, saving
 
 from .ready import LABELS, SECONDS, TEXTS, Ready, stir
 
@@ -138,6 +138,36 @@ def test_the_saved_configuration_holds_nothing_of_ours_that_transformers_would_t
         saving.save(ready.model, None, ready.tokenizer, ready.about(), folder)
         assert "whet_flat" not in (folder / place / "config.json").read_text()
         assert not [*folder.rglob("*.bin"), *folder.rglob("*.pt")]
+
+
+@pytest.mark.parametrize("pooling", [None, "mean"], ids=str)
+def test_an_adapter_of_the_bundled_base_names_it_as_the_hub_does(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pooling: str | None
+):
+    """And is opened without asking the hub, nor warning of anything."""
+    ready = made("bert", pooling)
+    adapter = adaptations.adapt_lora(ready.model, 2, 4.0, 0.0, "auto", places.MINILM_HUB_ID, seed=3)
+    ready.model.eval()
+    before = ready.logits()
+    monkeypatch.setattr(places, "_MINILM_SHA256", saving.weights_sha256(ready.place))
+    monkeypatch.setattr(places, "_bundled", lambda: ready.place)
+    folder = tmp_path / "model"
+    saving.save(ready.model, adapter, ready.tokenizer, ready.about(adapter=True, base=places.MINILM_HUB_ID), folder)
+    config = json.loads((folder / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == places.MINILM_HUB_ID
+    loaded, tokenizer, _ = saving.load(folder)
+    torch.testing.assert_close(replace(ready, model=loaded, tokenizer=tokenizer).logits(), before)
+
+
+def test_an_adapter_has_no_part_in_a_pooler_that_was_not_trained(made: Made, tmp_path: Path):
+    """transformers puts one on the bare model; PEFT would warn that its adapter is missing."""
+    from peft import PeftModel
+    from transformers import AutoModel
+
+    ready = made("bert", "mean")
+    saving.save(ready.model, adapt(ready), ready.tokenizer, ready.about(adapter=True), tmp_path / "model")
+    plain = PeftModel.from_pretrained(AutoModel.from_pretrained(ready.place.folder), tmp_path / "model")
+    assert not [name for name, _ in plain.named_parameters() if "pooler" in name and "lora" in name]
 
 
 def test_an_adapter_refuses_another_base(made: Made, tmp_path: Path):

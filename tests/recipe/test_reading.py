@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from whet.errors import UserError
 from whet.recipe import Recipe, dump, from_options, load
 from whet.recipe.reading import all_options, describe, option_names, parse_assignments
-from whet.recipe.rules import contradictions
+from whet.recipe.rules import concerns, contradictions
 from whet.recipe.schema import TrainingRecipe
 
 SOURCE = {"data.source": "tickets.csv"}
@@ -322,8 +322,39 @@ def test_options_are_listed_by_part():
         ({"task": "token-classification", "evaluation.baselines": ["majority"]}, "R026", "evaluation.baselines"),
         ({"answers.max_tokens": 5}, "R027", "answers"),
         ({"task": "regression", "similarity.loss": "cosent"}, "R027", "similarity"),
+        ({"task": "ranking", "similarity.loss": "cosine"}, "R027", "similarity.loss"),
+        ({"data.stride": 32}, "R027", "data.stride"),
+        ({"task": "ranking", "data.stride": 0}, "R027", "data.stride"),
     ],
 )
 def test_what_belongs_to_another_task_is_refused(options: dict[str, Any], code: str, where: str):
     found = problems({"data.source": "a.csv", **options})
     assert [(one[0], one[1]) for one in found] == [(code, where)]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"task": "question-answering", "data.stride": 32},
+        {"task": "token-classification", "data.stride": 0},
+        {"task": "ranking", "similarity.loss": "contrastive"},
+    ],
+)
+def test_what_belongs_to_the_task_is_taken(options: dict[str, Any]):
+    assert from_options({"data.source": "a.csv", **options}).task == options["task"]
+
+
+@pytest.mark.parametrize(
+    ("option", "task", "belongs"),
+    [
+        ("similarity.encoder", "ranking", True),
+        ("similarity.encoder", "regression", False),
+        ("answers.nbest", "question-answering", True),
+        ("answers.nbest", "text-classification", False),
+        ("data.stride", "token-classification", True),
+        ("data.stride", "ranking", False),
+        ("data.source", "regression", True),
+    ],
+)
+def test_options_of_other_tasks_are_known(option: str, task: str, belongs: bool):
+    assert concerns(option, task) == belongs

@@ -86,6 +86,12 @@ def test_a_base_that_does_not_fit_is_adapted_by_lora():
     assert resolved({"method": "full"}, num_parameters=7_000_000_000)["method"] == "full", "unless asked for"
 
 
+@pytest.mark.parametrize(("task", "probed"), [("regression", True), ("question-answering", False), ("ranking", False)])
+def test_a_probe_is_spoken_of_where_there_is_one(task: str, probed: bool):
+    reason = resolve(from_options({"data.source": "a.csv", "task": task}), Facts(**FACTS))["method"].reason
+    assert reason.endswith("are free; the probe is trained as well" if probed else "are free")
+
+
 def test_few_rows_are_seen_more_often():
     assert [resolved(num_rows=n)["training.epochs"] for n in (100, 4000, 50_000)] == [8.0, 6.0, 3.0]
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
-from whet.report import write_card
+from whet.report import write_card, write_report
+from whet.report.run_files import read_run
 
 from .synthetic_tasks import MAKERS
 from .task_reading import scores_of
@@ -52,3 +54,69 @@ def test_card_of_every_kind(
 def test_a_run_without_a_card_is_used_by_our_command(task_runs: dict[str, Path], kind: str) -> None:
     use = tree_of(task_runs[kind]).one("section", id="use").text
     assert f"whet predict {kind} rows.csv" in use
+
+
+def won_by(folder: Path, ships: str, saved: str) -> Path:
+    """The verdict of a made run ships ``ships``, and the weights in model/ are those of ``saved``."""
+    told = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
+    (folder / "verdict.json").write_text(json.dumps(told | {"ship": ships}), encoding="utf-8")
+    (folder / "shipped.json").write_text(json.dumps({"model": saved}), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_the_card_is_about_the_weights_beside_it(tmp_path: Path, task_runs: dict[str, Path], kept: bool) -> None:
+    folder = won_by(Path(shutil.copytree(task_runs["answers"], tmp_path / "won")), "first_sentence", "full")
+    if kept:
+        (folder / "models" / "first_sentence").mkdir(parents=True)
+    text = write_card(folder, "Use it.", "someone/base").read_text(encoding="utf-8").replace("\u00a0", " ")
+    scores = scores_of(folder)["models"]
+    about = yaml.safe_load(text.split("---\n")[1])
+    said = {one["type"]: one["value"] for one in about["model-index"][0]["results"][0]["metrics"]}
+    assert said == {name: pytest.approx(one["value"], abs=1e-6) for name, one in scores["full"].items()}
+    assert [line.split(" ")[1] for line in text.splitlines() if line.startswith("| **")] == ["**full**"]
+    ours, others = (100 * scores[name]["answer_f1"]["value"] for name in ("full", "first_sentence"))
+    assert ours > others
+    told = (
+        "**The verdict ships another model.** This one is `full`; the verdict ships `first_sentence` (the first "
+        f"sentence), {ours - others:.1f} points worse on the same questions "
+        f"(Answer F1 {others:.1f} % against {ours:.1f} %)."
+    )
+    assert told in text
+    use = text.split("## Use\n\n")[1]
+    if kept:
+        assert use.startswith("whet answers with `first_sentence`, which lies in `models/first_sentence` of the run")
+    else:
+        assert use.startswith(
+            "The verdict ships 'first_sentence', which is not saved; 'full' answers in its place.\n\nUse it."
+        )
+
+
+@pytest.mark.parametrize(("kept", "shown"), [(False, "full"), (True, "first_sentence")])
+def test_the_page_describes_the_model_that_answers(
+    tmp_path: Path, task_runs: dict[str, Path], kept: bool, shown: str
+) -> None:
+    folder = won_by(Path(shutil.copytree(task_runs["answers"], tmp_path / "won")), "first_sentence", "full")
+    if kept:
+        (folder / "models" / "first_sentence").mkdir(parents=True)
+    assert read_run(folder).shown_model == shown
+    write_report(folder)
+    verdict = tree_of(folder).one("section", id="verdict").text
+    assert ("The verdict ships 'first_sentence', which is not saved; 'full' answers in its place." in verdict) == (
+        not kept
+    )
+
+
+@pytest.mark.parametrize(
+    ("base", "saved", "opening"),
+    [
+        ("someone/base", "full", "`someone/base`, fine-tuned for regression with whet."),
+        ("someone/base", "probe", "The frozen base `someone/base` with a linear head, for regression with whet."),
+        ("", "probe", "A frozen base with a linear head, for regression with whet."),
+    ],
+)
+def test_a_probe_is_not_called_fine_tuned(
+    tmp_path: Path, task_runs: dict[str, Path], base: str, saved: str, opening: str
+) -> None:
+    folder = won_by(Path(shutil.copytree(task_runs["regression"], tmp_path / "probe")), saved, saved)
+    assert opening in write_card(folder, "Use it.", base).read_text(encoding="utf-8")

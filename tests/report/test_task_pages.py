@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from whet.report import pictures, write_report
 from whet.report.page import BUILDERS, builders
@@ -193,3 +194,14 @@ def test_texts_of_other_rows_are_not_shown(tmp_path: Path, task_runs: dict[str, 
     write_report(folder)
     tree = tree_of(folder)
     assert "not in this run folder" in tree.text and "alert(" not in tree.text
+
+
+def test_settings_of_other_tasks_are_left_out(tmp_path: Path, task_runs: dict[str, Path]) -> None:
+    folder = Path(shutil.copytree(task_runs["regression"], tmp_path / "run"))
+    found = yaml.safe_load((folder / "resolved.yaml").read_text(encoding="utf-8"))
+    others = {"similarity.encoder": "bi", "answers.nbest": 5, "lora.rank": 16}
+    found |= {name: {"value": value, "reason": "default"} for name, value in others.items()}
+    (folder / "resolved.yaml").write_text(yaml.safe_dump(found), encoding="utf-8")
+    write_report(folder)
+    text = tree_of(folder).one("section", id="settings").text
+    assert "lora.rank" in text and "similarity" not in text and "answers." not in text

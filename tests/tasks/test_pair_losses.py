@@ -169,6 +169,7 @@ def one_token_texts(parts: int, units: int) -> Encoded:
 
 @pytest.mark.parametrize("parts", [2, 3])
 def test_a_contrastive_step_counts_anchors_and_knows_the_whole_split(parts):
+    torch.manual_seed(parts)
     encoded = one_token_texts(parts, 6)
     rows = [tuple(range(100 + n * parts, 100 + (n + 1) * parts)) for n in range(6)]
     targets = keys(*rows)

@@ -2,17 +2,41 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import whet
 from tests import made_runs
-from tests.made_runs import Runs
+from tests.made_runs import TRAINED, Runs
+from tests.made_tasks import JOBS
 
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """Finished runs on tiny models."""
     return made_runs.shared(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def fitted(runs: Runs) -> Any:
+    """Runs by name of their job, each fitted when first asked for."""
+    found: dict[str, Path] = {}
+
+    def of(name: str) -> Path:
+        if name not in found:
+            job = JOBS[name]
+            place = runs.root / "tasks" / name.replace(" ", "-").replace(",", "")
+            place.mkdir(parents=True, exist_ok=True)
+            options = {**TRAINED, **job.options, "task": job.task, "method": "full"}
+            rows = job.rows(place)
+            named = {key.replace(".", "__"): value for key, value in options.items() if "." in key}
+            base = str(runs.base("mean"))
+            run = whet.fit(rows, task=job.task, base=base, method="full", out=place / "run", **named)
+            found[name] = run.path
+        return found[name]
+
+    return of
 
 
 @pytest.fixture(autouse=True)

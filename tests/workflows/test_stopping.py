@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -47,6 +48,17 @@ def test_stopped_while_training_and_resumed(runs: Runs, tmp_path: Path, number: 
     assert "- train probe: done before" in child.out
     assert left_over(run) == []
     check_same(run, runs.finished("full"))
+
+
+def test_stopped_with_json(runs: Runs, tmp_path: Path):
+    """Who waits for one object gets one."""
+    run = tmp_path / "run"
+    child = forked.start([*runs.line("full", run), "--json"], tmp_path, [SlowSteps(0.05)])
+    child.wait_for(lambda: noted(run, '"kind": "evaluation"'))
+    os.kill(child.pid, signal.SIGTERM)
+    assert child.code() == 130
+    assert json.loads(child.out) == {"run": str(run), "state": "interrupted"}
+    assert child.err.strip().endswith(RESUME + str(run))
 
 
 def test_stopped_while_reading(runs: Runs, tmp_path: Path):

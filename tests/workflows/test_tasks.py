@@ -14,28 +14,9 @@ from tests.made_runs import TRAINED, Runs
 from tests.made_tasks import JOBS, Job
 from whet.data.predictions import load as load_predictions
 from whet.data.row_form import Choice
+from whet.errors import UserError
 from whet.workflows import using
-
-
-@pytest.fixture(scope="module")
-def fitted(runs: Runs) -> Any:
-    """Runs by name of their job, each fitted when first asked for."""
-    found: dict[str, Path] = {}
-
-    def of(name: str) -> Path:
-        if name not in found:
-            job = JOBS[name]
-            place = runs.root / "tasks" / name.replace(" ", "-").replace(",", "")
-            place.mkdir(parents=True, exist_ok=True)
-            options = {**TRAINED, **job.options, "task": job.task, "method": "full"}
-            rows = job.rows(place)
-            named = {key.replace(".", "__"): value for key, value in options.items() if "." in key}
-            base = str(runs.base("mean"))
-            run = whet.fit(rows, task=job.task, base=base, method="full", out=place / "run", **named)
-            found[name] = run.path
-        return found[name]
-
-    return of
+from whet.workflows.comparing import compare
 
 
 @pytest.fixture(params=JOBS)
@@ -106,3 +87,36 @@ def test_predicting_and_evaluating_a_file(fitted: Any, tmp_path: Path, name: str
 def test_something_is_learnt(fitted: Any, name: str, least: float):
     job: Job = JOBS[name]
     assert read(fitted(name), "scores.json")["models"]["full"][job.metric]["value"] > least
+
+
+def test_the_untouched_base_is_pooled_as_it_was_trained(fitted: Any, runs: Runs, tmp_path: Path):
+    """Whatever the recipe asks of the model that is trained."""
+    job = JOBS["similarity"]
+    options = {**TRAINED, **job.options, "training.epochs": 0.5, "head.pooling": "first"}
+    named = {key.replace(".", "__"): value for key, value in options.items()}
+    run = whet.fit(
+        job.rows(tmp_path), task=job.task, base=str(runs.base("mean")), method="full", out=tmp_path / "run", **named
+    )
+    said, usual = (
+        load_predictions(path / "predictions" / "base_cosine.test.parquet") for path in (run.path, fitted("similarity"))
+    )
+    assert said.said == pytest.approx(usual.said, abs=1e-6)
+
+
+def test_what_was_loaded_anew_is_said(fitted: Any):
+    """Two libraries give, one gives."""
+    said = {
+        name: next(one["message"] for one in read(fitted(name), "findings.json") if one["code"] == "E008")
+        for name in ("similarity", "regression")
+    }
+    assert "transformers and sentence-transformers give the same vectors" in said["similarity"]
+    assert "transformers gives the same numbers" in said["regression"]
+
+
+def test_runs_of_different_tasks_are_not_compared(fitted: Any):
+    paths = [fitted("similarity"), fitted("regression")]
+    with pytest.raises(UserError) as caught:
+        compare(paths, margin=0.01, alpha=0.05)
+    (problem,) = caught.value.problems
+    assert problem.code == "V102"
+    assert problem.what == f"is a run of regression, and {paths[0]} one of sentence-similarity."

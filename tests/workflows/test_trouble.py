@@ -20,6 +20,7 @@ from whet.files import Lock
 from whet.tasks.text_classification import ClassificationLoss
 from whet.workflows import starting
 from whet.workflows.fit import fit
+from whet.workflows.training import not_better
 
 from .contents import check_same, states
 
@@ -236,7 +237,7 @@ def test_a_run_that_learns_nothing_is_started_again(runs: Runs, tmp_path: Path):
         training__restarts=2,
     )
     found = findings(run.path)["E003"]
-    assert found["message"].startswith("attempt 3 was not better than always saying the same")
+    assert found["message"].startswith("attempt 3 was not better than always saying the same (accuracy ")
     assert found["message"].endswith("(3 times)")
     assert found["bin"] == "issue"
     events = [json.loads(line) for line in (run.path / "events.jsonl").read_text().splitlines()]
@@ -274,3 +275,12 @@ def test_an_index_that_cannot_be_used_is_said_and_stops_nothing(
     )
     assert states(run.path) == "finished"
     assert [one["message"][:4] for one in said if one["kind"] == "said" and "WHET_STORE" in one["message"]] == ["S001"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "floor", "level"),
+    [("accuracy", 0.6667, "accuracy 66.7"), ("r2", 0.0, "R² 0.000"), ("spearman", 0.0, "Spearman 0.000")],
+)
+def test_what_saying_the_same_gets_is_written_as_its_metric_is(metric: str, floor: float, level: str):
+    """R² is no percentage."""
+    assert not_better(0, metric, floor) == f"attempt 1 was not better than always saying the same ({level})"

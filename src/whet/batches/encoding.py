@@ -80,6 +80,13 @@ class Encoded:
         return len(self.offsets) - 1
 
     @property
+    def num_windowed(self) -> int:
+        """Rows that several sequences hold."""
+        if self.rows is None or self.parts > 1:
+            return 0
+        return int((np.unique(self.rows, return_counts=True)[1] > 1).sum())
+
+    @property
     def lengths(self) -> NDArray[np.int64]:
         """(U,) tokens per unit."""
         return np.diff(self.offsets[:: self.parts])

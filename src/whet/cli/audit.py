@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
-from whet.cli.options import Json
+from whet.cli.options import Json, Set, changes
+from whet.findings import parts_in_words
 
 MARKS = {"issue": "!", "tip": "-", "passed": "ok", "not_applicable": "n/a"}
 
@@ -21,6 +23,7 @@ def audit(
     task: Annotated[str | None, typer.Option(help="What the rows are for, as in whet fit.")] = None,
     text: Annotated[str | None, typer.Option(help="Column with the text.")] = None,
     label: Annotated[str | None, typer.Option(help="Column with the label, tags, answers or score.")] = None,
+    set_: Set = None,
     json: Json = False,
 ) -> None:
     """Read every row of DATA and report duplicates, leaks, imbalance, broken text and more."""
@@ -30,7 +33,7 @@ def audit(
     screen = console(to_stderr=json)
     progress = ProgressLine(screen)
     named = {"data.source": data, "task": task, "data.text": text, "data.label": label}
-    found, audited = audit_data({name: value for name, value in named.items() if value}, progress.tell)
+    found, audited = audit_data(changes(named, set_), progress.tell)
     progress.clear()
     if json:
         findings = [finding.to_json() for finding in audited.findings]
@@ -38,8 +41,7 @@ def audit(
         return
     for reason in (*found.columns.reasons.values(), *found.notes):
         screen.print(f"  {reason}", markup=False)
-    rows = [[split, f"{about['rows']:,}", str(len(about["labels"]))] for split, about in audited.splits.items()]
-    table(screen, ["split", "rows", "labels"], rows, right=(1, 2))
+    table(screen, *_splits(audited.splits), right=(1, 2) if found.labels else (1,))
     order = list(MARKS)
     for finding in sorted(audited.findings, key=lambda one: (order.index(one.bin), one.code)):
         screen.print(f"{MARKS[finding.bin]:>3} {finding.code} {finding.title}: {finding.message}", markup=False)
@@ -50,9 +52,19 @@ def audit(
                 screen.print(f"      {finding.remedy}", markup=False)
 
 
+def _splits(splits: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Titles and rows of the table of splits: how many rows, and how many labels occur, where rows have any."""
+    rows = [[split, f"{about['rows']:,}"] for split, about in splits.items()]
+    if not any(about["labels"] for about in splits.values()):
+        return ["split", "rows"], rows
+    occurring = [str(sum(count > 0 for count in about["labels"].values())) for about in splits.values()]
+    return ["split", "rows", "labels"], [[*row, number] for row, number in zip(rows, occurring, strict=True)]
+
+
 def _example(example: object) -> str:
     if not isinstance(example, dict):
         return str(example)
     return "  ".join(
-        f"{name}: {str(value)[:100]!r}" if name == "text" else f"{name} {value}" for name, value in example.items()
+        f"{name}: {text[:100]!r}" if name == "text" else f"{name} {text}"
+        for name, text in parts_in_words(example).items()
     )

@@ -34,6 +34,8 @@ def evaluate(
     progress = ProgressLine(screen)
     found = score(run, data, Choice(text=text, label=label), out, progress.tell, model)
     progress.clear()
+    if "warning" in found:
+        console(to_stderr=True).print(found["warning"], markup=False)
     if json:
         print_json(found)
         return

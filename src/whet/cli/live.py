@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 from whet.cli.screen import ProgressLine, console, duration, figure, measured, print_json, table
 from whet.errors import Interrupted
 from whet.evaluation.measures import MEASURES, lower_is_better
+from whet.files import read_json
+from whet.folder import INTERRUPTED
+from whet.report.kinds import words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,6 +70,8 @@ def carry_out(begin: Callable[[], tuple[Recipe, RunFolder]], as_json: bool) -> N
                 _show(screen, progress, event)
     except Interrupted:
         progress.clear()
+        if as_json:
+            print_json({"run": str(folder.path), "state": INTERRUPTED})
         raise Interrupted(f"Stopped; everything is saved. Go on with: whet resume {folder.path}") from None
     finally:
         progress.clear()
@@ -135,7 +140,8 @@ def render(screen: Console, folder: RunFolder, found: dict[str, Any]) -> None:
         for name in names
     ]
     table(screen, ["model", *(MEASURES[name].words for name in shown)], rows, right=range(1, len(shown) + 1))
-    screen.print(f"Test rows: {found['num_test_rows']:,}; 95 % interval in brackets.", style="dim")
+    counted = words(read_json(folder.scores)["kind"]).rows
+    screen.print(f"Test {counted}: {found['num_test_rows']:,}; 95 % interval in brackets.", style="dim")
     for finding in found["findings"]:
         if finding["bin"] == "issue":
             screen.print(f"! {finding['code']} {finding['message']}", markup=False)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json as json_format
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,38 +27,45 @@ def predict(
     encoding: Annotated[str, typer.Option(help="Text encoding of the file.")] = "utf-8",
     model: Annotated[str | None, typer.Option(help="Another model of the run than the one it ships.")] = None,
     all_scores: Annotated[bool, typer.Option("--all-scores", help="Every label, or further answers.")] = False,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write here, whole or not at all.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write here, whole or not at all; .jsonl or .csv.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Answer every row of FILE: one JSON object a row, in the order of the file.
 
-    With --out the rows go there; with --json the last line says how many there were.
+    With --out the rows go there, in the format that its ending says; with --json the last line says how many
+    there were.
     """
+    from whet.cli.answers_file import json_line, writer_of
     from whet.cli.screen import ProgressLine, console, print_json
     from whet.data.row_form import Choice
     from whet.files import beside
+    from whet.workflows.using import answering
     from whet.workflows.using import predict as answer
 
+    write = None if out is None else writer_of(out)
     screen = console(to_stderr=True)
     progress = ProgressLine(screen)
+    about = answering(run, model)
+    if about.warning:
+        screen.print(about.warning, markup=False)
     count = 0
 
-    def lines() -> Iterator[str]:
+    def rows() -> Iterator[dict[str, Any]]:
         nonlocal count
         for one in answer(run, file, Choice(text=text, text_pair=text_pair, encoding=encoding), progress.tell, model):
             count += 1
-            row = {"line": one.line, "text": one.text, **one.answer.to_json(all_scores)}
-            yield json_format.dumps(row, ensure_ascii=False) + "\n"
+            yield one.to_json(all_scores)
 
-    if out is not None:
+    if out is not None and write is not None:
         with beside(out) as target:
-            for line in lines():
-                target.write(line.encode())
+            write(rows(), target)
     else:
-        for line in lines():
-            sys.stdout.write(line)
+        for row in rows():
+            sys.stdout.write(json_line(row))
     progress.clear()
     if json:
-        print_json({"run": str(run), "rows": count, "out": None if out is None else str(out)})
+        print_json({"run": str(run), **about.to_json(), "rows": count, "out": None if out is None else str(out)})
     elif out is not None:
         screen.print(f"{count:,} rows: {out}", markup=False)

@@ -57,7 +57,9 @@ def _rebuild(screen: Any, roots: list[Path]) -> None:
 
 
 def _row(one: RunRow) -> list[str]:
-    score = "-" if one.score is None else f"{one.metric} {100 * one.score.value:.1f}"
+    from whet.cli.screen import figure
+
+    score = "-" if one.score is None else f"{one.metric} {figure(one.score.value, str(one.metric))}"
     started = "-" if one.started_at is None else f"{one.started_at:%m-%d %H:%M}"
     return [one.name, one.state, one.data or "-", one.ship or "-", score, started]
 

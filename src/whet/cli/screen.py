@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 SILENT_SECONDS = 1.0
 """Progress appears when something takes longer than this."""
+MOST_DIGITS = 1e6
+"""From here on a number is written with its power of ten."""
 LINE_SECONDS = 15.0
 """Without a terminal, progress is a line about this often."""
 
@@ -108,18 +110,24 @@ def table(screen: Console, titles: Sequence[str], rows: Sequence[Sequence[str]],
 
 
 def figure(value: float, metric: str) -> str:
-    """A value as its metric is shown: 93.4, or 0.812."""
+    """A value as its metric is shown: 93.4, or 0.812; one that is not known, as of a later version, as it is."""
     from whet.evaluation.measures import MEASURES
 
-    return f"{100 * value:.1f}" if MEASURES[metric].shown == "points" else f"{value:.3f}"
+    known = MEASURES.get(metric)
+    return _digits(value, percent=bool(known and known.shown == "points"))
+
+
+def _digits(value: float, percent: bool) -> str:
+    if percent:
+        return f"{100 * value:.1f}"
+    return f"{value:.3f}" if abs(value) < MOST_DIGITS else f"{value:.3g}"
 
 
 def measured(value: Mapping[str, Any] | None, percent: bool = True) -> str:
     """``85.5 (82.0 - 88.5)``: a value with its interval, in percent where it is a share."""
     if not value or value.get("value") is None:
         return "-"
-    scale, digits = (100, 1) if percent else (1, 3)
-    text = f"{value['value'] * scale:.{digits}f}"
+    text = _digits(value["value"], percent)
     if value.get("low") is None:
         return text
-    return f"{text} ({value['low'] * scale:.{digits}f} - {value['high'] * scale:.{digits}f})"
+    return f"{text} ({_digits(value['low'], percent)} - {_digits(value['high'], percent)})"

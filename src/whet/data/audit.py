@@ -88,6 +88,7 @@ def audit(data: ReadResult, form: RowForm, progress: Told = silent) -> Audit:
         made_finding(data.made),
         *form.findings(splits, labels),
     ]
+    findings = with_changes(findings, data.ledger)
     return Audit(
         _summary(splits, labels, counts, texts), tuple(sorted(findings, key=lambda one: one.code)), repeats.leaked
     )
@@ -161,6 +162,47 @@ def _dropped_finding(ledger: Ledger, code: str, what: str, fine: str) -> Finding
         ", ".join(counts),
         "Look at the lines in the ledger: is something wrong where the data comes from?",
         {"count": total, "splits": counts, "examples": examples[:20]},
+    )
+
+
+def with_changes(findings: Sequence[Finding], ledger: Ledger) -> list[Finding]:
+    """The findings, those that had nothing to say of rows which were kept but changed saying so.
+
+    A change is noted under the code of a finding: of that one, or of a tip of its own where there is none.
+    """
+    found = list(findings)
+    codes = sorted({entry.code for one in ledger.values() for entry in one.changed})
+    for code in codes:
+        change = _changed_finding(ledger, code)
+        at = next((place for place, one in enumerate(found) if one.code == code), None)
+        if at is None:
+            found.append(change)
+        elif found[at].bin == "passed":
+            found[at] = replace(change, evidence=found[at].evidence | change.evidence)
+        else:
+            evidence = found[at].evidence | {"changed": change.evidence["changed"]}
+            message = f"{found[at].message} {change.message}"
+            found[at] = replace(found[at], message=message, evidence=evidence)
+    return found
+
+
+def _changed_finding(ledger: Ledger, code: str) -> Finding:
+    """Which rows were kept, but not as they stood, by reason."""
+    entries = [(split, entry) for split, one in ledger.items() for entry in one.changed if entry.code == code]
+    counts: dict[str, int] = {}
+    for _, entry in entries:
+        counts[entry.reason] = counts.get(entry.reason, 0) + entry.count
+    reasons = "; ".join(f"{count:,} {'row' if count == 1 else 'rows'}: {why}" for why, count in counts.items())
+    examples = [
+        {"split": split, "place": place, "reason": entry.reason} for split, entry in entries for place in entry.places
+    ]
+    return Finding(
+        code,
+        "tip",
+        f"Kept, but not as they stood: {reasons}.",
+        ", ".join(dict.fromkeys(split for split, _ in entries)),
+        "Look at the lines in the ledger: is this what they mean?",
+        {"changed": counts, "examples": examples[:20]},
     )
 
 

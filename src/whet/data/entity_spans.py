@@ -144,8 +144,10 @@ class RowSpans:
         if surface is not None:
             start, end = self._by_surface(number, start, end, surface)
         if not 0 <= start < end <= len(self.text):
-            kind = "is empty" if start == end else "ends before it begins" if start > end else "lies outside the text"
-            what = f"entity {number} ({start} to {end}, {label!r}) {kind}, which has {len(self.text):,} characters."
+            kind = "is empty" if start == end else "ends before it begins"
+            if start < end:
+                kind = f"lies outside the text, which has {len(self.text):,} characters"
+            what = f"entity {number} ({start} to {end}, {label!r}) {kind}."
             self.problems.add("D054", self.where, what, "Positions count characters from 0, ends are exclusive.")
             return None
         return self._trimmed(number, start, end, label)

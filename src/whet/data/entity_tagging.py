@@ -59,7 +59,10 @@ class TaggedRows:
             self._refuse("D057", line, f"{tags!r:.60} is no list of tags.", 'Write tags as ["O", "B-person"].')
         elif any(isinstance(tag, int) for tag in tags):
             remedy = "Write their names, as in 'B-person', or give a Parquet file or hub data set that names them."
-            self._refuse("D053", line, f"tags are numbers ({str(tags)[:40]}) and nothing says what they mean.", remedy)
+            what = (
+                f"tags are numbers ({str(tags)[:40]}) in {self.taking.columns.label!r} and nothing says what they mean."
+            )
+            self._refuse("D053", line, what, remedy)
         elif len(tags) != len(words):
             what = f"there are {len(words):,} words and {len(tags):,} tags."
             self._refuse("D052", line, what, "Every word needs one tag.")

@@ -32,11 +32,14 @@ def length_not_counted() -> Finding:
     return Finding("A009", "not_applicable", "Tokens are counted when the texts are encoded for a base model.")
 
 
-def length_finding(num_cut: int, num_rows: int, tokens_cut: int, tokens_total: int, limit: int) -> Finding:
-    """A009: how many rows are longer than the limit, and what share of all tokens is cut.
+def length_finding(
+    num_cut: int, num_rows: int, tokens_cut: int, tokens_total: int, limit: int, num_windowed: int | None = None
+) -> Finding:
+    """A009: how many rows are longer than the limit, what share of all tokens is cut, what is read in windows.
 
     :param num_cut: rows longer than ``limit``; :param num_rows: all rows.
     :param tokens_cut: tokens behind the limit; :param tokens_total: all tokens, cut ones included.
+    :param num_windowed: rows that are read in several windows; None where nobody counted them.
     """
     evidence = {
         "rows": num_cut,
@@ -44,9 +47,10 @@ def length_finding(num_cut: int, num_rows: int, tokens_cut: int, tokens_total: i
         "tokens_cut": tokens_cut,
         "tokens_total": tokens_total,
         "limit": limit,
+        **({} if num_windowed is None else {"windowed": num_windowed}),
     }
     if not num_cut:
-        message = f"All {num_rows:,} rows fit into {limit:,} tokens."
+        message = _whole(num_rows, limit, num_windowed)
         return Finding("A009", "passed", message, evidence=evidence)
     rows_share, tokens_share = num_cut / max(1, num_rows), tokens_cut / max(1, tokens_total)
     verb = "row is" if num_cut == 1 else "rows are"
@@ -54,6 +58,20 @@ def length_finding(num_cut: int, num_rows: int, tokens_cut: int, tokens_total: i
         f"{num_cut:,} of {num_rows:,} {verb} longer than {limit:,} tokens; "
         f"{tokens_share:.1%} of all tokens are cut off."
     )
+    if num_windowed:
+        message += f" {_windows(num_windowed)}."
     heavy = rows_share >= 0.1 or tokens_share >= 0.05
     remedy = "Raise data.max_length if the base allows it, or put what decides the label first."
     return Finding("A009", "issue" if heavy else "tip", message, remedy=remedy, evidence=evidence)
+
+
+def _whole(num_rows: int, limit: int, num_windowed: int | None) -> str:
+    if num_windowed is None:
+        return f"Nothing of the {num_rows:,} rows is cut off; at most {limit:,} tokens are read at once."
+    if not num_windowed:
+        return f"All {num_rows:,} rows fit into {limit:,} tokens."
+    return f"Nothing of the {num_rows:,} rows is cut off; {_windows(num_windowed)} of up to {limit:,} tokens."
+
+
+def _windows(count: int) -> str:
+    return f"{count:,} longer {'one is' if count == 1 else 'ones are'} read in windows"

@@ -18,8 +18,9 @@ from whet.data.forms import SPLIT_NAMES, Examples, distribute, open_splits
 from whet.data.ledger import Ledger, SplitLedger, ledger_from_json, ledger_json
 from whet.data.row_form import Choice, RowForm
 from whet.data.rows import Told, silent
-from whet.data.splitting import TEST_SHARE, VALIDATION_SHARE, Made, carve, joined, missing_splits, shares
+from whet.data.splitting import FEWEST_ROWS, TEST_SHARE, VALIDATION_SHARE, Made, carve, joined, missing_splits, shares
 from whet.data.transfer import Transfer, inputs_of
+from whet.errors import Problem, UserError
 from whet.files import BESIDE, explained, read_json, write_json
 
 
@@ -110,6 +111,7 @@ def read(
         given = transfer.take({("train" if split == "all" else split): files for split, files in inputs.items()})
         labels = form.labels(given["train"])
         form.check(given, labels, str(source))
+        _refuse_bound(form, given, transfer.columns, str(source))
         made = _finish(form, given, labels, into, seed, validation_share, test_share, str(source))
     _count_made(transfer.ledger, made)
     result = ReadResult(
@@ -125,6 +127,32 @@ def read(
     )
     result.save(into)
     return result
+
+
+def _refuse_bound(form: RowForm, given: Mapping[str, Examples], columns: Columns, where: str) -> None:
+    """Check that rows which must stay on one side leave something to make the missing splits of.
+
+    :raises UserError: D040, with what binds the rows.
+    """
+    train, wanted = given["train"], missing_splits(list(given))
+    sets = len(np.unique(_together(form, train)))
+    if sets > len(wanted) or len(train) < FEWEST_ROWS:
+        return
+    groups = train.groups
+    remedy = "Give files for train, validation and test."
+    if len(np.unique(train.hashes)) <= len(wanted):
+        binding = (
+            f"have {'the same text' if sets == 1 else f'one of {sets} texts'} but for case, digits and punctuation"
+        )
+    elif groups is not None and len(np.unique(groups)) <= len(wanted):
+        of = f"column {columns.group!r}" if columns.group else "rows of one context belong together"
+        binding = f"belong to {'one group' if sets == 1 else f'{sets} groups'} ({of})"
+        remedy = f"{remedy[:-1]}, or divide the rows all the same with --set data.group=none."
+    else:
+        binding = "hang together by texts that they have in common"
+    left = f"{'nothing' if sets == 1 else 'too little'} is left to set aside for {' and '.join(wanted)}"
+    what = f"all {len(train):,} rows {binding}: what belongs together stays on one side, and {left}."
+    raise UserError(Problem("D040", where, what, remedy))
 
 
 def _finish(

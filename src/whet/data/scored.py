@@ -8,7 +8,7 @@
 
 What users are told when something is wrong with them:
 
-- D070 a value that is no number, D071 a number that is not finite, D072 a relevance below 0
+- D070 a value that is no number, D071 a number that is not finite or too large to train on, D072 a relevance below 0
 - D073 nothing to learn or to measure: all scores, or all second texts, are the same
 - D074 a passage judged twice for a query and not alike, D075 no relevant passage, or a single passage
 - D076 a positive or negative that is neither a text nor a list of texts, D077 rows of a single text

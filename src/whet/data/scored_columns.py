@@ -11,7 +11,7 @@ from whet.data import columns as labelled_columns
 from whet.data.columns import ID_NAMES, PAIR_NAMES, Columns, refuse_absent
 from whet.data.row_form import Choice, named
 from whet.data.rows import ABSENT
-from whet.data.scored_values import looks_like_numbers
+from whet.data.scored_values import looks_like_numbers, share_of_numbers
 from whet.errors import Problem, UserError
 
 Names = Sequence[Sequence[str]]
@@ -49,6 +49,10 @@ BELONGING = (
 )
 """Names of two texts that belong together, without a score."""
 _NUMBERED = re.compile(r"(?:hard_)?neg(?:ative)?s?_?[0-9]+")
+
+
+MOSTLY = 0.8
+"""Share of the cells that are numbers from which a column is meant to be of numbers: the others are told by line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +100,10 @@ class Look:
         return found[0] if found else None
 
     def numeric(self, taken: set[str]) -> list[str]:
-        """Columns of numbers that do not stand for the row."""
+        """Columns of numbers that do not stand for the row; if there is none, those of numbers but for some cells."""
         free = [name for name in self.columns if name not in taken and not ID_NAMES.fullmatch(plain(name))]
-        return [name for name in free if looks_like_numbers(self.sample[name])]
+        found = [name for name in free if looks_like_numbers(self.sample[name])]
+        return found or [name for name in free if share_of_numbers(self.sample[name]) >= MOSTLY]
 
     def texts(self, taken: set[str]) -> list[str]:
         """Columns of texts that do not stand for the row."""
@@ -137,7 +142,8 @@ def score_column(look: Look, names: Names, words: str, taken: set[str]) -> str |
     if len(numeric) > 1:
         raise look.unclear("label", words, numeric)
     if numeric:
-        look.reasons["label"] = f"column {numeric[0]!r}: the only one of numbers"
+        but = "" if looks_like_numbers(look.sample[numeric[0]]) else ", but for some cells"
+        look.reasons["label"] = f"column {numeric[0]!r}: the only one of numbers{but}"
     return numeric[0] if numeric else None
 
 

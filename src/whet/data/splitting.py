@@ -93,7 +93,7 @@ def carve(
     found |= {split: np.flatnonzero(placed == number) for number, split in enumerate(parts, start=1)}
     empty = [split for split, rows in found.items() if not len(rows)]
     if empty:
-        what = f"no row could be set aside for {' and '.join(empty)}: too few rows of each label, or too many repeats."
+        what = f"no row could be set aside for {' and '.join(empty)}: too few rows of each label, or too few groups."
         raise _too_few(where, what)
     return found
 

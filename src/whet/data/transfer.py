@@ -13,6 +13,7 @@ import pyarrow as pa
 from whet.data import hub
 from whet.data.columns import Columns, refuse_absent
 from whet.data.content import FileFacts, Stat, checked_hash, refuse_if_changed
+from whet.data.file_problems import FileProblems
 from whet.data.forms import Examples, ExamplesWriter, Shape, writing
 from whet.data.intake import Intake
 from whet.data.ledger import Ledger, SplitLedger
@@ -152,9 +153,13 @@ class Transfer:
 
     def _file(self, split: str, one: Input, opened: Opened, writer: ExamplesWriter, last: bool) -> None:
         assert self.shape is not None
-        taking = Taking(one.file.name, self.columns, self.shape, self.choice, self.problems, self.ledger[split])
+        problems = FileProblems()
+        taking = Taking(one.file.name, self.columns, self.shape, self.choice, problems, self.ledger[split])
         intake = Intake(self.form, taking, writer, self.keep_empty)
-        intake.take(opened.blocks(self.columns.wanted))
+        try:
+            intake.take(opened.blocks(self.columns.wanted))
+        finally:
+            problems.hand_over(self.problems, intake.rows)
         self.notes += opened.notes
         if last and not self.ledger[split].kept and not self.problems.count:
             what = f"none of the {self.ledger[split].read:,} rows of {split} has both text and {self.form.truth_words}."

@@ -22,6 +22,7 @@ from whet.seeds import generator
 
 if TYPE_CHECKING:
     from whet.data.predictions import ClassPredictions, Predictions
+    from whet.evaluation.paired import Comparison
     from whet.evaluation.verdict import Verdict
 
 MOST_NEGATIVE_FLIPS = 0.05
@@ -35,6 +36,9 @@ RIGHT = {
     "ranks": " A query is right when its first passage is relevant.",
 }
 """What right means where a metric counts half-right rows too, by kind."""
+
+ROWS = {"ranks": "queries"}
+"""What is counted where that is not rows, by kind."""
 
 DECISIONS = {"classes": "rows", "spans": "said spans", "answers": "questions"}
 """What carries a probability, by kind."""
@@ -82,11 +86,19 @@ def better_than_baseline(verdict: Verdict) -> Finding:
     if verdict.code == "ship":
         return Finding("V001", "passed", verdict.reason, verdict.ship, "", evidence)
     if verdict.code == "cannot_tell":
-        rows = verdict.rows_to_decide
-        remedy = f"Label about {rows:,} test rows." if rows else "Label more test rows."
+        remedy = _more_rows(verdict, lead)
         return Finding("V001", "tip", verdict.reason, lead.candidate, remedy, evidence)
     remedy = f"Ship {model_words(verdict.ship)}, or try a larger base or more training data."
     return Finding("V001", "issue", verdict.reason, lead.candidate, remedy, evidence)
+
+
+def _more_rows(verdict: Verdict, lead: Comparison) -> str:
+    """What helps where nothing can be told."""
+    if lead.alike:
+        told = f"The trained model answers as {model_words(lead.against)} does"
+        return f"{told}: train for longer, at a higher rate or on more rows, or leave it."
+    rows = f"about {verdict.rows_to_decide:,}" if verdict.rows_to_decide else "more"
+    return f"Label {rows} test {MEASURES[verdict.metric].rows}."
 
 
 def negative_flips(new: Predictions, old: Predictions, *, seed: int = 0) -> Finding:
@@ -106,8 +118,9 @@ def negative_flips(new: Predictions, old: Predictions, *, seed: int = 0) -> Find
     evidence = {"all": _flip_figures(whole)} | (
         {"worst": {"label": worst} | _flip_figures(counts[worst])} if worst else {}
     )
+    rows = ROWS.get(new.kind, "rows")
     message = (
-        f"{whole.negative:,} of {whole.num_rows:,} rows that {model_words(old.model)} has right are wrong with "
+        f"{whole.negative:,} of {whole.num_rows:,} {rows} that {model_words(old.model)} has right are wrong with "
         f"{model_words(new.model)} ({100 * whole.negative_rate:.1f} %, at most {100 * whole.negative_high:.1f} %); "
         f"{whole.positive:,} the other way.{RIGHT.get(new.kind, '')}"
     )
@@ -120,7 +133,7 @@ def negative_flips(new: Predictions, old: Predictions, *, seed: int = 0) -> Find
     if worst and counts[worst].gain < 0:
         one = counts[worst]
         message += f" Worst {words.one}: {worst!r}, {one.negative} lost and {one.positive} won of {one.num_rows}."
-    if whole.negative_high > MOST_NEGATIVE_FLIPS:
+    if whole.negative and whole.negative_high > MOST_NEGATIVE_FLIPS:
         remedy = "If users know the old answers, look at the flipped rows before replacing it."
         return Finding("V002", "tip", message, new.model, remedy, evidence)
     return Finding("V002", "passed", message, new.model, "", evidence)
@@ -190,15 +203,16 @@ def leakage(verdict: Verdict, scores: Mapping[str, Any], subject: str, *, leaks_
     if rest is None:
         return Finding("V004", "passed", "No test row was found in the training rows.", subject)
     metric, leaked = verdict.metric, scores["num_rows"] - rest["num_rows"]
+    rows = MEASURES[metric].rows
     if not rest["models"]:
-        message = f"All {leaked:,} test rows also stand in training: the scores say nothing about new texts."
+        message = f"All {leaked:,} test {rows} also stand in training: the scores say nothing about new texts."
         return Finding("V004", "issue", message, subject, "Make a new test split.", {"leaked": leaked})
     sign = -1 if lower_is_better(metric) else 1
     value = {name: sign * scores["models"][name][metric]["value"] for name in (subject, verdict.best_baseline)}
     kept = {name: sign * rest["models"][name][metric]["value"] for name in (subject, verdict.best_baseline)}
     evidence = {"leaked": leaked, "with": sign * value[subject], "without": sign * kept[subject]}
     message = (
-        f"{leaked:,} of {scores['num_rows']:,} test rows also stand in training; without them "
+        f"{leaked:,} of {scores['num_rows']:,} test {rows} also stand in training; without them "
         f"{MEASURES[metric].words} is {number(sign * kept[subject], metric)} instead of "
         f"{number(sign * value[subject], metric)}."
     )
@@ -220,14 +234,16 @@ def enough_rows(verdict: Verdict) -> Finding:
         "minimum_detectable_effect": effect,
         "rows_to_decide": verdict.rows_to_decide,
     }
-    message = f"{verdict.num_rows:,} test rows can show no difference at all."
+    rows = f"{verdict.num_rows:,} test {MEASURES[verdict.metric].rows}"
+    message = f"{rows} can show no difference at all."
     if effect is not None:
         message = (
-            f"{verdict.num_rows:,} test rows show a difference of {amount(effect, verdict.metric)} "
-            f"between these models, four times in five."
+            f"{rows} show a difference of {amount(effect, verdict.metric)} between these models, four times in five."
         )
     if verdict.code != "cannot_tell":
         return Finding("V007", "passed", message, lead.candidate, "", evidence)
-    rows = verdict.rows_to_decide
-    remedy = f"Label about {rows:,} test rows." if rows else "Label more test rows."
-    return Finding("V007", "issue", message + " That was not enough.", lead.candidate, remedy, evidence)
+    if lead.alike:
+        message += " Both models say the same of every one, so that more would not tell them apart."
+        return Finding("V007", "not_applicable", message, lead.candidate, "", evidence)
+    message += " That was not enough."
+    return Finding("V007", "issue", message, lead.candidate, _more_rows(verdict, lead), evidence)

@@ -1,7 +1,9 @@
 """Intervals: those of ``shares`` for a share of single rows and for the difference of two, the bootstrap for the rest.
 
-For other bounded metrics the bootstrap is widened to what Wilson's interval leaves open where no row is
-an exception (:func:`whet.evaluation.shares.floor`).
+A bootstrap cannot draw what did not occur. For other bounded metrics it is therefore widened to what
+Wilson's and Tango's intervals leave open where no row is an exception (:func:`whet.evaluation.shares.floor`),
+times what an exception weighs (:func:`exception`): 1 where rows are right or wrong, little where all rows
+differ a little, as with correlations.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from whet.data.predictions import Predictions
 
 RESAMPLES = 2000
+ROUNDING = 1e-9
+"""An effect of a row no larger than this is none; numbers are of the order of 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +72,50 @@ def bca(drawn: Floats, value: float, left_out: Floats, level: float = LEVEL) -> 
     return float(low), float(high)
 
 
-def widened(value: float, interval: tuple[float, float], metric: str, n: float, level: float) -> tuple[float, float]:
-    """An interval of a bounded metric, no narrower than n rows without exception allow, inside its bounds."""
-    bounds = MEASURES[metric].bounds
-    if bounds is None:
-        return min(interval[0], value), max(interval[1], value)
-    least, most = bounds
-    slack = floor(n, level)
-    return max(least, min(interval[0], value - slack)), min(most, max(interval[1], value + slack))
+def exception(effects: Floats) -> float:
+    """What a row that is an exception weighs: the mean of the sizes of its effects, each weighted with itself.
+
+    1 for shares, where the effect of a row is 0 or 1 (or -1), and where no row has any effect, as then
+    nothing is known of the size of the first. With ``e`` the effects, |sum e| > z sqrt(sum e^2) implies
+    |sum e| > z^2 times this, so that a difference that a test finds is not within what is left open.
+
+    :param effects: (n,) what each row, or group of rows drawn as one, adds to n times the number.
+    """
+    sizes = np.where(np.abs(effects) > ROUNDING, np.abs(effects), 0.0)
+    return float((sizes**2).sum() / sizes.sum()) if sizes.any() else 1.0
+
+
+def left_open(effects: Floats, independent: float, level: float) -> float:
+    """How far the rows leave a number open to exceptions that did not occur.
+
+    :param effects: as in :func:`exception`.
+    :param independent: how many rows count where none has an effect.
+    """
+    counted = float(len(effects)) if (np.abs(effects) > ROUNDING).any() else independent
+    return floor(counted, level) * min(1.0, exception(effects))
 
 
 @dataclass(frozen=True, slots=True)
 class Items:
     """What is drawn: ``groups`` of rows, None where single rows are; ``independent`` rows of each metric.
 
-    A metric may speak of some rows only. Rows in groups count for as many as tell as much alone.
+    A metric may speak of some rows only, those ``inside``. Rows in groups count for as many as tell as much alone.
     """
 
     groups: int | None
     independent: dict[str, float]
+    inside: dict[str, NDArray[np.bool_]]
+
+    def effects(self, metric: str, value: float, left_out: Floats) -> Floats:
+        """Pseudo-values: what each row, or group, adds to as many times the number; their mean is the number.
+
+        Of a mean exactly the row's own value.
+
+        :param left_out: the jackknife values of the rows, or of the groups or blocks that are drawn as one.
+        """
+        inside = self.inside[metric]
+        counted = left_out[inside] if self.groups is None and len(left_out) == len(inside) else left_out
+        return np.asarray(len(counted) * value - (len(counted) - 1) * counted)
 
 
 def items(predictions: Predictions, names: Sequence[str], groups: NDArray[Any] | None, *parts: Sums) -> Items:
@@ -97,11 +126,28 @@ def items(predictions: Predictions, names: Sequence[str], groups: NDArray[Any] |
     inside = {name: kind_of(predictions).population(predictions, name) for name in names}
     rows = {name: np.ones(len(predictions), dtype=bool) if mask is None else mask for name, mask in inside.items()}
     if groups is None:
-        return Items(None, {name: float(mask.sum()) for name, mask in rows.items()})
+        return Items(None, {name: float(mask.sum()) for name, mask in rows.items()}, rows)
     left_out = [leave_one_out(part, names) for part in parts]
     influence = {name: left_out[0][name] - (left_out[1][name] if parts[1:] else 0.0) for name in names}
     independent = {name: effective_rows(influence[name][mask], groups[mask]) for name, mask in rows.items()}
-    return Items(len(np.unique(groups)), independent)
+    return Items(len(np.unique(groups)), independent, rows)
+
+
+def widened(
+    value: float, interval: tuple[float, float], metric: str, effects: Floats, independent: float, level: float
+) -> tuple[float, float]:
+    """The interval of a bounded metric of one model, with what is left open, inside its bounds.
+
+    An exception is what keeps the metric from the nearer bound.
+
+    :param effects: as :meth:`Items.effects` has them.
+    """
+    bounds = MEASURES[metric].bounds
+    if bounds is None:
+        return min(interval[0], value), max(interval[1], value)
+    least, most = bounds
+    slack = min(left_open(away, independent, level) for away in (most - effects, effects - least))
+    return max(least, min(interval[0], value - slack)), min(most, max(interval[1], value + slack))
 
 
 def opened(value: float, interval: tuple[float, float], num_groups: int | None, level: float) -> tuple[float, float]:
@@ -131,7 +177,8 @@ def bootstrap_sums(
     for name in names:
         interval = bca(drawn[name], values[name], left_out[name], level)
         interval = opened(values[name], interval, num_items.groups, level)
-        low, high = widened(values[name], interval, name, num_items.independent[name], level)
+        effects = num_items.effects(name, values[name], left_out[name])
+        low, high = widened(values[name], interval, name, effects, num_items.independent[name], level)
         estimates[name] = Estimate(values[name], low, high, float(drawn[name].std()))
     return estimates
 
@@ -228,7 +275,10 @@ def bootstrap_difference(
     value = float(difference(first.total, second.total)[0])
     left_out = leave_one_out(first, [metric])[metric] - leave_one_out(second, [metric])[metric]
     num_items = items(candidate, [metric], groups, *rows)
-    slack = 0.0 if MEASURES[metric].bounds is None else floor(num_items.independent[metric], level)
+    slack = 0.0
+    if MEASURES[metric].bounds is not None:
+        effects = num_items.effects(metric, value, left_out)
+        slack = left_open(effects, num_items.independent[metric], level)
     low, high = opened(value, bca(drawn, value, left_out, level), num_items.groups, level)
     low, high = min(low, value - slack), max(high, value + slack)
     return Estimate(value, low, high, max(float(drawn.std()), slack / z_of(level)))

@@ -15,6 +15,7 @@ class Measure:
     - ``words``: its name inside a sentence; ``meaning``: what it is, in a sentence of its own.
     - ``bounds``: smallest and largest value; None where there are none.
     - ``shown``: "points": 0.934 is written 93.4; "plain": it stays 0.934. ``unit`` follows a plain difference.
+    - ``rows``: what one counts that counts the rows of a split.
     - ``proportion``: it is the share of some rows that are right, so that exact methods for shares hold.
     """
 
@@ -25,6 +26,7 @@ class Measure:
     shown: Shown = "points"
     proportion: bool = False
     unit: str = ""
+    rows: str = "rows"
 
 
 def _loss(words: str, meaning: str, *, shown: Shown = "plain", unit: str = "") -> Measure:
@@ -36,7 +38,7 @@ def _correlation(words: str, meaning: str) -> Measure:
 
 
 def _ranking(words: str, meaning: str) -> Measure:
-    return Measure(words, meaning, shown="plain")
+    return Measure(words, meaning, shown="plain", rows="queries")
 
 
 MEASURES: dict[str, Measure] = {

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whet.errors import UserError
+from whet.evaluation.alike import say_the_same
 from whet.evaluation.intervals import RESAMPLES, paired_difference
 from whet.evaluation.kinds import is_share_of_all, kind_of, sums
 from whet.evaluation.measures import lower_is_better
@@ -36,7 +37,8 @@ class Comparison:
 
     ``won`` and ``lost`` count the rows that the candidate decides better or worse (fewer wrong labels or
     spans, an answer that shares more words, a nearer number, relevant passages further up); the flips
-    count rows that turned wholly right or wholly wrong, and are 0 where no row is either.
+    count rows that turned wholly right or wholly wrong, and are 0 where no row is either. ``alike``: both say
+    the same of every row.
     ``p`` is two-sided; ``p_holm`` is ``p`` corrected for all comparisons made together.
     """
 
@@ -55,11 +57,17 @@ class Comparison:
     negative_flips: int
     num_rows: int
     standard_error: float
+    alike: bool = False
 
     @property
     def gain(self) -> float:
         """The difference turned so that more is better."""
         return -self.difference if lower_is_better(self.metric) else self.difference
+
+    @property
+    def surely_better(self) -> bool:
+        """Whether the candidate gains, and the interval of the difference does not hold zero."""
+        return self.gain > 0 and not self.low <= 0 <= self.high
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object, one of ``comparisons`` in verdict.json."""
@@ -146,7 +154,8 @@ def compare(
     """Compare two models on the same rows.
 
     Accuracy, exact match: McNemar's exact test and Tango's interval. Any other metric, and shares of
-    grouped rows: approximate randomisation and the paired bootstrap.
+    grouped rows: approximate randomisation and the paired bootstrap. An interval holds zero at least where the
+    test does not reject it.
 
     :param metric: one of the metrics of this kind of predictions.
     :param groups: (n,) the document of each row, in the order of ``candidate``, where rows come in groups; by
@@ -166,13 +175,14 @@ def compare(
         p = randomisation(first, second, metric, seed=seed, groups=groups, num_rounds=num_rounds)
         test = f"approximate randomisation, {num_rounds:,} rounds"
     won, lost = _won_and_lost(first, second)
+    rejected = p < round(1 - level, 12)  # 1 - 0.95 is a little above 0.05
     return Comparison(
         candidate=candidate.model,
         against=against.model,
         metric=metric,
         difference=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
+        low=estimate.low if rejected else min(estimate.low, 0.0),
+        high=estimate.high if rejected else max(estimate.high, 0.0),
         p=p,
         p_holm=p,
         test=test,
@@ -182,6 +192,7 @@ def compare(
         negative_flips=down,
         num_rows=len(first),
         standard_error=estimate.standard_error,
+        alike=say_the_same(first, second),
     )
 
 

@@ -3,16 +3,18 @@
 The rule, in order:
 
 1. All models stand on the same test rows. The best baseline is the one with the best score.
-2. A candidate is *better* when its difference to the best baseline is a gain with p < alpha: exact
-   paired test, Holm over all candidates. A model is *near* another when the lower end of the interval
-   of their paired difference is above -margin: surely not worse by more than the margin.
+2. A candidate is *better* when its difference to the best baseline is a gain with p < alpha (exact
+   paired test, Holm over all candidates) whose interval does not hold zero. A model is *near* another
+   when the lower end of the interval of their paired difference is above -margin: surely not worse by
+   more than the margin.
 3. If the best baseline is near every candidate: **keep_baseline**, even where a candidate is surely
    better by less than the margin, since that is not worth its cost. Named is the cheapest baseline
    that is near the best model.
 4. Else, if some candidate is better: **ship**. Named is the cheapest better candidate that is near the
    best model; where none is, the best of the better ones.
 5. Else: **cannot_tell**. Nothing is claimed. Named is the cheapest baseline near the best baseline, to
-   be used in the meantime, and the number of rows that would decide one way or the other.
+   be used in the meantime, and the number of rows that would decide one way or the other; none where
+   the best candidate says the same of every row.
 
 Any model may be named, baselines too: "the TF-IDF model is enough" is a useful answer. That majority
 is named says that no model has shown to be worth anything.
@@ -165,7 +167,7 @@ def _choose(
     """Steps 3 to 5 of the rule; ``contest.models`` and ``near_best`` run from cheap to dear."""
     if all(contest.near(baseline, name, margin) for name in contest.candidates):
         return "keep_baseline", next((name for name in near_best if name in contest.baselines), baseline)
-    better = [one.candidate for one in comparisons if one.gain > 0 and one.p_holm < contest.alpha]
+    better = [one.candidate for one in comparisons if one.surely_better and one.p_holm < contest.alpha]
     if better:
         return "ship", next((name for name in near_best if name in better), contest.best(better))
     return "cannot_tell", next(name for name in contest.baselines if contest.near(name, baseline, margin))
@@ -201,6 +203,8 @@ def _reach(contest: Contest, comparisons: Sequence[Comparison], margin: float) -
             else None
             for one in comparisons
         ]
+    if lead.alike:
+        return effect, None
     routes = [rows for rows in better if rows is not None]
     if all(rows is not None for rows in near):
         routes.append(max(rows for rows in near if rows is not None))

@@ -78,8 +78,9 @@ def _relation(verdict: Verdict, one: Comparison) -> str:
     if one.gain == 0:
         how = "exactly as good as"
     after = " after Holm" if len(verdict.comparisons) > 1 else ""
+    rows = f"{one.num_rows:,} test {MEASURES[verdict.metric].rows}"
     return (
-        f"{model_words(one.candidate)} is {how} {model_words(one.against)} on {one.num_rows:,} test rows "
+        f"{model_words(one.candidate)} is {how} {model_words(one.against)} on {rows} "
         f"({MEASURES[verdict.metric].words} {number(verdict.values[one.candidate], verdict.metric)} against "
         f"{number(verdict.values[one.against], verdict.metric)}; {100 * (1 - verdict.alpha):.0f} % interval "
         f"{number(low, verdict.metric)} to {number(high, verdict.metric)}, {p_words(one.p_holm)}{after})"
@@ -101,7 +102,8 @@ def _ship(verdict: Verdict, lead: Comparison) -> str:
 
 def _keep(verdict: Verdict, lead: Comparison) -> str:
     margin = amount(verdict.margin, verdict.metric)
-    text = f"{_relation(verdict, lead)}: surely no gain of {margin} or more, so keep {model_words(verdict.ship)}"
+    why = "both say the same of every one" if lead.alike else f"surely no gain of {margin} or more"
+    text = f"{_relation(verdict, lead)}: {why}, so keep {model_words(verdict.ship)}"
     if verdict.ship != verdict.best_baseline:
         text += f", the cheapest within {margin} of the best"
     if verdict.ship in NOTHING:
@@ -110,14 +112,18 @@ def _keep(verdict: Verdict, lead: Comparison) -> str:
 
 
 def _cannot_tell(verdict: Verdict, lead: Comparison) -> str:
+    rows = MEASURES[verdict.metric].rows
+    if lead.alike:
+        told = f"{_relation(verdict, lead)}: both say the same of every one, so that more {rows} like these"
+        return _sentence(f"{told} would not tell them apart. Use the cheaper, {model_words(verdict.ship)}.")
     text = f"{_relation(verdict, lead)}: cannot tell"
     effect = verdict.minimum_detectable_effect
     if effect is None:
-        text += "; so few rows can show no difference at all"
+        text += f"; so few {rows} can show no difference at all"
     else:
-        text += f"; this many rows show differences of {amount(effect, verdict.metric)} or more"
+        text += f"; this many {rows} show differences of {amount(effect, verdict.metric)} or more"
     if verdict.rows_to_decide is not None:
-        text += f", about {verdict.rows_to_decide:,} test rows would decide"
+        text += f", about {verdict.rows_to_decide:,} test {rows} would decide"
     return _sentence(f"{text}. Until then use the cheaper, {model_words(verdict.ship)}.")
 
 

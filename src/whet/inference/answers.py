@@ -44,17 +44,19 @@ class Answer:
     """What a classifier says about one text.
 
     ``label`` is the likeliest; ``labels`` all that reach their threshold (one, with a single label a row).
+    ``several``: whether a text may carry several.
     """
 
     label: str
     score: float
     labels: tuple[str, ...]
     scores: dict[str, float]
+    several: bool = False
 
     def to_json(self, everything: bool) -> dict[str, Any]:
         """A row of ``whet predict``; the probability of every label with ``everything``."""
         row: dict[str, Any] = {"label": self.label, "score": round(self.score, 6)}
-        row |= {"labels": list(self.labels)} if list(self.labels) != [self.label] else {}
+        row |= {"labels": list(self.labels)} if self.several else {}
         return row | ({"scores": {k: round(v, 6) for k, v in self.scores.items()}} if everything else {})
 
 
@@ -152,7 +154,7 @@ def _classes(found: ClassPredictions, examples: Examples) -> list[Answer]:
         if several is not None:
             chosen = tuple(label for label, there in zip(found.labels, several[number], strict=True) if there)
         scores = dict(zip(found.labels, map(float, row), strict=True))
-        result.append(Answer(found.labels[best], float(row[best]), chosen, scores))
+        result.append(Answer(found.labels[best], float(row[best]), chosen, scores, found.multi_label))
     return result
 
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from whet.errors import Problem, UserError
 from whet.kernels.embedding import CompactEmbedding
+from whet.models.networks import quiet
 from whet.models.task_model import TaskModel
 from whet.seeds import derive
 
@@ -80,11 +81,12 @@ def adapt_lora(
         lora_alpha=alpha,  # type: ignore[arg-type]  # PEFT declares int, and divides it by the rank
         lora_dropout=dropout,
         target_modules=found,
-        base_model_name_or_path=known_as,
         modules_to_save=[name for name in _on_top(model) if name not in brings] or None,
         fan_in_fan_out=not any(isinstance(layers[n], nn.Linear) for n in found),  # GPT-2 stores its matrices turned
     )
-    adapted = get_peft_model(model.network, config)
+    with quiet():
+        adapted = get_peft_model(model.network, config)
+    adapted.active_peft_config.base_model_name_or_path = known_as  # PEFT puts the folder that was read here
     if model.pooling is None:  # PEFT wraps the head so that it is saved with the adapter; the wrapper's copy trains
         model.follow_head()
     if model.head is not None:

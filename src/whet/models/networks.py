@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,14 +144,16 @@ def _of_trunk(network: Any, name: str) -> bool:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars and no warnings about heads that are new on purpose."""
+    """No progress bars, and no warnings of libraries about what is done on purpose, such as a new head."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"peft|transformers")
+            yield
     finally:
         logging.set_verbosity(level)
         if bars:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import re
@@ -46,8 +47,10 @@ class Place:
 
     @property
     def known_as(self) -> str:
-        """The hub id where there is one that names the model itself, else the folder."""
-        return str(self.folder) if self.outer is not None or not self.hub_id else self.hub_id
+        """What other tools load the model by: its hub id, or its folder as it was given."""
+        if self.hub_id:
+            return self.hub_id if self.outer is None else str(self.folder)  # no id names a part of a repository
+        return self.name if self.outer is None else str(Path(self.name) / self.folder.relative_to(self.outer))
 
 
 def find(name: str) -> Place:
@@ -65,6 +68,19 @@ def find(name: str) -> Place:
         what = "there is no such folder." if not folder.exists() else "is a file, not a folder with a model."
         raise UserError(Problem("M003", f"base {name!r}", what, "Use 'minilm', a model folder, or a hub id."))
     return _from_hub(name)
+
+
+def find_again(name: str, weights: str) -> Place:
+    """The place of base ``name`` whose weights have the hash ``weights``, as a saved adapter knows it.
+
+    The bundled base is known by its hash, so that its hub id needs no network.
+
+    :raises UserError: as :func:`find`.
+    """
+    if weights == _MINILM_SHA256:
+        with contextlib.suppress(UserError):  # it is not installed, or not as it was
+            return _bundled()
+    return find(name)
 
 
 def _bundled() -> Place:

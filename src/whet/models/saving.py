@@ -11,7 +11,7 @@ and no other.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from whet.models.about import ABOUT, About, load_about
 from whet.models.families import FAMILIES
 from whet.models.loading import load_model, load_tokenizer, with_head
 from whet.models.networks import quiet
-from whet.models.places import Place, find
+from whet.models.places import Place, find_again
 from whet.models.task_model import TaskModel
 
 __all__ = ["ABOUT", "About", "kind_of", "load", "load_about", "save", "weights_sha256"]
@@ -52,9 +52,9 @@ def save(model: TaskModel, adapter: Any, tokenizer: Any, about: About, folder: P
         raise ValueError(f"an adapter alone cannot say that {'; '.join(model.origin.unlike)}: merge it first")
     with folder_beside(folder) as inside, quiet(), _for_others(model, tokenizer, about):
         if adapter is not None:
-            adapter.save_pretrained(inside)
+            adapter.save_pretrained(inside, save_embedding_layers=False)  # "auto" would ask the hub for the base's
             _drop_card(inside)
-            _in_order(inside / "adapter_config.json")
+            _settle_config(inside / "adapter_config.json", adapter.base_model.targeted_module_names)
             if model.pooling is not None and model.head is not None:
                 save_file(sentence.head_state(model.head), inside / "head.safetensors")
             tokenizer.save_pretrained(inside)
@@ -148,7 +148,7 @@ def _refuse_incomplete(folder: Path, missing: frozenset[str], unused: frozenset[
 def _load_adapted(folder: Path, about: About) -> tuple[TaskModel, Any]:
     from peft import PeftModel, get_peft_model_state_dict
 
-    place = find(about.base)
+    place = find_again(about.base, about.base_sha256)
     if weights_sha256(place) != about.base_sha256:
         what = f"was trained on other weights of {about.base!r} than those found at {place.folder}."
         raise UserError(Problem("M031", str(folder), what, "Get the base it was trained on."))
@@ -157,7 +157,7 @@ def _load_adapted(folder: Path, about: About) -> tuple[TaskModel, Any]:
     with quiet(), networks.explained(folder, "M032", "cannot be loaded"):
         adapted = PeftModel.from_pretrained(model.network, folder)
         stored = frozenset(load_file(folder / "adapter_model.safetensors"))
-    expected = frozenset(get_peft_model_state_dict(adapted))
+    expected = frozenset(get_peft_model_state_dict(adapted, save_embedding_layers=False))
     _refuse_incomplete(folder, expected - stored, stored - expected)
     if about.pooling is None:
         model.follow_head()
@@ -166,12 +166,13 @@ def _load_adapted(folder: Path, about: About) -> tuple[TaskModel, Any]:
     return model, tokenizer
 
 
-def _in_order(path: Path) -> None:
-    """PEFT lists the modules of a set in the order of its hashes, which differs from process to process."""
+def _settle_config(path: Path, targets: Sequence[str]) -> None:
+    """Name the modules that have adapters in full, in an order that does not depend on hashes.
+
+    PEFT shortens names as far as the model at hand allows; a pooler that another loader adds would match them.
+    """
     config = read_json(path)
-    for name in ("target_modules", "exclude_modules"):
-        if isinstance(config.get(name), list):
-            config[name].sort()
+    config["target_modules"] = sorted(targets)
     write_json(path, config)
 
 

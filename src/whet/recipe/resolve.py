@@ -130,9 +130,8 @@ def _method(recipe: Recipe, facts: Facts) -> Choice:
     need = facts.num_parameters * _FULL_BYTES
     size = f"{facts.num_parameters / 1e6:.1f} M weights need about {need / 2**30:.1f} GiB to move them all"
     if need < facts.memory_bytes / 2:
-        return Choice(
-            "full", f"{size}, and {facts.memory_bytes / 2**30:.0f} GiB are free; the probe is trained as well"
-        )
+        probed = "; the probe is trained as well" if recipe.task in PROBED else ""
+        return Choice("full", f"{size}, and {facts.memory_bytes / 2**30:.0f} GiB are free{probed}")
     return Choice("lora", f"{size}, more than half of the {facts.memory_bytes / 2**30:.0f} GiB that are free")
 
 

@@ -14,8 +14,23 @@ from whet.recipe.schema import (
     TrainingRecipe,
 )
 
+WINDOWED = ("question-answering", "token-classification")
+"""Tasks that read a long text in windows; the others cut it."""
+
+OF_SOME_TASKS: dict[str, tuple[str, ...]] = {
+    "answers": ("question-answering",),
+    "similarity": ("sentence-similarity", "ranking"),
+    "data.stride": WINDOWED,
+}
+"""Options, and parts of the recipe, that belong to some tasks alone."""
+
 Contradiction = tuple[str, str, str, str]
 """Code, option, what is wrong, what to do."""
+
+
+def concerns(option: str, task: str) -> bool:
+    """Whether ``option``, by its dotted name, belongs to ``task``."""
+    return all(task in tasks for part, tasks in OF_SOME_TASKS.items() if f"{option}.".startswith(f"{part}."))
 
 
 def contradictions(recipe: Recipe) -> Iterator[Contradiction]:
@@ -104,11 +119,13 @@ def _baselines_of_the_task(recipe: Recipe) -> Iterator[Contradiction]:
 
 
 def _options_of_the_task(recipe: Recipe) -> Iterator[Contradiction]:
-    parts = (
-        ("answers", recipe.answers != AnswersRecipe(), ("question-answering",)),
-        ("similarity", recipe.similarity != SimilarityRecipe(), ("sentence-similarity", "ranking")),
-    )
-    for name, is_set, tasks in parts:
+    parts = {
+        "answers": recipe.answers != AnswersRecipe(),
+        "similarity": recipe.similarity != SimilarityRecipe(),
+        "data.stride": recipe.data.stride != "auto",
+    }
+    for name, is_set in parts.items():
+        tasks = OF_SOME_TASKS[name]
         if is_set and recipe.task not in tasks:
             yield (
                 "R027",
@@ -116,3 +133,10 @@ def _options_of_the_task(recipe: Recipe) -> Iterator[Contradiction]:
                 f"is set, but belongs to {' and '.join(tasks)}.",
                 f"Remove it, or set task to {tasks[0]}.",
             )
+    if recipe.task == "ranking" and recipe.similarity.loss not in ("auto", "contrastive"):
+        yield (
+            "R027",
+            "similarity.loss",
+            f"is {recipe.similarity.loss!r}, but ranking learns with 'contrastive' alone.",
+            "Leave it at auto.",
+        )

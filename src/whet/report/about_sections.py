@@ -6,6 +6,7 @@ import json
 import shlex
 from typing import Any
 
+from whet.recipe.rules import concerns
 from whet.report import markdown, numbers
 from whet.report.run_files import RunFiles
 from whet.report.section import Section
@@ -15,11 +16,13 @@ LONGEST_VALUE = 160
 
 
 def settings(run: RunFiles) -> Section:
-    """Every setting with its value and the reason for it."""
+    """Every setting with its value and the reason for it; those of other tasks are left out."""
     if run.resolved:
         columns = [Column("Setting"), Column("Value"), Column("Reason", prose=True)]
         rows = []
         for path, entry in run.resolved.items():
+            if run.task and not concerns(path, run.task):
+                continue
             known = isinstance(entry, dict) and "value" in entry
             value, reason = (entry["value"], entry.get("reason") or "") if known else (entry, "")
             rows.append(Row([words(path), words(shown(value)), words(reason)]))

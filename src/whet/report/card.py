@@ -1,5 +1,8 @@
 """The model card: ``model/README.md`` with the front matter that the Hugging Face Hub reads.
 
+It speaks of the model that lies beside it, which is not always the one that the verdict ships: a baseline
+may win that is kept elsewhere, or not at all.
+
 The licence is left open on purpose: it follows from the base, the data and the owner's choice.
 """
 
@@ -9,7 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from whet.evaluation.wording import model_words
 from whet.files import write_text
+from whet.folder import instead
 from whet.report import numbers
 from whet.report.kinds import hub_task, words
 from whet.report.run_files import RunFiles, read_run
@@ -24,6 +29,8 @@ LIMITS = {
     "ranks": "Its scores order the passages of one query; they are no probabilities and not alike across queries.",
 }
 """What a model of each kind cannot do."""
+FROZEN = "probe"
+"""The model that leaves its base as it is."""
 OPEN_LICENSE = "# license: left open; choose one that the base model and the data allow"
 
 
@@ -54,7 +61,7 @@ def write_card(
         _scores(run),
         _data(run, dataset),
         _limits(run),
-        f"## Use\n\n{usage.strip()}\n",
+        f"## Use\n\n{_answering(run)}{usage.strip()}\n",
     ]
     path = run_folder / "model" / "README.md"
     path.parent.mkdir(exist_ok=True)
@@ -84,7 +91,7 @@ def front_matter(run: RunFiles, name: str, base_model: str, dataset: str, librar
 
 def _index_entry(run: RunFiles, task: str, dataset: str) -> dict[str, Any] | None:
     """One result in the model-index form; the interval stands in the metric's name, where the Hub shows it."""
-    found = _shown_scores(run)
+    found = _own_scores(run)
     if not found:
         return None
     metrics = []
@@ -105,16 +112,25 @@ def _index_entry(run: RunFiles, task: str, dataset: str) -> dict[str, Any] | Non
     }
 
 
-def _shown_scores(run: RunFiles) -> Mapping[str, Any]:
+def _own(run: RunFiles) -> str | None:
+    """The model that the card is about."""
+    return run.saved_model or run.shown_model
+
+
+def _own_scores(run: RunFiles) -> Mapping[str, Any]:
     models = (run.scores or {}).get("models") or {}
-    found: Mapping[str, Any] = models.get(run.shown_model) or {}
+    found: Mapping[str, Any] = models.get(_own(run)) or {}
     return found
 
 
 def _opening(run: RunFiles, base_model: str) -> str:
     scores = run.scores or {}
     labels = [str(label) for label in scores.get("labels") or []]
-    source = f"`{inline(base_model)}`, fine-tuned" if base_model else "A fine-tuned model"
+    named = f" `{inline(base_model)}`" if base_model else ""
+    if _own(run) == FROZEN:
+        source = f"The frozen base{named} with a linear head," if named else "A frozen base with a linear head,"
+    else:
+        source = f"{named.strip()}, fine-tuned" if named else "A fine-tuned model"
     task = (run.task or "text-classification").replace("-", " ")
     several = " A text may carry several labels, or none." if scores.get("multi_label") else ""
     shown = ", ".join(f"`{inline(label)}`" for label in labels[:40]) + (", …" if len(labels) > 40 else "")
@@ -126,7 +142,42 @@ def _opening(run: RunFiles, base_model: str) -> str:
 def _verdict(run: RunFiles) -> str:
     if not run.verdict:
         return ""
-    return f"## Verdict\n\n{inline(run.verdict.get('reason', ''))}\n"
+    parts = [inline(run.verdict.get("reason", "")), _other(run)]
+    return "## Verdict\n\n" + "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _other(run: RunFiles) -> str:
+    """That the verdict ships another model than this one, and how far apart they are."""
+    own, ships = _own(run), run.ships
+    if not own or not ships or own == ships:
+        return ""
+    text = f"**The verdict ships another model.** This one is `{inline(own)}`; the verdict ships `{inline(ships)}`"
+    if model_words(ships) != ships:
+        text += f" ({model_words(ships)})"
+    return f"{text}{_distance(run, own, ships)}."
+
+
+def _distance(run: RunFiles, own: str, ships: str) -> str:
+    metric, models = str((run.scores or {}).get("primary", "accuracy")), (run.scores or {}).get("models") or {}
+    ours, others = (numbers.measured((models.get(name) or {}).get(metric))[0] for name in (own, ships))
+    if ours is None or others is None:
+        return ""
+    known = numbers.metric(metric)
+    gain = (others - ours) * (1 if known.higher_is_better else -1)
+    far = f"{numbers.amount(gain, metric)} {'better' if gain > 0 else 'worse'}" if gain else "exactly as good"
+    values = f"{numbers.written(others, metric)} against {numbers.written(ours, metric)}"
+    return f", {far} on the same {words(run.kind).rows} ({known.title} {values})"
+
+
+def _answering(run: RunFiles) -> str:
+    """Which model ``whet predict`` answers with, where that needs saying."""
+    own, ships = _own(run), run.ships
+    if not own or not ships or own == ships:
+        return ""
+    if not run.is_kept(ships):
+        return f"{inline(instead(ships, own))}\n\n"
+    ships = inline(ships)
+    return f"whet answers with `{ships}`, which lies in `models/{ships}` of the run; here lies `{inline(own)}`.\n\n"
 
 
 def _scores(run: RunFiles) -> str:
@@ -139,7 +190,7 @@ def _scores(run: RunFiles) -> str:
     head = ["Model", *(numbers.metric(name).title for name in names)]
     lines = [_line(head), _line(["---", *["---:"] * len(names)])]
     for model in ranked(models, primary):
-        shown = [f"**{inline(model)}**" if model == run.shown_model else inline(model)]
+        shown = [f"**{inline(model)}**" if model == _own(run) else inline(model)]
         for name in names:
             value, low, high = numbers.measured(models[model].get(name))
             interval = numbers.interval(low, high, name)
@@ -187,7 +238,8 @@ def _limits(run: RunFiles) -> str:
             f"{numbers.plural(scores['num_rows'], f'test {kind.row}', f'test {kind.rows}')} cannot tell models apart "
             f"that differ by less than {numbers.amount(told['minimum_detectable_effect'], metric)}{of}."
         )
-    classes = (scores.get("per_class") or {}).get(run.shown_model) or run.details.get("per_type") or []
+    own = _own(run)
+    classes = (scores.get("per_class") or {}).get(own) or run.details_of(own).get("per_type") or []
     worst = [one for one in weakest(classes, 3) if one["f1"] < 1]
     if worst:
         named = ", ".join(f"`{inline(one['label'])}` (F1 {numbers.percent(one['f1'])})" for one in worst)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from whet.findings import in_words, parts_in_words
 from whet.report.mistakes import shortened
 
 BINS = {"issue": "Issue", "tip": "Tip", "not_applicable": "Not applicable", "passed": "Passed"}
@@ -61,13 +62,9 @@ def _examples(evidence: Any) -> list[tuple[str, str, str]]:
 
 def _example(one: Any) -> tuple[str, str, str]:
     if not isinstance(one, Mapping):
-        return "", shortened(_flat(one), 300), ""
+        return "", shortened(in_words(one), 300), ""
     line = f"line {one['line']}" if one.get("line") is not None else ""
     place = " ".join(part for part in (str(one.get("split") or ""), line) if part)
-    others = {key: value for key, value in one.items() if key not in ("split", "line", "text") and value is not None}
-    more = "; ".join(f"{key.replace('_', ' ')}: {shortened(_flat(value), 200)}" for key, value in others.items())
+    others = parts_in_words({key: value for key, value in one.items() if key not in ("split", "line", "text")})
+    more = "; ".join(f"{name}: {shortened(text, 200)}" for name, text in others.items())
     return place, shortened(str(one.get("text") or ""), 300), more
-
-
-def _flat(value: Any) -> str:
-    return ", ".join(_flat(one) for one in value) if isinstance(value, list | tuple) else str(value)

@@ -37,6 +37,10 @@ SHORT = {
 """Headings where a sentence's own words are too long for a column."""
 
 
+OF_THE_TRUTH = ("mae", "mse")
+"""Metrics in the unit of the true values, where a tiny number may be all there is."""
+
+
 def _metric(name: str) -> Metric:
     known = MEASURES[name]
     title = SHORT.get(name) or known.words[:1].upper() + known.words[1:]
@@ -145,7 +149,7 @@ def magnitude(value: Any) -> str:
 
 def written(value: Any, metric_name: str) -> str:
     """A metric's value in its own way of writing."""
-    return percent(value) if metric(metric_name).share else figure(value)
+    return percent(value) if metric(metric_name).share else _plain(value, metric_name)
 
 
 def interval(low: Any, high: Any, metric_name: str) -> str:
@@ -153,8 +157,14 @@ def interval(low: Any, high: Any, metric_name: str) -> str:
     if not (is_number(low) and is_number(high)):
         return ""
     if not metric(metric_name).share:
-        return f"{figure(low)} to {figure(high)}"
+        return f"{_plain(low, metric_name)} to {_plain(high, metric_name)}"
     return f"{_signed(low * 100, 1)} to {_signed(high * 100, 1)}"
+
+
+def _plain(value: Any, metric_name: str) -> str:
+    """A value of a metric without a unit; what is nothing on its scale is 0, unless its scale is that of the truth."""
+    on_own_scale = metric_name in METRICS and metric_name not in OF_THE_TRUTH
+    return decimal(value) if on_own_scale and is_number(value) and abs(value) < 0.001 else figure(value)
 
 
 def measured(value: Any) -> tuple[float | None, float | None, float | None]:

@@ -41,6 +41,7 @@ class RunFiles:
     environment: dict[str, Any] | None = None
     recipe: dict[str, Any] | None = None
     resolved: dict[str, Any] | None = None
+    shipped: dict[str, Any] | None = None
     card: str = ""
     damaged: list[str] = field(default_factory=list)
     loaded: dict[Any, Any] = field(default_factory=dict, repr=False)
@@ -75,18 +76,43 @@ class RunFiles:
         return None
 
     @property
+    def saved_model(self) -> str | None:
+        """The model whose weights lie in model/; None where that is not known."""
+        found = (self.shipped or {}).get("model")
+        return str(found) if found else None
+
+    @property
+    def ships(self) -> str | None:
+        """The model that the verdict ships."""
+        found = (self.verdict or {}).get("ship")
+        return str(found) if found else None
+
+    @property
     def shown_model(self) -> str | None:
-        """The model that the detailed sections describe: the shipped one, else the one that scored best."""
-        if self.verdict and self.verdict.get("ship"):
-            return str(self.verdict["ship"])
+        """The model that the detailed sections describe: the one that answers, else the one that scored best.
+
+        What the verdict ships answers if it is kept, and otherwise what lies in model/.
+        """
+        kept = self.saved_model in (None, self.ships) or self.is_kept(self.ships)
+        found = self.ships if kept else self.saved_model
+        if found:
+            return found
         models = (self.scores or {}).get("models") or {}
         order = ranked(models, str((self.scores or {}).get("primary", "accuracy")))
         return order[0] if order else None
 
+    def is_kept(self, model: str | None) -> bool:
+        """Whether ``model`` lies in models/."""
+        return bool(model) and (self.folder / "models" / str(model)).is_dir()
+
     @property
     def details(self) -> dict[str, Any]:
         """What scores.json says of the shown model beyond its metrics."""
-        found = ((self.scores or {}).get("details") or {}).get(self.shown_model)
+        return self.details_of(self.shown_model)
+
+    def details_of(self, model: str | None) -> dict[str, Any]:
+        """What scores.json says of ``model`` beyond its metrics."""
+        found = ((self.scores or {}).get("details") or {}).get(model)
         return found if isinstance(found, dict) else {}
 
     def predictions(self, model: str | None, kind: type[P], split: str = "test") -> P | None:
@@ -193,6 +219,7 @@ def read_run(folder: Path) -> RunFiles:
     run.environment = read("environment.json", read_json, dict)
     run.recipe = read("recipe.yaml", _read_yaml, dict)
     run.resolved = read("resolved.yaml", _read_yaml, dict)
+    run.shipped = read("shipped.json", read_json, dict)
     run.card = read("model/README.md", lambda path: path.read_text(encoding="utf-8"), str) or ""
     return run
 

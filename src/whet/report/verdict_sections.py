@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from whet.folder import instead
 from whet.report import kinds, numbers
 from whet.report.noted import noted
 from whet.report.numbers import GAP, interval, measured, written
@@ -30,9 +31,16 @@ def verdict(run: RunFiles) -> Section:
             "mark": MARKS.get(code, "·"),
             "headline": headline.strip(),
             "reason": told.get("reason", ""),
+            "instead": _instead(run),
             "facts": _facts(run, told),
         },
     )
+
+
+def _instead(run: RunFiles) -> str:
+    """That what the verdict ships is not what answers; "" where it is."""
+    ships, shown = run.ships, run.shown_model
+    return instead(ships, shown) if ships and shown and ships != shown else ""
 
 
 def _facts(run: RunFiles, told: dict[str, Any]) -> list[tuple[str, str, str]]:

@@ -69,11 +69,16 @@ def _stages(run: Running) -> Iterator[Event]:
     yield from stage("report", partial(_report, run))
 
 
+LIBRARIES = {"own": "transformers", "adapter": "peft", "sentence": "sentence-transformers"}
+"""How a model is saved -> what loads it, as the hub names libraries."""
+
+
 def _report(run: Running) -> Iterator[Event]:
     about = saving.load_about(run.folder.model)
-    known = usage.usage(about)
+    known = usage.usage(about, run.place.known_as)
     base = run.place.hub_id
-    write_card(run.folder.path, known, base_model=base, model_name=run.folder.path.name)
+    library = LIBRARIES[about.kind]
+    write_card(run.folder.path, known, base_model=base, model_name=run.folder.path.name, library=library)
     write_report(run.folder.path)
     yield Said(f"report: {run.folder.report}")
 

@@ -51,7 +51,7 @@ class Run:
         return RunFolder(self.path).report
 
     def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[OneAnswer]:
-        """One answer per text, by the model the run ships.
+        """One answer per text, by the model the run ships, or its best trained one where that is not saved.
 
         :param pairs: second texts: contexts of questions, the other sentence, passages.
         """

@@ -16,6 +16,7 @@ from whet.findings import Finding
 from whet.models import loading
 from whet.models.task_model import TaskModel
 from whet.recipe.resolve import Facts, resolve
+from whet.recipe.rules import WINDOWED
 from whet.workflows.events import OfModel, Said
 from whet.workflows.rows import read_rows
 from whet.workflows.running import SPLITS, Running, fastest
@@ -50,18 +51,19 @@ def look(run: Running) -> Iterator[Event]:
 def encode(run: Running) -> Iterator[Event]:
     """Texts to token ids, and what the length limit takes."""
     limit = run.limit
-    cuts = {}
+    cuts, windowed = {}, 0
     for split in SPLITS:
         total = len(run.examples(split))
         tell = _telling(run, f"tokens of {split}", total)
         blocks = run.task.blocks(run.examples(split), run.embed, run.recipe.seed)
         encoded = run.task.encode(run.tokenizer, blocks, limit, run.tokens_folder(split), tell)
         cuts[split] = encoded.cut
+        windowed += encoded.num_windowed if run.recipe.task in WINDOWED else 0
     _into_ledger(run, cuts)
     rows = sum(cut.rows for cut in cuts.values())
     total = sum(len(run.examples(split)) for split in SPLITS)
     lost, whole = sum(cut.tokens_cut for cut in cuts.values()), sum(cut.tokens_total for cut in cuts.values())
-    finding = audit.length_finding(rows, total, lost, whole, limit)
+    finding = audit.length_finding(rows, total, lost, whole, limit, windowed)
     _into_audit(run, finding)
     if rows:
         yield Said(f"  {finding.code} {finding.message}")

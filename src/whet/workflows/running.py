@@ -232,8 +232,8 @@ class Running:
 
     @cached_property
     def vectors_model(self) -> TaskModel:
-        """The untouched base as an encoder of texts, for baselines."""
-        pooling, _ = loading.choose_pooling(self.place, self.recipe.head.pooling, "vectors")
+        """The untouched base as an encoder of texts, for baselines: with its own pooling, whatever the recipe says."""
+        pooling, _ = loading.choose_pooling(self.place, "auto", "vectors")
         model = self._model(Head("vectors", pooling=pooling), self.recipe.seed)
         model.eval()
         return model

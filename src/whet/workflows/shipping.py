@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from whet.data.predictions import ClassPredictions
 from whet.data.predictions import load as load_predictions
 from whet.engine.events import Event
+from whet.evaluation.measures import lower_is_better
 from whet.evaluation.settling import SETTLED
 from whet.files import read_json, write_json
 from whet.findings import Finding
+from whet.folder import instead
 from whet.inference import trained
 from whet.models import parity, saving
 from whet.models.about import About
@@ -61,7 +63,7 @@ def _about(run: Running, model: Trained, merged: bool) -> About:
         temperature=known.get("temperature", 1.0),
         pooling=kind.pooling,
         max_length=run.value("data.max_length"),
-        base=run.recipe.base if run.place.hub_id else str(run.place.folder),  # found from any working folder
+        base=run.place.hub_id or str(run.place.folder),  # found from any working folder
         base_sha256=saving.weights_sha256(run.place),
         first_share=FIRST_SHARE if model.model.adds_first else 0.0,
         pairs=run.examples("train").has_pairs,
@@ -86,8 +88,10 @@ def check_parity(run: Running, model: Trained, about: About, folder: Path) -> Fi
     rows = np.sort(draw.choice(len(run.examples("test")), size, replace=False))
     agreement = _classes_agree if about.head_kind == "classes" else _outputs_agree
     same, gap = agreement(run, model, about, folder, rows)
-    evidence = {"rows": size, "same": same, "largest_difference": gap, "loaded_with": TOOLS[about.kind]}
-    words = f"{TOOLS[about.kind]} gives the same {_WORDS[about.head_kind]} on {same} of {size} test rows"
+    tools = TOOLS[about.kind]
+    evidence = {"rows": size, "same": same, "largest_difference": gap, "loaded_with": tools}
+    give = "give" if " and " in tools else "gives"
+    words = f"{tools} {give} the same {_WORDS[about.head_kind]} on {same} of {size} test rows"
     message = f"Saved and loaded anew, {words} (largest difference {gap:.1g})."
     remedy = "" if same == size else "Use whet to predict, and report this as a bug."
     return Finding("E008", "passed" if same == size else "issue", message, model.name, remedy, evidence)
@@ -133,11 +137,15 @@ def _outputs_agree(
 def ship(run: Running, models: list[str]) -> Iterator[Event]:
     """Put the model to ship into run/model."""
     verdict = read_json(run.folder.verdict)
-    name = verdict["ship"] if verdict["ship"] in models else max(models, key=lambda n: float(verdict["values"][n]))
+    sign = -1.0 if lower_is_better(verdict["metric"]) else 1.0
+    best = max(models, key=lambda one: sign * float(verdict["values"][one]))
+    name = verdict["ship"] if verdict["ship"] in models else best
     if not run.folder.model.exists():
         shutil.copytree(run.folder.models / name, run.folder.path / ".partial-model", dirs_exist_ok=True)
         (run.folder.path / ".partial-model").replace(run.folder.model)
     shutil.rmtree(run.folder.models / name, ignore_errors=True)
     if name != verdict["ship"]:
-        yield Said(f"the verdict ships {verdict['ship']}, which is no network; run/model holds {name} for comparison")
-    write_json(run.folder.path / "shipped.json", {"model": name})
+        ships = str(verdict["ship"])
+        kept = f"the verdict ships {ships}, which lies in models/; model/ holds {name}"
+        yield Said(kept if (run.folder.models / ships).is_dir() else instead(ships, name))
+    write_json(run.folder.shipped, {"model": name})

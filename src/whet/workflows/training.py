@@ -23,6 +23,8 @@ from whet.engine.optimisation import Group
 from whet.engine.precision import Weights
 from whet.engine.protocols import Evaluation
 from whet.errors import ModelTooLarge, Problem, UserError
+from whet.evaluation.measures import MEASURES
+from whet.evaluation.wording import number
 from whet.files import read_json, write_json
 from whet.inference import trained
 from whet.kernels import ceiling, dropout
@@ -99,11 +101,16 @@ def fine_tune(run: Running, method: str) -> Iterator[Event]:
         if not outcome.exists():
             ended = yield from _attempt(run, method, attempt, keeper)
             if ended["best_score"] <= floor:
-                message = f"attempt {attempt + 1} was not better than always saying the same ({floor:.1%})"
-                yield OfModel(method, Noted("E003", message, 0), attempt)
+                yield OfModel(method, Noted("E003", not_better(attempt, run.task.score, floor), 0), attempt)
             write_json(outcome, {**ended, "attempt": attempt, "failed": ended["best_score"] <= floor})
         if not read_json(outcome)["failed"]:
             break
+
+
+def not_better(attempt: int, metric: str, floor: float) -> str:
+    """E003 in words: what always saying the same gets, as the metric is written."""
+    level = f"{MEASURES[metric].words} {number(floor, metric)}"
+    return f"attempt {attempt + 1} was not better than always saying the same ({level})"
 
 
 def _attempt(run: Running, method: str, attempt: int, keeper: FolderKeeper) -> Generator[Event, None, dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from whet.evaluation.settling import NEVER
 from whet.models.about import About
 
 
@@ -30,6 +31,37 @@ tokenizer = AutoTokenizer.from_pretrained('RUN/model')
 model = {auto}.from_pretrained('RUN/model')
 {asked}"""
 
+_SPAN = """import torch
+from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained('RUN/model')
+model = AutoModelForQuestionAnswering.from_pretrained('RUN/model')
+question, context = 'a question', 'its context'
+
+inputs = tokenizer(
+    question,
+    context,
+    truncation='only_second',
+    max_length={max_length},
+    return_offsets_mapping=True,
+    return_tensors='pt',
+)
+places = inputs.pop('offset_mapping')[0]
+inside = torch.tensor([part == 1 for part in inputs.sequence_ids(0)])
+with torch.no_grad():
+    found = model(**inputs)
+scores = found.start_logits[0, :, None] + found.end_logits[0]  # of every span: its start's and its end's
+spans = inside[:, None] & inside & torch.ones_like(scores, dtype=torch.bool).triu().tril({further})
+scores = scores.masked_fill(~spans, -torch.inf)
+start, end = divmod(int(scores.argmax()), len(scores))
+answer = context[places[start, 0] : places[end, 1]].strip()
+{silence}print(answer)"""
+
+_SILENCE = """nothing = found.start_logits[0, 0] + found.end_logits[0, 0]
+if torch.sigmoid(nothing - scores.logsumexp((0, 1))) >= {no_answer_from:.6g}:  # how likely it is that there is none
+    answer = ''
+"""
+
 SNIPPETS = {
     "classes": _Snippet(
         "AutoModelForSequenceClassification",
@@ -46,18 +78,14 @@ SNIPPETS = {
     "span": _Snippet(
         "AutoModelForQuestionAnswering",
         "run.predict(['a question'], ['its context'])[0].answer",
-        _MODEL.format(
-            auto="AutoModelForQuestionAnswering",
-            asked="found = model(**tokenizer('a question', 'its context', return_tensors='pt'))\n"
-            "print(found.start_logits.argmax(), found.end_logits.argmax())  # numbers of tokens",
-        ),
+        _SPAN,
     ),
     "value": _Snippet(
         "AutoModelForSequenceClassification",
         "run.predict({texts})[0].value",
         _MODEL.format(
             auto="AutoModelForSequenceClassification",
-            asked="print(model(**tokenizer({inputs}, return_tensors='pt')).logits)",
+            asked="print(model(**tokenizer({inputs}, return_tensors='pt')).logits{of_logits})",
         ),
     ),
     "vectors": _Snippet(
@@ -77,41 +105,81 @@ AVERAGING = (
 )
 
 
-def usage(about: About) -> str:
-    """Markdown without a heading, with RUN for the folder of the run."""
+def usage(about: About, base: str) -> str:
+    """Markdown without a heading, with RUN for the folder of the run.
+
+    :param base: what other tools load the base of an adapter by.
+    """
     texts = "['some text'], ['another text']" if about.pairs else "['some text']"
     command = "whet predict RUN rows.csv             # JSON lines, in the order of the file"
     asked = SNIPPETS[about.head_kind].ask.replace("{texts}", texts)
     ours = f"import whet\n\nrun = whet.open_run('RUN')\nprint({asked})"
-    return f"```sh\n{command}\n```\n\n```python\n{ours}\n```\n\n" + _elsewhere(about)
+    return f"```sh\n{command}\n```\n\n```python\n{ours}\n```\n\n" + _elsewhere(about, base) + _difference(about)
 
 
-def _elsewhere(about: About) -> str:
+def _elsewhere(about: About, base: str) -> str:
     """The same without whet."""
     snippet = SNIPPETS[about.head_kind]
     if about.kind == "own":
-        inputs = "'some text', 'another text'" if about.pairs else "'some text'"
-        code = snippet.plain.replace("{max_length}", str(about.max_length)).replace("{inputs}", inputs)
         more = AVERAGING if about.pooling == "mean" else ""
-        return f"In plain transformers (`{snippet.auto}`):\n\n```python\n{code}\n```\n{more}"
+        return f"In plain transformers (`{snippet.auto}`):\n\n```python\n{_filled(snippet.plain, about)}\n```\n{more}"
     if about.kind == "sentence" and about.head_kind == "vectors":
         return f"With sentence-transformers:\n\n```python\n{snippet.plain}\n```\n"
     if about.kind == "sentence":
         code = (
             "from sentence_transformers import SentenceTransformer\n\n"
-            "logits = SentenceTransformer('RUN/model').encode(['some text'])  # columns: the labels of whet.json"
+            "logits = SentenceTransformer('RUN/model').encode(['some text'])"
         )
+        code += "  # columns: the labels of whet.json" if about.labels else ""
         return f"With sentence-transformers, whose last module gives the logits:\n\n```python\n{code}\n```\n"
-    return _adapter(about, snippet)
+    return _adapter(about, snippet, base)
 
 
-def _adapter(about: About, snippet: _Snippet) -> str:
+def _filled(code: str, about: About) -> str:
+    """A snippet with what is known of the model."""
+    settled = about.task_facts.get("settled", {})
+    no_answer_from = settled.get("no_answer_from", NEVER)
+    known = {
+        "max_length": str(about.max_length),
+        "inputs": "'some text', 'another text'" if about.pairs else "'some text'",
+        "of_logits": "" if about.task == "regression" else ".sigmoid()",
+        "further": str(int(about.task_facts.get("options", {}).get("answers.max_tokens", 30)) - 1),
+        "silence": _SILENCE.format(no_answer_from=no_answer_from) if no_answer_from < NEVER else "",
+    }
+    for name, value in known.items():
+        code = code.replace(f"{{{name}}}", value)
+    return code
+
+
+def _difference(about: About) -> str:
+    """How whet's own answers differ from those of the code above."""
+    settled = about.task_facts.get("settled", {})
+    if about.head_kind == "tokens" and about.kind == "own":
+        return (
+            "\nThe pipeline takes the likeliest tag of each word by itself; whet takes the likeliest sequence of tags "
+            "without a break in it, so that some entities differ. The scores above are of whet's.\n"
+        )
+    if about.head_kind == "span" and about.kind == "own":
+        return f"\nThis reads the first {about.max_length} tokens; whet reads all of a longer context, in windows.\n"
+    if "low" in settled and "high" in settled:
+        low, high = float(settled["low"]), float(settled["high"])
+        what = "cosine" if about.head_kind == "vectors" else "sigmoid"
+        return (
+            f"\nwhet spreads the {what} over the range of the training scores, low = {low:g} and high = {high:g}: "
+            f"its value is {low:g} + {high - low:g} × {what}.\n"
+        )
+    if "mean" in settled:
+        return f"\nwhet adds {float(settled['mean']):g} to this: the head has no bias that could.\n"
+    return ""
+
+
+def _adapter(about: About, snippet: _Snippet, base: str) -> str:
     native = about.pooling is None
     auto = snippet.auto if native else "AutoModel"
     number = f", num_labels={len(about.labels) or 1}" if native and about.head_kind != "span" else ""
     code = (
         f"from peft import PeftModel\nfrom transformers import {auto}\n\n"
-        f"model = PeftModel.from_pretrained({auto}.from_pretrained({about.base!r}{number}), 'RUN/model')"
+        f"model = PeftModel.from_pretrained({auto}.from_pretrained({base!r}{number}), 'RUN/model')"
     )
     if native or about.head_kind == "vectors":
         return f"With PEFT:\n\n```python\n{code}\n```\n"

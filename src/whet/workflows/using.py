@@ -14,10 +14,10 @@ from whet.baselines import tfidf_linear
 from whet.data import other_reading
 from whet.data.predictions import save
 from whet.data.row_form import Choice
-from whet.errors import Problem, UserError
+from whet.errors import Problem, UserError, one_of
 from whet.evaluation.scoring import score_all
 from whet.files import read_json, write_json
-from whet.folder import FINISHED, RunFolder
+from whet.folder import FINISHED, RunFolder, instead
 from whet.inference.answers import InUse, OneAnswer, answers_of
 from whet.inference.trained import TrainedModel
 from whet.recipe import load
@@ -34,42 +34,78 @@ class Prediction:
 
     line: int
     text: str
+    text_pair: str | None
     answer: OneAnswer
+
+    def to_json(self, everything: bool) -> dict[str, Any]:
+        """The row with its answer; ``everything``: the score of every label, further answers."""
+        pair = {} if self.text_pair is None else {"text_pair": self.text_pair}
+        return {"line": self.line, "text": self.text, **pair, **self.answer.to_json(everything)}
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """The model that answers.
+
+    ``warning``: what must be said first where the verdict ships another; "" where there is nothing to say.
+    """
+
+    model: str
+    warning: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """As a part of what ``--json`` prints."""
+        return {"model": self.model, **({"warning": self.warning} if self.warning else {})}
 
 
 def open_model(path: Path, name: str | None = None) -> InUse:
-    """A model of a finished run: the one its verdict ships, or ``name``; or a saved model's own folder.
+    """The model of :func:`answering`, ready to answer.
 
-    Where the verdict ships a baseline that is not kept as a model (majority, label names), the best
-    trained model answers.
-
-    :raises UserError: F012 no run, F015 not finished, G001 no such model, M030 no model in it.
+    :raises UserError: as :func:`answering`; M030 no model in it.
     """
     folder = RunFolder(path)
-    if not folder.state.exists() and (path / "whet.json").exists():
+    if _is_model(folder):
         return TrainedModel.load(path)
+    place = kept_models(folder)[answering(path, name).model]
+    return tfidf_linear.load(place) if tfidf_linear.is_saved(place) else TrainedModel.load(place)
+
+
+def answering(path: Path, name: str | None = None) -> Answering:
+    """Which model answers: ``name``, or the one that a finished run's verdict ships; or a saved model's own folder.
+
+    Where the verdict ships a baseline that is not kept as a model, the best trained one answers.
+
+    :raises UserError: F012 no run, F015 not finished, G001 no such model, M033 a baseline that is not kept.
+    """
+    folder = RunFolder(path)
+    if _is_model(folder):
+        return Answering(path.resolve().name)
     state = folder.read_state()["state"]
     if state != FINISHED:
         what = f"is {state}, not finished: it has no model yet."
         raise UserError(Problem("F015", str(path), what, f"Go on with: whet resume {path}"))
-    kept = kept_models(folder)
-    chosen = name or model_name(folder)
-    if chosen not in kept:
-        raise UserError(unknown(chosen, sorted(kept), "--model"))
-    place = kept[chosen]
-    return tfidf_linear.load(place) if tfidf_linear.is_saved(place) else TrainedModel.load(place)
+    kept, ships = kept_models(folder), str(read_json(folder.verdict)["ship"])
+    chosen = name or ships
+    if chosen in kept:
+        return Answering(chosen)
+    if name is None:
+        saved = str(read_json(folder.shipped)["model"])
+        return Answering(saved, instead(ships, saved))
+    if not folder.predictions(name, "test").exists():
+        raise UserError(unknown(name, sorted(kept), "--model"))
+    what = f"{name!r} is a baseline of which only the answers of the run are kept, and no model."
+    raise UserError(Problem("M033", "--model", what, f"Use {one_of(sorted(kept))}."))
+
+
+def _is_model(folder: RunFolder) -> bool:
+    """Whether it is no run, but a saved model's own folder."""
+    return not folder.state.exists() and (folder.path / "whet.json").exists()
 
 
 def kept_models(folder: RunFolder) -> dict[str, Path]:
     """The models a run can predict with, and where they lie."""
     found = {place.name: place for place in sorted(folder.models.glob("*")) if place.is_dir()}
-    return {**found, str(read_json(folder.path / "shipped.json")["model"]): folder.model}
-
-
-def model_name(folder: RunFolder) -> str:
-    """The model that answers unless another is named."""
-    ships = str(read_json(folder.verdict)["ship"])
-    return ships if ships in kept_models(folder) else str(read_json(folder.path / "shipped.json")["model"])
+    return {**found, str(read_json(folder.shipped)["model"]): folder.model}
 
 
 def predict(path: Path, source: str, choice: Choice, tell: Tell, name: str | None = None) -> Iterator[Prediction]:
@@ -89,8 +125,10 @@ def predict(path: Path, source: str, choice: Choice, tell: Tell, name: str | Non
             numbers = np.arange(start, min(start + BLOCK, total))
             part = rows.examples.take(numbers)
             found = answers_of(model.predict(part), part)
-            for line, text, answer in zip(part.numbers("line").tolist(), part.column("text"), found, strict=True):
-                yield Prediction(int(line), text, answer)
+            pairs = part.column("text_pair") if part.has_pairs else [None] * len(part)
+            columns = (part.numbers("line").tolist(), part.column("text"), pairs, found)
+            for line, text, pair, answer in zip(*columns, strict=True):
+                yield Prediction(int(line), text, pair, answer)
             tell("predicting", start + len(numbers), total)
 
 
@@ -102,9 +140,9 @@ def evaluate(
     :param choice: what the user says of columns; what is left open is as the run had it.
     :param out: a folder for predictions and scores; nothing is written without it.
     """
-    model = open_model(path, model_named)
+    about = answering(path, model_named)
+    model, name = open_model(path, model_named), about.model
     choice = _completed(choice, RunFolder(path))
-    name = model_named or _name(path)
     with tempfile.TemporaryDirectory(prefix="whet-") as work:
         rows = other_reading.read_for_evaluation(
             source, into=Path(work), form=form_of(model.task), labels=model.labels, choice=choice, progress=tell
@@ -120,7 +158,7 @@ def evaluate(
     if out is not None:
         save(found, out / "predictions" / f"{name}.test.parquet")
         write_json(out / "scores.json", result)
-    return {"run": str(path), "data": source, "model": name, **result}
+    return {"run": str(path), "data": source, **about.to_json(), **result}
 
 
 def _completed(choice: Choice, folder: RunFolder) -> Choice:
@@ -131,8 +169,3 @@ def _completed(choice: Choice, folder: RunFolder) -> Choice:
     kept = ("text_pair", "label_separator", "negative", "group")
     known = {name: getattr(data, name) for name in kept if getattr(data, name) not in (None, "auto")}
     return replace(choice, **{name: value for name, value in known.items() if getattr(choice, name) is None})
-
-
-def _name(path: Path) -> str:
-    folder = RunFolder(path)
-    return model_name(folder) if folder.state.exists() else path.name

@@ -1,0 +1,34 @@
+"""Whether two models say the same of every row, so that no number of such rows can tell them apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from whet.data.ragged import Lists, Spans
+
+if TYPE_CHECKING:
+    from whet.data.predictions import Predictions
+
+NOISE = 1e-5
+"""Two numbers are the same up to this share of their spread: sums in another order differ by less."""
+
+
+def say_the_same(first: Predictions, second: Predictions) -> bool:
+    """Whether both decide every row alike: classes, spans, answers, numbers, or the order of passages.
+
+    How sure they are may differ. False for kinds whose answers are not compared here.
+
+    :param second: of the same kind and rows, in the same order.
+    """
+    if first.kind == "classes":
+        return np.array_equal(cast("Any", first).predicted, cast("Any", second).predicted)
+    one, other = cast("Any", first).said, cast("Any", second).said
+    if isinstance(one, Spans):
+        return len(one.starts) == len(other.starts) and bool(one.stand_in(other).all())
+    if isinstance(one, Lists):
+        return np.array_equal(one.offsets, other.offsets) and np.array_equal(one.keys, other.keys)
+    if first.kind == "values":
+        return bool((np.abs(one - other) <= NOISE * float(np.ptp(one))).all())
+    return first.kind == "answers" and one == other
