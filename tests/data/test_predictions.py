@@ -20,6 +20,7 @@ from whet.data.predictions import (
     RankPredictions,
     SpanPredictions,
     Spans,
+    TextPredictions,
     ValuePredictions,
     load,
     save,
@@ -82,7 +83,40 @@ def ranks(n: int = 3) -> RankPredictions:
     return RankPredictions(**shared(n), gold=Lists.of(gold), said=Lists.of(said))
 
 
-MADE = {"classes": classes, "several": several, "spans": spans, "answers": answers, "values": values, "ranks": ranks}
+def texts(n: int = 3) -> TextPredictions:
+    return TextPredictions(
+        **shared(n),
+        gold=(("Paris", ODD), ("",), ("a", "b", "c"))[:n],
+        said=(f"\n{ODD}", "x", "B")[:n],
+        purpose="generation",
+        nats=np.array([0.5, 1e-300, 1e6])[:n],
+        tokens=np.array([2, 0, 2**40])[:n],
+        num_bytes=np.array([20, 0, 1])[:n],
+        num_right=np.array([2, 0, 1])[:n],
+        finished=np.array([True, False, True])[:n],
+        num_said=np.array([4, 1, 1])[:n],
+    )
+
+
+def no_numbers(n: int = 3) -> TextPredictions:
+    nothing = dict.fromkeys(("nats", "tokens", "num_bytes", "num_right", "finished", "num_said"))
+    return replace(texts(n), purpose="summarization", **nothing)  # type: ignore[arg-type]
+
+
+def language(n: int = 3) -> TextPredictions:
+    return replace(texts(n), purpose="language", gold=None, said=None, finished=None, num_said=None)
+
+
+MADE = {
+    "classes": classes,
+    "several": several,
+    "spans": spans,
+    "answers": answers,
+    "values": values,
+    "ranks": ranks,
+    "texts": texts,
+    "no_numbers": no_numbers,
+}
 
 
 def same(first: Any, second: Any) -> bool:
@@ -112,6 +146,16 @@ def test_what_is_saved_comes_back(tmp_path: Path, kind: str, n: int) -> None:
     assert same(found, unknown) and not found.has_gold and one.has_gold
 
 
+@pytest.mark.parametrize("n", [3, 0])
+def test_a_language_model_is_held_against_the_rows_themselves(tmp_path: Path, n: int) -> None:
+    save(language(n), tmp_path / "x.parquet")
+    found = load(tmp_path / "x.parquet")
+    assert same(found, language(n)) and found.has_gold
+    assert found.correct.tolist() == [True, True, False][:n]
+    assert not replace(language(), nats=None).has_gold
+    assert replace(language(), num_right=None).correct.tolist() == [False] * 3
+
+
 def test_a_row_may_hold_nothing_at_all(tmp_path: Path) -> None:
     empty = replace(spans(), said=Spans.of([[], [], []]), confidence=np.zeros(0, dtype=np.float32))
     save(empty, tmp_path / "x.parquet")
@@ -131,6 +175,20 @@ def test_the_file_can_be_read_by_anybody(tmp_path: Path) -> None:
     assert pq.read_table(path).to_pylist()[0]["prediction"][0] == {"passage": 7, "score": 0.75}
     save(classes(), path)
     assert pq.read_table(path).to_pylist()[1]["gold"] == ODD
+    save(texts(), path)
+    row = pq.read_table(path).to_pylist()[0]
+    assert {name: row[name] for name in list(row)[2:]} == {
+        "gold": ["Paris", ODD],
+        "prediction": f"\n{ODD}",
+        "nats": 0.5,
+        "tokens": 2,
+        "bytes": 20,
+        "right": 2,
+        "finished": True,
+        "said_tokens": 4,
+    }
+    save(language(), path)
+    assert pq.read_table(path).to_pylist()[0]["prediction"] is None
 
 
 def test_files_of_before_there_were_kinds_are_classes(tmp_path: Path) -> None:
@@ -177,6 +235,7 @@ def test_what_is_right() -> None:
     assert answers().correct.tolist() == [True, True, True]
     assert values().correct.tolist() == [False, False, False]
     assert ranks().correct.tolist() == [False, False, False]
+    assert texts().correct.tolist() == [True, False, False]
     # the order counts nothing, the type does
     said = Spans.of([[(5, 9, 0), (0, 2, 1)], [], [(1, 4, 1)]])
     assert replace(spans(), said=said).correct.tolist() == [True, True, False]

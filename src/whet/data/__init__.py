@@ -28,5 +28,8 @@ ROW_FORMS = {
     "sentence-similarity": "whet.data.scored:Similar",
     "regression": "whet.data.scored:Scored",
     "ranking": "whet.data.scored:Relevant",
+    "text-generation": "whet.data.conversations:Conversations",
+    "language-modeling": "whet.data.documents:Documents",
+    "fill-mask": "whet.data.documents:Documents",
 }
 """Task -> what its rows hold (:mod:`whet.data.row_form`)."""

@@ -57,7 +57,7 @@ class FileProblems(Problems):
 
 
 def _is_common(code: str, kind: Kind, num_rows: int) -> bool:
-    return kind.places >= max(FEWEST, NEARLY_ALL.get(code, 2.0) * num_rows)
+    return code in NEARLY_ALL and kind.places >= max(FEWEST, NEARLY_ALL[code] * num_rows)
 
 
 def _as_one(kind: Kind, num_rows: int) -> tuple[str, str, str]:

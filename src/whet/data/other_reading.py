@@ -50,13 +50,14 @@ def read_for_evaluation(
     :raises UserError: as :func:`whet.data.reading.read`; D006 where no test split is found, D032 a
         label that the model does not know.
     """
-    inputs, notes = inputs_of(source)
+    choice = choice or Choice()
+    inputs, notes = inputs_of(source, form, choice)
     files = inputs.get("test") or inputs.get("all")
     if files is None:
         what = f"has no test split (found: {', '.join(inputs)})."
         raise UserError(Problem("D006", str(source), what, "Name the file to evaluate on."))
     with _workplace(into) as folder:
-        transfer = Transfer(form, choice or Choice(), Path(folder), progress)
+        transfer = Transfer(form, choice, Path(folder), progress)
         found = transfer.take({"test": files})["test"]
         form.refuse_unknown(found, labels)
         return _moved(found, into / "test.arrow", transfer, notes)
@@ -88,7 +89,7 @@ def read_unlabelled(
             transfer.chosen = Columns("text", reasons={"text": "one text on each line"})
             transfer.shape = form.shape(transfer.chosen, {}, choice)
         else:
-            inputs, notes = inputs_of(source)
+            inputs, notes = inputs_of(source, form, choice)
         if "all" not in inputs:
             remedy = "Name one of its files."
             raise UserError(Problem("D006", str(source), "is a data set of several splits.", remedy))

@@ -1,4 +1,4 @@
-"""What a model says about rows, in five kinds: classes, spans, answers, values, ranks."""
+"""What a model says about rows, in six kinds: classes, spans, answers, values, ranks, texts."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from whet.data.answer_text import exact
 from whet.data.ragged import Lists, Spans, members, positions
 
 Purpose = Literal["similarity", "regression"]
+TextPurpose = Literal["generation", "translation", "summarization", "language"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,3 +245,70 @@ class RankPredictions(Predictions):
 
     def _taken(self, chosen: NDArray[np.int64]) -> dict[str, Any]:
         return {"gold": None if self.gold is None else self.gold.take(chosen), "said": self.said.take(chosen)}
+
+
+@dataclass(frozen=True, slots=True)
+class TextPredictions(Predictions):
+    """A text a row, and how likely the true one is to the model. Shapes: n rows.
+
+    - ``gold``: the accepted texts of each row, the one trained on first; None where they are not known, and
+      for "language", where a row is its own truth.
+    - ``said``: n texts; None where nothing was generated.
+    - ``purpose``: what is asked for; "language" is the likelihood of the row itself.
+    - ``nats`` (n,) float64: negative log likelihood of the counted tokens of each row's truth, summed, the
+      true tokens before each being given. None where the model has no probabilities.
+    - ``tokens``, ``num_bytes``, ``num_right`` (n,) int64: of each row's truth, how many tokens are counted,
+      the UTF-8 bytes that they stand for, and how many of them are the likeliest to the model.
+    - ``finished`` (n,) bool: whether what is said ended by itself, not by the limit on its length.
+    - ``num_said`` (n,) int64: tokens of what is said.
+    """
+
+    kind: ClassVar[str] = "texts"
+
+    gold: tuple[tuple[str, ...], ...] | None
+    said: tuple[str, ...] | None
+    purpose: TextPurpose
+    nats: NDArray[np.float64] | None = None
+    tokens: NDArray[np.int64] | None = None
+    num_bytes: NDArray[np.int64] | None = None
+    num_right: NDArray[np.int64] | None = None
+    finished: NDArray[np.bool_] | None = None
+    num_said: NDArray[np.int64] | None = None
+
+    @property
+    def has_gold(self) -> bool:
+        """Whether the truth is known; of "language" it is the row itself, of which the likelihood is enough."""
+        return self.gold is not None or (self.purpose == "language" and self.nats is not None)
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """(n,) whether the text, without the spaces around it, is an accepted one.
+
+        Where nothing was generated, whether each counted token is the likeliest one.
+        """
+        if self.said is None:
+            if self.num_right is None or self.tokens is None:
+                return np.zeros(len(self), dtype=bool)
+            return np.asarray(self.num_right == self.tokens)
+        assert self.gold is not None
+        accepted = ({text.strip() for text in row} for row in self.gold)
+        return np.asarray([said.strip() in row for said, row in zip(self.said, accepted, strict=True)], dtype=bool)
+
+    def _taken(self, chosen: NDArray[np.int64]) -> dict[str, Any]:
+        counted = {name: getattr(self, name) for name in COUNTED}
+        return {
+            "gold": None if self.gold is None else tuple(self.gold[row] for row in chosen),
+            "said": None if self.said is None else tuple(self.said[row] for row in chosen),
+            **{name: None if values is None else values[chosen] for name, values in counted.items()},
+        }
+
+
+COUNTED: dict[str, type[np.generic]] = {
+    "nats": np.float64,
+    "tokens": np.int64,
+    "num_bytes": np.int64,
+    "num_right": np.int64,
+    "finished": np.bool_,
+    "num_said": np.int64,
+}
+"""The numbers of :class:`TextPredictions`, each (n,) or None, and their types."""

@@ -19,12 +19,15 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from whet.data.prediction_kinds import (
+    COUNTED,
     AnswerPredictions,
     ClassPredictions,
     Predictions,
     Purpose,
     RankPredictions,
     SpanPredictions,
+    TextPredictions,
+    TextPurpose,
     ValuePredictions,
 )
 from whet.data.ragged import Lists, Spans
@@ -40,6 +43,8 @@ __all__ = [
     "RankPredictions",
     "SpanPredictions",
     "Spans",
+    "TextPredictions",
+    "TextPurpose",
     "ValuePredictions",
     "load",
     "save",
@@ -228,6 +233,39 @@ def _read_ranks(shared: Mapping[str, Any], columns: Columns, about: About) -> Ra
     return RankPredictions(**shared, gold=gold, said=lists(columns["prediction"]))
 
 
+TEXTS = pa.list_(pa.string())
+COUNTS = {"num_bytes": "bytes", "num_right": "right", "num_said": "said_tokens"}
+"""What columns of numbers are called, where not as the field of :class:`TextPredictions`."""
+
+
+def _write_texts(predictions: TextPredictions) -> tuple[Columns, About]:
+    n, gold, said = len(predictions), predictions.gold, predictions.said
+    columns = {
+        "gold": pa.nulls(n, TEXTS) if gold is None else pa.array([list(row) for row in gold], TEXTS),
+        "prediction": pa.nulls(n, pa.string()) if said is None else pa.array(said, pa.string()),
+    }
+    for name, kind in COUNTED.items():
+        values = getattr(predictions, name)
+        if values is not None:
+            columns[COUNTS.get(name, name)] = pa.array(np.asarray(values, dtype=kind))
+    about = {"purpose": predictions.purpose, "has_texts": gold is not None, "has_said": said is not None}
+    return columns, about
+
+
+def _read_texts(shared: Mapping[str, Any], columns: Columns, about: About) -> TextPredictions:
+    counted: dict[str, Any] = {}
+    for name, kind in COUNTED.items():
+        column = columns.get(COUNTS.get(name, name))
+        counted[name] = None if column is None else _numbers(column, kind)
+    return TextPredictions(
+        **shared,
+        gold=tuple(tuple(row) for row in columns["gold"].to_pylist()) if about["has_texts"] else None,
+        said=tuple(columns["prediction"].to_pylist()) if about["has_said"] else None,
+        purpose=about["purpose"],
+        **counted,
+    )
+
+
 def _lists(offsets: NDArray[np.int64], fields: Mapping[str, pa.Array]) -> pa.ListArray:
     """A list of structs a row."""
     inside = pa.StructArray.from_arrays(list(fields.values()), list(fields))
@@ -259,6 +297,7 @@ WRITERS: dict[str, Callable[[Any], tuple[Columns, About]]] = {
     "answers": _write_answers,
     "values": _write_values,
     "ranks": _write_ranks,
+    "texts": _write_texts,
 }
 READERS: dict[str, Callable[[Mapping[str, Any], Columns, About], Predictions]] = {
     "classes": _read_classes,
@@ -266,4 +305,5 @@ READERS: dict[str, Callable[[Mapping[str, Any], Columns, About], Predictions]] =
     "answers": _read_answers,
     "values": _read_values,
     "ranks": _read_ranks,
+    "texts": _read_texts,
 }

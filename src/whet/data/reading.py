@@ -107,7 +107,7 @@ def read(
         work = tempfile.TemporaryDirectory(prefix=BESIDE, dir=into)
     with work as folder:
         transfer = Transfer(form, choice or Choice(), Path(folder), progress)
-        inputs, notes = inputs_of(source)
+        inputs, notes = inputs_of(source, form, transfer.choice)
         given = transfer.take({("train" if split == "all" else split): files for split, files in inputs.items()})
         labels = form.labels(given["train"])
         form.check(given, labels, str(source))

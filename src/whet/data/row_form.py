@@ -2,7 +2,8 @@
 
 Everything else (finding files, decoding, ledgers, splitting, hashes) is the same for all. A form is
 one file here: ``labelled`` (a label or several), ``entities`` (spans in a text), ``questions`` (answers
-in a context), ``scored`` (a number a row, or pairs that belong together).
+in a context), ``scored`` (a number a row, or pairs that belong together), ``conversations`` (messages and
+the answer that comes last), ``referenced`` (texts with those that stand for them), ``documents`` (texts alone).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +21,7 @@ from whet.data.columns import Columns
 from whet.data.forms import Examples, Shape
 from whet.data.ledger import SplitLedger
 from whet.data.rows import Block, Opened, Told
-from whet.data.sources import SourceFile
+from whet.data.sources import Found, SourceFile
 from whet.data.values import Place
 from whet.errors import Problems
 from whet.findings import Finding
@@ -31,6 +33,8 @@ class Choice:
 
     ``text_pair`` may be "none": rows have one text, even if the columns look like a pair.
     ``group`` names the column of what rows have in common (a document, a customer); "none" for nothing.
+    Of logs with a turn on each row, ``speaker`` names the column of who speaks, and ``roles`` says which role
+    a speaker has: ``"Anna=assistant, Kunde=user"``.
     """
 
     text: str | None = None
@@ -42,6 +46,8 @@ class Choice:
     labelled: bool = True
     negative: str | None = None
     group: str | None = None
+    speaker: str | None = None
+    roles: str | None = None
 
 
 def named(column: str | None) -> str | None:
@@ -95,6 +101,13 @@ class RowForm(ABC):
     truth_words: ClassVar[str]
     truths_words: ClassVar[str]
     label_words: ClassVar[str] = "label"
+
+    def files(self, folder: Path, choice: Choice) -> Found | None:
+        """The files of a folder that is laid out in a way of this form's own; None: look at it as any other.
+
+        :raises UserError: D006, D021.
+        """
+        return None
 
     def open(self, file: SourceFile, choice: Choice, problems: Problems, told: Told) -> Opened | None:
         """The file as rows if it is laid out in a way of this form's own; None: read it as any other."""

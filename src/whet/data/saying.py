@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 
 from whet.data.forms import Examples
 from whet.data.prediction_kinds import (
+    COUNTED,
     AnswerPredictions,
     ClassPredictions,
     Purpose,
     SpanPredictions,
+    TextPredictions,
+    TextPurpose,
     ValuePredictions,
     decided,
 )
@@ -97,3 +100,17 @@ def say_values(model: str, examples: Examples, said: NDArray[np.float64], purpos
     """``said`` (n,): a number a row."""
     gold = examples.scores if examples.shape.has("score") else None
     return ValuePredictions(**heading(model, examples), gold=gold, said=said, purpose=purpose)
+
+
+def say_texts(
+    model: str, examples: Examples, purpose: TextPurpose, said: Sequence[str] | None, **numbers: NDArray[Any] | None
+) -> TextPredictions:
+    """``said``: a text a row, None where nothing was generated; ``numbers``: as of :class:`TextPredictions`."""
+    gold = None
+    if purpose != "language" and examples.shape.has("answers"):
+        gold = tuple(tuple(dict.fromkeys(row)) for row in examples.column("answers"))
+    counted: dict[str, Any] = {
+        name: None if values is None else np.asarray(values, dtype=COUNTED[name]) for name, values in numbers.items()
+    }
+    texts = None if said is None else tuple(said)
+    return TextPredictions(**heading(model, examples), gold=gold, said=texts, purpose=purpose, **counted)

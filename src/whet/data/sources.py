@@ -47,11 +47,16 @@ _SHARD = re.compile(r"[-_.](\d+)(?:[-_]of[-_](\d+))?$", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file to read. ``name`` is how messages call it."""
+    """One file to read. ``name`` is how messages call it.
+
+    ``format`` is one of :data:`FORMATS` or :data:`WORD_FORMATS`, or a form's own. ``partner`` is a file with
+    the other texts of the same rows, line by line.
+    """
 
     path: Path
     format: str
     compression: str | None = None
+    partner: SourceFile | None = None
 
     @property
     def name(self) -> str:
@@ -191,6 +196,13 @@ def _data_of(files: list[Path]) -> list[Path]:
 
 def _example() -> str:
     return ".csv, train.jsonl, train.parquet or another known format"
+
+
+def bare_name(name: str) -> tuple[str, str | None]:
+    """A file's name without the ending of its compression, and that compression."""
+    stem, _, ending = name.rpartition(".")
+    compression = COMPRESSIONS.get(ending.lower()) if stem else None
+    return (stem if compression else name), compression
 
 
 def split_of(name: str) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from whet.data import encoding, privacy
 from whet.data.forms import Examples
@@ -71,6 +72,8 @@ def look_at_texts(splits: Mapping[str, Examples], progress: Told) -> Texts:
             pairs = batch["text_pair"] if examples.has_pairs else None
             parts.append(characters(batch["text"], pairs))
             whole = _whole(batch["text"], pairs)
+            if _writes(examples):
+                whole = _whole(whole, pc.binary_join(batch["answers"], "\n"))
             broken.add(split, start, encoding.hits(whole))
             private.add(split, start, privacy.hits(whole))
             start += batch.num_rows
@@ -85,9 +88,12 @@ def look_at_texts(splits: Mapping[str, Examples], progress: Told) -> Texts:
     return Texts(lengths, findings)
 
 
-def _whole(texts: pa.Array, pairs: pa.Array | None) -> pa.Array:
-    import pyarrow.compute as pc
+def _writes(examples: Examples) -> bool:
+    """Whether rows have answers to be written: a model repeats those, so they are looked at too."""
+    return ("answers", pa.list_(pa.string())) in examples.shape.more
 
+
+def _whole(texts: pa.Array, pairs: pa.Array | None) -> pa.Array:
     return texts if pairs is None else pc.binary_join_element_wise(texts, pairs, "\n")
 
 

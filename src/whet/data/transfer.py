@@ -33,12 +33,15 @@ class Input:
     rows: Any = None
 
 
-def inputs_of(source: str | Path) -> tuple[dict[str, list[Input]], list[str]]:
+def inputs_of(source: str | Path, form: RowForm, choice: Choice) -> tuple[dict[str, list[Input]], list[str]]:
     """The inputs of each split (``"all"`` where there is but one), and notes.
 
-    :raises UserError: D001, D004, D005, D006 (see :func:`whet.data.sources.find`), D011.
+    :raises UserError: D001, D004, D005, D006 (see :func:`whet.data.sources.find`), D011; what ``form.files`` raises.
     """
-    found = find(source)
+    own = None
+    with contextlib.suppress(PermissionError):  # told by ``find``
+        own = form.files(Path(source), choice) if Path(source).is_dir() else None
+    found = own or find(source)
     if found.hub is None:
         return {split: [Input(file) for file in files] for split, files in found.files.items()}, found.notes
     splits, notes = hub.load(found.hub)
@@ -109,15 +112,13 @@ class Transfer:
     @contextlib.contextmanager
     def _unchanged(self, one: Input) -> Iterator[None]:
         """Hold that the file stays the same; if not, that is the problem, whatever else it led to."""
-        before = None if one.hub else Stat.of(one.file.path)
+        before = [] if one.hub else [(file.path, Stat.of(file.path)) for file in _with_partner(one.file)]
         try:
             yield
         except UserError:
-            if before is not None:
-                refuse_if_changed(one.file.path, before)
+            _refuse_changes(before)
             raise
-        if before is not None:
-            refuse_if_changed(one.file.path, before)
+        _refuse_changes(before)
 
     def _open(self, one: Input) -> Opened:
         if one.hub is not None:
@@ -162,12 +163,24 @@ class Transfer:
             problems.hand_over(self.problems, intake.rows)
         self.notes += opened.notes
         if last and not self.ledger[split].kept and not self.problems.count:
-            what = f"none of the {self.ledger[split].read:,} rows of {split} has both text and {self.form.truth_words}."
+            has = f"both text and {self.form.truth_words}" if self.form.truth else "a text"
+            what = f"none of the {self.ledger[split].read:,} rows of {split} has {has}."
             self.problems.add("D035", one.file.name, what, f"Is {self.columns.text!r} the right text column?")
-        self.facts.append(self._fingerprint(one, intake.rows))
+        self.facts += _fingerprints(one, intake.rows)
 
-    def _fingerprint(self, one: Input, rows: int) -> FileFacts:
-        if one.hub is not None:
-            # A hub data set has no one file; its own fingerprint stands for its bytes.
-            return FileFacts(one.file.name, int(one.rows.data.nbytes), str(getattr(one.rows, "_fingerprint", "")), rows)
-        return FileFacts(one.file.name, Stat.of(one.file.path).size, checked_hash(one.file.path), rows)
+
+def _refuse_changes(before: Sequence[tuple[Path, Stat]]) -> None:
+    for path, stat in before:
+        refuse_if_changed(path, stat)
+
+
+def _with_partner(file: SourceFile) -> list[SourceFile]:
+    return [file] if file.partner is None else [file, file.partner]
+
+
+def _fingerprints(one: Input, rows: int) -> list[FileFacts]:
+    if one.hub is not None:
+        # A hub data set has no one file; its own fingerprint stands for its bytes.
+        return [FileFacts(one.file.name, int(one.rows.data.nbytes), str(getattr(one.rows, "_fingerprint", "")), rows)]
+    files = _with_partner(one.file)
+    return [FileFacts(file.name, Stat.of(file.path).size, checked_hash(file.path), rows) for file in files]
