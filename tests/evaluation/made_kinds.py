@@ -16,6 +16,8 @@ from whet.data.predictions import (
     RankPredictions,
     SpanPredictions,
     Spans,
+    TextPredictions,
+    TextPurpose,
     ValuePredictions,
 )
 
@@ -112,7 +114,51 @@ def ranks(
     return RankPredictions(**shared(len(gold), model, split), gold=Lists.of(gold), said=Lists.of(said))
 
 
-KINDS = ("spans", "answers", "similarity", "regression", "ranks")
+def texts(
+    gold: Sequence[Sequence[str]] | None,
+    said: Sequence[str] | None,
+    *,
+    purpose: TextPurpose = "generation",
+    model: str = "full",
+    split: str = "test",
+    **numbers: Any,
+) -> TextPredictions:
+    """Texts given one by one, and any of the numbers."""
+    n = len(gold if gold is not None else said if said is not None else numbers["nats"])
+    return TextPredictions(
+        **shared(n, model, split),
+        gold=None if gold is None else tuple(tuple(row) for row in gold),
+        said=None if said is None else tuple(said),
+        purpose=purpose,
+        **{name: np.asarray(values) for name, values in numbers.items()},
+    )
+
+
+WORDS = [f"{first}{second}{third}" for first in "bdkl" for second in "aeiou" for third in "nrst"]
+
+
+def drawn_texts(
+    purpose: TextPurpose, quality: float, n: int, truth: np.random.Generator, rng: np.random.Generator, about: Any
+) -> TextPredictions:
+    """Sentences of made words of which ``quality`` are kept, nats that fall with it; of "language", nats alone."""
+    gold = [list(truth.choice(WORDS, truth.integers(5, 12))) for _ in range(n)]
+    said = [[word if rng.random() < quality else str(rng.choice(WORDS)) for word in row] for row in gold]
+    tokens = np.asarray([len(row) for row in gold])
+    numbers = {
+        "nats": tokens * np.clip(4 - 3 * quality + 0.5 * rng.normal(size=n), 0.01, None),
+        "tokens": tokens,
+        "num_bytes": np.asarray([len(" ".join(row)) for row in gold]),
+        "num_right": rng.binomial(tokens, quality),
+    }
+    if purpose == "language":
+        return texts(None, None, purpose=purpose, **about, **numbers)
+    numbers |= {"finished": rng.random(n) < quality, "num_said": tokens}
+    joined = [" ".join(row) for row in said]
+    return texts([[" ".join(row)] for row in gold], joined, purpose=purpose, **about, **numbers)
+
+
+TEXTS: tuple[TextPurpose, ...] = ("generation", "translation", "summarization", "language")
+KINDS = ("spans", "answers", "similarity", "regression", "ranks", *TEXTS)
 
 
 def model(kind: str, quality: float, *, n: int = 300, name: str = "full", seed: int = 0, split: str = "test") -> Any:
@@ -132,6 +178,8 @@ def model(kind: str, quality: float, *, n: int = 300, name: str = "full", seed: 
         chosen = truth.integers(0, 30, n)
         made = [[(key, float(rng.random() + quality * (key == best))) for key in range(30)] for best in chosen]
         return ranks([[(int(best), 1.0)] for best in chosen], made, **about)
+    if kind in TEXTS:
+        return drawn_texts(kind, quality, n, truth, rng, about)
     gold_values = truth.normal(size=n)
     said_values = gold_values + (1 - quality) * rng.normal(size=n)
     return numbers(gold_values, said_values, purpose=kind, **about)  # type: ignore[arg-type]

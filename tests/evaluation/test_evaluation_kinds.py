@@ -33,6 +33,10 @@ BASELINE = {
     "similarity": "base_cosine",
     "regression": "tfidf_ridge",
     "ranks": "bm25",
+    "generation": "base",
+    "translation": "copy_source",
+    "summarization": "lead3",
+    "language": "unigram",
 }
 CODES = ["V001", "V002", "V003", "V004", "V006", "V007"]
 
@@ -49,7 +53,7 @@ def test_every_metric_is_in_the_table_and_every_formula_is_known():
         assert set(names) <= set(sums(one).formulas)
         assert all(np.isfinite(value) for value in values_of(one).values())
     assert set(COST_ORDER) == set(MODELS)
-    assert set(KINDS) == {"classes", "spans", "answers", "values", "ranks"}
+    assert set(KINDS) == {"classes", "spans", "answers", "values", "ranks", "texts"}
 
 
 @pytest.mark.parametrize("kind", MADE)
@@ -224,6 +228,10 @@ def test_long_lists_are_drawn_in_blocks(monkeypatch):
         ("similarity", "better than the cosine of the untouched base on 300 test rows (Spearman 0."),
         ("regression", "better than TF-IDF with ridge regression on 300 test rows (R² 0."),
         ("ranks", "better than BM25 on 300 test queries (nDCG@10 0."),
+        ("generation", " nats better than the untouched base on 300 test rows (token cross-entropy 1."),
+        ("translation", " points better than copying the source on 300 test rows (BLEU "),
+        ("summarization", " points better than the first three sentences on 300 test rows (ROUGE-L "),
+        ("language", " nats better than how often each token occurs on 300 test rows (token cross-entropy 1."),
     ],
 )
 def test_the_reason_reads_well(kind, words):

@@ -11,7 +11,12 @@ BASELINES = {
     "mean": "whet.baselines.mean:fit",
     "tfidf_ridge": "whet.baselines.tfidf_ridge:fit",
     "base_cosine": "whet.baselines.base_cosine:fit",
+    "base": "whet.baselines.untouched:fit",
     "tfidf_cosine": "whet.baselines.tfidf_cosine:fit",
     "bm25": "whet.baselines.bm25:fit",
+    "copy_source": "whet.baselines.copy_source:fit",
+    "lead3": "whet.baselines.lead3:fit",
+    "nearest_answer": "whet.baselines.nearest_answer:fit",
+    "unigram": "whet.baselines.unigram:fit",
 }
 """Name -> how it is fitted, from rows alone or with the base's vectors; the probe is trained like a model."""

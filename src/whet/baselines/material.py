@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -47,6 +47,18 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Targets:
+    """The tokens of each row's truth that count, as the candidates count them; n rows.
+
+    - ``ids``: of each row its counted token ids, (t,) int64; gone through once.
+    - ``num_bytes`` (n,) int64: UTF-8 bytes of the text that they stand for; None where that has no meaning.
+    """
+
+    ids: Iterable[NDArray[np.int64]]
+    num_bytes: NDArray[np.int64] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Material:
     """Splits and labels of a run.
 
@@ -54,6 +66,8 @@ class Material:
     - ``gold``: of labelled rows, by split, (n,) int64 or (n, C) bool.
     - ``vectors``: by split, (n, H) float32 unit vectors of the texts by the untouched base; computed when asked for.
     - ``embed``: any texts to (n, H) unit vectors.
+    - ``tokens``: by split, what a language model is asked for; ``vocabulary_size``: how many token ids there are.
+    - ``untouched``: by split, the answers of the base as it came, called "base"; None where it has none.
     """
 
     task: str
@@ -63,6 +77,9 @@ class Material:
     gold: Mapping[str, NDArray[Any]]
     vectors: Callable[[str], NDArray[np.float32]]
     embed: Callable[[Sequence[str]], NDArray[np.float32]]
+    tokens: Callable[[str], Targets] | None = None
+    vocabulary_size: int = 0
+    untouched: Callable[[str], Predictions] | None = None
 
     def texts(self, split: str) -> Iterator[str]:
         """The texts of a split, row by row; those of a pair joined by a line break."""

@@ -9,19 +9,22 @@ import numpy as np
 from whet.data.ragged import Lists, Spans
 
 if TYPE_CHECKING:
-    from whet.data.predictions import Predictions
+    from whet.data.predictions import Predictions, TextPredictions
 
 NOISE = 1e-5
 """Two numbers are the same up to this share of their spread: sums in another order differ by less."""
 
 
 def say_the_same(first: Predictions, second: Predictions) -> bool:
-    """Whether both decide every row alike: classes, spans, answers, numbers, or the order of passages.
+    """Whether both decide every row alike: classes, spans, answers, numbers, the order of passages, texts.
 
-    How sure they are may differ. False for kinds whose answers are not compared here.
+    How sure they are may differ, but for texts, whose likelihood is what is asked. False for kinds that are not
+    compared here.
 
     :param second: of the same kind and rows, in the same order.
     """
+    if first.kind == "texts":
+        return _alike(cast("Any", first), cast("Any", second))
     if first.kind == "classes":
         return np.array_equal(cast("Any", first).predicted, cast("Any", second).predicted)
     one, other = cast("Any", first).said, cast("Any", second).said
@@ -32,3 +35,11 @@ def say_the_same(first: Predictions, second: Predictions) -> bool:
     if first.kind == "values":
         return bool((np.abs(one - other) <= NOISE * float(np.ptp(one))).all())
     return first.kind == "answers" and one == other
+
+
+def _alike(first: TextPredictions, second: TextPredictions) -> bool:
+    if first.said != second.said or (first.nats is None) != (second.nats is None):
+        return False
+    if first.nats is None or second.nats is None:
+        return True
+    return bool((np.abs(first.nats - second.nats) <= NOISE * np.maximum(1.0, np.abs(first.nats))).all())

@@ -123,7 +123,7 @@ def right(predictions: AnswerPredictions, part: str | None = None) -> NDArray[np
     return predictions.correct
 
 
-def mistakes(predictions: AnswerPredictions) -> Floats:
+def mistakes(predictions: AnswerPredictions, metric: str | None = None) -> Floats:
     """(n,) 1 - F1."""
     return 1.0 - row_f1(predictions)
 

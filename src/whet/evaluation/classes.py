@@ -194,7 +194,7 @@ def right(predictions: ClassPredictions, part: str | None = None) -> NDArray[np.
     return np.asarray(predictions.predicted[:, predictions.labels.index(part)])
 
 
-def mistakes(predictions: ClassPredictions) -> Floats:
+def mistakes(predictions: ClassPredictions, metric: str | None = None) -> Floats:
     """(n,) number of wrong labels; with a single label 0 or 1."""
     wrong = np.atleast_2d((predictions.predicted != truth(predictions)).T)
     return np.asarray(wrong.sum(axis=0), dtype=np.float64)

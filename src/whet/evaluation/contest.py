@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from whet.errors import Problem, UserError
 from whet.evaluation.intervals import Estimate, paired_difference
-from whet.evaluation.kinds import kind_of, sums
-from whet.evaluation.measures import lower_is_better
-from whet.evaluation.paired import Comparison, compare, known, with_holm
+from whet.evaluation.kinds import primary_of, shared_metrics, sums
+from whet.evaluation.measures import MEASURES, lower_is_better
+from whet.evaluation.paired import Comparison, compare, known, measured_alike, with_holm
 from whet.evaluation.rows import checked, clusters, same_rows
 
 if TYPE_CHECKING:
@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 COST_ORDER = (
     "majority",
     "mean",
+    "unigram",
+    "copy_source",
+    "lead3",
     "first_sentence",
     "dictionary",
     "bm25",
+    "nearest_answer",
     "tfidf_cosine",
     "tfidf_sentence",
     "tfidf_linear",
@@ -31,6 +35,8 @@ COST_ORDER = (
     "token_linear",
     "label_names",
     "base_cosine",
+    "base",
+    "prompted_base",
     "probe",
     "lora",
     "full",
@@ -42,7 +48,8 @@ COST_ORDER = (
 class Contest:
     """Models by name, cheapest first, and how to compare two of them.
 
-    ``values`` holds the metric of each; ``groups`` is in the order of the models' rows.
+    ``values`` holds the metric of each; ``groups`` is in the order of the models' rows. ``aside`` are the
+    baselines that the metric cannot measure: they are in nothing else.
     """
 
     models: dict[str, Predictions]
@@ -55,6 +62,7 @@ class Contest:
     groups: NDArray[Any] | None
     num_resamples: int
     num_rounds: int
+    aside: tuple[Predictions, ...] = ()
 
     def best(self, names: Sequence[str]) -> str:
         """The best value; the cheapest among equals, as ``max`` keeps the first."""
@@ -98,6 +106,26 @@ class Contest:
             ]
         )
 
+    def beside(self, name: str) -> list[Comparison]:
+        """One model against every baseline that stands aside, by the first metric that measures both; Holm over all."""
+        shared = {one.model: shared_metrics(self.models[name], one) for one in self.aside}
+        return with_holm(
+            [
+                compare(
+                    self.models[name],
+                    one,
+                    shared[one.model][0],
+                    seed=self.seed,
+                    groups=self.groups,
+                    num_resamples=self.num_resamples,
+                    num_rounds=self.num_rounds,
+                    level=1 - self.alpha,
+                )
+                for one in self.aside
+                if shared[one.model]
+            ]
+        )
+
 
 def cost_rank(model: str, costs: Mapping[str, Mapping[str, Any]] | None = None) -> tuple[float, ...]:
     """A key that sorts models cheapest first: kind of model, then speed, size and training time if known.
@@ -128,9 +156,11 @@ def arrange(
     """Check and order the models.
 
     A model given as candidate and as baseline counts as baseline, unless no candidate is left then.
-    Without baselines the cheapest candidate takes their part.
+    Without baselines the cheapest candidate takes their part. Baselines that the metric cannot measure
+    (texts without probabilities, or by another tokenizer, where it is the cross-entropy of tokens) stand aside.
 
-    :raises UserError: V103 no predictions, V109 one name twice, G001 unknown metric, and as ``same_rows``.
+    :raises UserError: V103 no predictions, V109 one name twice, G001 unknown metric, V113 a metric that
+        cannot measure all candidates and one baseline, and as ``same_rows``.
     """
     given = [*baselines, *candidates]
     if not given:
@@ -141,13 +171,13 @@ def arrange(
     models = {one.model: same_rows(first, one)[1] for one in given}
     groups = clusters(groups, *given)
     models = dict(sorted(models.items(), key=lambda item: cost_rank(item[0], costs)))
-    metric = metric or kind_of(first).primary(first)
-    known(metric, first)
     asked = {one.model for one in candidates}
     held = {one.model for one in baselines}
     held = held if asked - held else held - asked
     if not held:
         held = {next(iter(models))}
+    metric = metric or primary_of(list(models.values()), held)
+    models, aside = _measured(metric, models, held)
     parts = {name: sums(one) for name, one in models.items()}
     return Contest(
         models=models,
@@ -160,7 +190,25 @@ def arrange(
         groups=groups,
         num_resamples=num_resamples,
         num_rounds=num_rounds,
+        aside=aside,
     )
+
+
+def _measured(
+    metric: str, models: Mapping[str, Predictions], held: Collection[str]
+) -> tuple[dict[str, Predictions], tuple[Predictions, ...]]:
+    """The models that the metric measures, and the baselines among ``held`` that it does not."""
+    leading = next((one for name, one in models.items() if name not in held), next(iter(models.values())))
+    known(metric, leading)
+    aside = [name for name in models if name in held and metric not in shared_metrics(leading, models[name])]
+    if aside and set(aside) == set(held):
+        what = f"no baseline can be measured by {MEASURES[metric].words} as the candidates are."
+        other = primary_of(list(models.values()), held)
+        raise UserError(Problem("V113", "verdict", what, f"Judge by {other}, or add a baseline that states it."))
+    kept = {name: one for name, one in models.items() if name not in aside}
+    for one in kept.values():
+        measured_alike(metric, leading, one)
+    return kept, tuple(models[name] for name in aside)
 
 
 def _once_each(predictions: Sequence[Predictions]) -> None:

@@ -34,9 +34,15 @@ RIGHT = {
     "spans": " A row is right when all its spans are.",
     "answers": " An answer is right when it matches exactly.",
     "ranks": " A query is right when its first passage is relevant.",
+    "texts": " A text is right when it is an accepted one, letter by letter.",
 }
 """What right means where a metric counts half-right rows too, by kind."""
 
+NEITHER = {
+    "values": "A number is nearer or farther, not right or wrong.",
+    "texts": "The truth is more or less likely to a model, not right or wrong.",
+}
+"""Why no row is right or wrong, by kind."""
 ROWS = {"ranks": "queries"}
 """What is counted where that is not rows, by kind."""
 
@@ -109,10 +115,14 @@ def negative_flips(new: Predictions, old: Predictions, *, seed: int = 0) -> Find
     """
     if new.model == old.model:
         return Finding("V002", "not_applicable", "The model is itself the best baseline.", new.model)
-    if kind_of(new).right(new) is None:
-        message = "A number is nearer or farther, not right or wrong, so none can turn from right to wrong."
+    if kind_of(new).right(new) is None or kind_of(old).right(old) is None:
+        message = NEITHER[new.kind]
+        return Finding("V002", "not_applicable", f"{message} So none can turn from right to wrong.", new.model)
+    both = rights(new, old)
+    if new.kind == "texts" and not (both.new.any() or both.old.any()):
+        message = "No text of either model is an accepted one letter by letter. So none can turn from right to wrong."
         return Finding("V002", "not_applicable", message, new.model)
-    whole, parts = rights(new, old).flips, rights_by_part(new, old)
+    whole, parts = both.flips, rights_by_part(new, old)
     counts = {name: part.flips for name, part in parts.items()}
     worst = max(counts, key=lambda name: counts[name].negative - counts[name].positive, default="")
     evidence = {"all": _flip_figures(whole)} | (

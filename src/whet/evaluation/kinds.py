@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.evaluation import answers, classes, ranks, spans, values
+from whet.evaluation import answers, classes, ranks, spans, texts, values
 from whet.evaluation.measures import MEASURES
 from whet.evaluation.sums import Floats, Sums
 
@@ -53,8 +54,11 @@ class Kind(Protocol):
     def right(self, predictions: Any, part: str | None = None) -> NDArray[np.bool_] | None:
         """(n,) whether a row, or what of it belongs to one of ``slices``, is right; None where nothing is."""
 
-    def mistakes(self, predictions: Any) -> Floats:
-        """(n,) how wrong a row is, to say of two models which one decides it better."""
+    def mistakes(self, predictions: Any, metric: str | None = None) -> Floats:
+        """(n,) how wrong a row is, to say of two models which one decides it better.
+
+        ``metric`` is the one that they are compared by, for kinds whose metrics look at different things.
+        """
 
     def slices(self, predictions: Any) -> dict[str, NDArray[np.bool_]]:
         """(n,) rows of each part of the data that may be weak by itself, by name; none empty."""
@@ -63,12 +67,44 @@ class Kind(Protocol):
         """What scores.json holds of a model beside its metrics."""
 
 
-KINDS: dict[str, Kind] = {"classes": classes, "spans": spans, "answers": answers, "values": values, "ranks": ranks}
+KINDS: dict[str, Kind] = {
+    "classes": classes,
+    "spans": spans,
+    "answers": answers,
+    "values": values,
+    "ranks": ranks,
+    "texts": texts,
+}
+SHARED: dict[str, Callable[[Any, Any], tuple[str, ...]]] = {"texts": texts.shared}
+"""Kinds whose models need not all be measurable by the same metrics -> those that two of them share."""
 
 
 def kind_of(predictions: Predictions) -> Kind:
     """The functions for these predictions."""
     return KINDS[predictions.kind]
+
+
+def shared_metrics(first: Predictions, second: Predictions) -> tuple[str, ...]:
+    """The metrics by which two comparable models can be compared, in the order in which they are shown."""
+    return SHARED.get(first.kind, lambda one, _: kind_of(one).metrics(one))(first, second)
+
+
+def primary_of(models: Sequence[Predictions], baselines: Collection[str] = ()) -> str:
+    """The metric that a verdict on these models is about, comparable as they are and on the same rows.
+
+    The primary one of the kind; where that cannot measure every candidate and one baseline at least, the
+    first in the order of showing that can. Without baselines every model counts as a candidate.
+    """
+    candidates = [one for one in models if one.model not in baselines] or list(models)
+    rivals = [one for one in models if one.model in baselines]
+    first = candidates[0]
+    names = dict.fromkeys([kind_of(first).primary(first), *kind_of(first).metrics(first)])
+    for name in names:
+        if not all(name in shared_metrics(first, one) for one in candidates):
+            continue
+        if not rivals or any(name in shared_metrics(first, one) for one in rivals):
+            return name
+    return next(iter(names))
 
 
 def sums(predictions: Predictions, *, soft: bool = True) -> Sums:

@@ -81,6 +81,23 @@ MEASURES: dict[str, Measure] = {
     "recall_at_1": _ranking("recall@1", "Share of a query's relevant passages in first place, averaged."),
     "recall_at_10": _ranking("recall@10", "Share of a query's relevant passages among the first ten, averaged."),
     "map_at_100": _ranking("MAP@100", "Mean over queries of the average precision of the first hundred passages."),
+    # texts
+    "token_nats": _loss("token cross-entropy", "Mean negative log probability of the true tokens.", unit="nats"),
+    "perplexity": _loss("perplexity", "Of how many equally likely tokens the true one would be as hard to guess."),
+    "bits_per_byte": _loss(
+        "bits per byte", "Negative log probability of the true text by its length: any tokenizer.", unit="bits"
+    ),
+    "token_accuracy": Measure("token accuracy", "Share of the true tokens that the model thinks likeliest."),
+    "chrf": Measure("chrF", "Characters in a row shared with an accepted text, recall before precision."),
+    "bleu": Measure("BLEU", "Words in a row shared with accepted texts, as precision over all rows together."),
+    "rouge_l": Measure("ROUGE-L", "Words shared in the same order with the nearest accepted text, as F1."),
+    "rouge1": Measure("ROUGE-1", "Words shared with the nearest accepted text, as F1."),
+    "rouge2": Measure("ROUGE-2", "Pairs of words shared with the nearest accepted text, as F1."),
+    "exact_match_text": Measure("exact match", "Share of rows whose very text is an accepted one.", proportion=True),
+    "stop_rate": Measure("stop rate", "Share of texts that end by themselves, not by the limit on their length."),
+    "repetition": Measure(
+        "repetition", "Share of runs of four words that stood earlier in the same text.", lower_is_better=True
+    ),
 }
 
 

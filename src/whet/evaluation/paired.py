@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.errors import UserError
+from whet.errors import Problem, UserError
 from whet.evaluation.alike import say_the_same
 from whet.evaluation.intervals import RESAMPLES, paired_difference
-from whet.evaluation.kinds import is_share_of_all, kind_of, sums
-from whet.evaluation.measures import lower_is_better
+from whet.evaluation.kinds import is_share_of_all, kind_of, shared_metrics, sums
+from whet.evaluation.measures import MEASURES, lower_is_better
 from whet.evaluation.rows import clusters, same_rows
 from whet.evaluation.shares import LEVEL
-from whet.evaluation.sums import blocks, swapped
+from whet.evaluation.sums import blocks, laid_alike, swapped
 from whet.registry import unknown
 from whet.seeds import generator
 
@@ -36,9 +36,9 @@ class Comparison:
     """``candidate`` minus ``against`` on the same rows, in the metric's own unit (1.0, not 100 points).
 
     ``won`` and ``lost`` count the rows that the candidate decides better or worse (fewer wrong labels or
-    spans, an answer that shares more words, a nearer number, relevant passages further up); the flips
-    count rows that turned wholly right or wholly wrong, and are 0 where no row is either. ``alike``: both say
-    the same of every row.
+    spans, an answer that shares more words, a nearer number, relevant passages further up, a text that the
+    metric finds better); the flips count rows that turned wholly right or wholly wrong, and are 0 where no row
+    is either. ``alike``: both say the same of every row.
     ``p`` is two-sided; ``p_holm`` is ``p`` corrected for all comparisons made together.
     """
 
@@ -110,7 +110,7 @@ def randomisation(
     groups = clusters(groups, candidate, against)
     candidate, against = same_rows(candidate, against)
     soft = lower_is_better(metric)
-    first, second = sums(candidate, soft=soft), sums(against, soft=soft)
+    first, second = laid_alike(sums(candidate, soft=soft), sums(against, soft=soft))
     rng = generator(seed, "randomisation", *sorted((candidate.model, against.model)), metric)
     swapped_as_one = blocks(len(candidate), groups, rng)
     if swapped_as_one is not None:
@@ -160,10 +160,12 @@ def compare(
     :param metric: one of the metrics of this kind of predictions.
     :param groups: (n,) the document of each row, in the order of ``candidate``, where rows come in groups; by
         default those that the predictions know.
-    :raises UserError: G001 unknown metric, and as :func:`whet.evaluation.rows.same_rows`.
+    :raises UserError: G001 unknown metric, V113 one that cannot measure both, and as
+        :func:`whet.evaluation.rows.same_rows`.
     """
     first, second = same_rows(candidate, against)
     known(metric, first)
+    measured_alike(metric, first, second)
     groups = clusters(groups, candidate, against)
     estimate = paired_difference(
         first, second, metric, seed=seed, groups=groups, num_resamples=num_resamples, level=level
@@ -174,7 +176,7 @@ def compare(
     else:
         p = randomisation(first, second, metric, seed=seed, groups=groups, num_rounds=num_rounds)
         test = f"approximate randomisation, {num_rounds:,} rounds"
-    won, lost = _won_and_lost(first, second)
+    won, lost = _won_and_lost(first, second, metric)
     rejected = p < round(1 - level, 12)  # 1 - 0.95 is a little above 0.05
     return Comparison(
         candidate=candidate.model,
@@ -203,6 +205,15 @@ def known(metric: str, predictions: Predictions) -> None:
         raise UserError(unknown(metric, list(names), "metric"))
 
 
+def measured_alike(metric: str, first: Predictions, second: Predictions) -> None:
+    """:raises UserError: V113, only one of them can be measured so, or they do not count the same tokens or bytes."""
+    names = shared_metrics(first, second)
+    if metric not in names:
+        what = f"cannot be compared by {MEASURES[metric].words}: not both have it, or they count other tokens."
+        remedy = f"Compare them by {', '.join(names)}." if names else "Let both models predict the same rows again."
+        raise UserError(Problem("V113", f"{first.model} against {second.model}", what, remedy))
+
+
 def _turned(first: Predictions, second: Predictions) -> tuple[int, int]:
     """How many rows only the first has right, and only the second."""
     kind = kind_of(first)
@@ -212,9 +223,9 @@ def _turned(first: Predictions, second: Predictions) -> tuple[int, int]:
     return int((one & ~other).sum()), int((other & ~one).sum())
 
 
-def _won_and_lost(first: Predictions, second: Predictions) -> tuple[int, int]:
+def _won_and_lost(first: Predictions, second: Predictions, metric: str) -> tuple[int, int]:
     kind = kind_of(first)
-    one, other = kind.mistakes(first), kind.mistakes(second)
+    one, other = kind.mistakes(first, metric), kind.mistakes(second, metric)
     return int((one < other).sum()), int((one > other).sum())
 
 

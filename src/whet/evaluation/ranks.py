@@ -152,7 +152,7 @@ def right(predictions: RankPredictions, part: str | None = None) -> NDArray[np.b
     return predictions.correct
 
 
-def mistakes(predictions: RankPredictions) -> Floats:
+def mistakes(predictions: RankPredictions, metric: str | None = None) -> Floats:
     """(n,) 1 - nDCG@10."""
     return 1.0 - row_metrics(predictions)["ndcg_at_10"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from whet.errors import Problem, UserError
 from whet.evaluation.calibration import binned, ece_interval, fit_temperature, reliability
 from whet.evaluation.intervals import RESAMPLES, Estimate, bootstrap_sums, items
-from whet.evaluation.kinds import is_share, kind_of
+from whet.evaluation.kinds import is_share, kind_of, primary_of
 from whet.evaluation.rows import checked, same_rows, without
 from whet.evaluation.shares import LEVEL, wilson
 from whet.evaluation.sums import Floats, Sums, blocks, resampled
@@ -28,6 +28,7 @@ def score_all(
     leaked_ids: Iterable[int] | None = None,
     split: str = "test",
     task: str = "text-classification",
+    baselines: Collection[str] = (),
     num_resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> dict[str, Any]:
@@ -40,6 +41,8 @@ def score_all(
     :param predictions: any number of models on ``split`` and, where there are some, on "validation",
         mixed; all models of a split must speak of the same rows.
     :param leaked_ids: ids of rows of ``split`` that also stand in training; scored with and without.
+    :param baselines: which models are; a primary metric need not measure all of them, see
+        :func:`whet.evaluation.kinds.primary_of`.
     :raises UserError: V103 no predictions of ``split``; V109 one model twice; and as
         :func:`whet.evaluation.rows.same_rows`.
     """
@@ -49,7 +52,6 @@ def score_all(
     validation = _of_split(predictions, "validation") if split != "validation" else {}
     first = next(iter(scored.values()))
     leaked = {int(number) for number in (() if leaked_ids is None else leaked_ids)} & set(first.ids.tolist())
-    kind = kind_of(first)
     labels = getattr(first, "labels", None)
     groups = {} if first.groups is None else {"num_groups": len(np.unique(first.groups))}
     return {
@@ -59,7 +61,7 @@ def score_all(
         "split": split,
         "num_rows": len(first),
         **groups,
-        "primary": kind.primary(first),
+        "primary": primary_of(list(scored.values()), baselines),
         "models": _scores(scored, seed, num_resamples, level),
         "without_leaks": _without(scored, leaked, seed, num_resamples, level) if leaked else None,
         **_details(scored),
@@ -112,7 +114,8 @@ def _scores(
 ) -> dict[str, dict[str, dict[str, float]]]:
     """All metrics of all models, from one set of resamples that all models share."""
     first = next(iter(models.values()))
-    names, groups = kind_of(first).metrics(first), first.groups
+    groups = first.groups
+    names = {name: kind_of(one).metrics(one) for name, one in models.items()}
     rows = {name: binned(one) for name, one in models.items()}
     rng = generator(seed, "scores", len(first))
     drawn_as_one = blocks(len(first), groups, rng)
@@ -120,8 +123,8 @@ def _scores(
     drawn = _drawn(parts, names, num_resamples, rng)
     found = {}
     for name, part in parts.items():
-        num_items = items(models[name], names, groups, rows[name])
-        estimates = bootstrap_sums(part, names, drawn[name], num_items, level)
+        num_items = items(models[name], names[name], groups, rows[name])
+        estimates = bootstrap_sums(part, names[name], drawn[name], num_items, level)
         if "ece" in drawn[name]:
             estimates["ece"] = ece_interval(part, drawn[name]["ece"], generator(seed, "ece", name), level)
         found[name] = _finished(models[name], estimates, level)
@@ -129,13 +132,13 @@ def _scores(
 
 
 def _drawn(
-    parts: Mapping[str, Sums], names: Sequence[str], num_resamples: int, rng: np.random.Generator
+    parts: Mapping[str, Sums], names: Mapping[str, Sequence[str]], num_resamples: int, rng: np.random.Generator
 ) -> dict[str, dict[str, Floats]]:
     """(R,) values of every metric of every model; the sums of a piece of work are dropped after it."""
     pieces: dict[str, list[dict[str, Floats]]] = {name: [] for name in parts}
     for totals in resampled(list(parts.values()), num_resamples, rng):
         for (name, part), total in zip(parts.items(), totals, strict=True):
-            shown = [*names, "ece"] if "ece" in part.formulas else names
+            shown = [*names[name], "ece"] if "ece" in part.formulas else names[name]
             pieces[name].append(part.metrics(shown, total))
     return {
         name: {metric: np.concatenate([piece[metric] for piece in some]) for metric in some[0]}

@@ -151,7 +151,7 @@ def right(predictions: SpanPredictions, part: str | None = None) -> NDArray[np.b
     return found
 
 
-def mistakes(predictions: SpanPredictions) -> Floats:
+def mistakes(predictions: SpanPredictions, metric: str | None = None) -> Floats:
     """(n,) number of spans that were missed or said wrongly."""
     gold, said, n = truth(predictions), predictions.said, len(predictions)
     missed = np.bincount(gold.rows[~gold.stand_in(said)], minlength=n)

@@ -4,13 +4,14 @@ Each row contributes a short sparse vector (is it right, its loss, which class i
 a data set is the sum of its rows, a resample a weighted sum, a swap of two models' answers a
 difference of two rows. One sparse product gives the sums of all resamples at once, and each metric is
 computed from sums in one vectorised line. Grouped rows are summed per group first. What a row
-contributes is said by the file of its kind (``classes``, ``spans``, ``answers``, ``values``, ``ranks``).
+contributes is said by the file of its kind (``classes``, ``spans``, ``answers``, ``values``, ``ranks``, ``texts``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,12 @@ def dense(values: NDArray[Any]) -> Block:
     """One column, (n,) numbers, one a row."""
     n = len(values)
     return Block(1, np.asarray(values, dtype=np.float64), np.arange(n), np.zeros(n, dtype=np.int64))
+
+
+def columns_of(values: NDArray[Any]) -> Block:
+    """(n, k) numbers, k columns."""
+    rows, columns = np.nonzero(values)
+    return Block(values.shape[1], np.asarray(values[rows, columns], dtype=np.float64), rows, columns)
 
 
 def tally(rows: NDArray[Any], columns: NDArray[Any] | None = None, width: int = 1) -> Block:
@@ -78,6 +85,15 @@ class Sums:
         """(R, K) totals to (R,) values of each named metric."""
         return {name: self.formulas[name](self, totals) for name in names}
 
+    def only(self, names: Sequence[str]) -> Sums:
+        """The same with the blocks ``names`` alone, in that order; metrics of other blocks are lost."""
+        if names == list(self.places):
+            return self
+        columns = [np.arange(self.places[name].start, self.places[name].stop) for name in names]
+        ends = np.cumsum([0, *map(len, columns)]).tolist()
+        places = {name: slice(*some) for name, some in zip(names, pairwise(ends), strict=True)}
+        return replace(self, matrix=self.matrix[:, np.concatenate(columns)], places=places)
+
     def grouped(self, groups: NDArray[Any]) -> Sums:
         """Summed per group: (n,) names of groups to a matrix of one row a group."""
         from scipy import sparse
@@ -89,6 +105,12 @@ class Sums:
 
 
 Formula = Callable[[Sums, Floats], Floats]
+
+
+def laid_alike(first: Sums, second: Sums) -> tuple[Sums, Sums]:
+    """Both with the blocks that both have, in one order, so that rows of the two can be exchanged."""
+    names = [name for name in first.places if name in second.places]
+    return first.only(names), second.only(names)
 
 
 def assembled(num_rows: int, blocks: Mapping[str, Block], formulas: Mapping[str, Formula]) -> Sums:

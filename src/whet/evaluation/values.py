@@ -184,7 +184,7 @@ def right(predictions: ValuePredictions, part: str | None = None) -> None:
     """A number is near or far, not right or wrong."""
 
 
-def mistakes(predictions: ValuePredictions) -> Floats:
+def mistakes(predictions: ValuePredictions, metric: str | None = None) -> Floats:
     """(n,) distance to the true value; of similarities, distance of the ranks as a share of all rows."""
     gold, said = truth(predictions), predictions.said
     if predictions.purpose == "similarity":

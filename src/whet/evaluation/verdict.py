@@ -2,7 +2,9 @@
 
 The rule, in order:
 
-1. All models stand on the same test rows. The best baseline is the one with the best score.
+1. All models stand on the same test rows. The best baseline is the one with the best score. A baseline
+   that the metric cannot measure (a text without probabilities, where it is the cross-entropy of tokens)
+   is no rival; the model that is named is compared with it by another metric, and the reason says so.
 2. A candidate is *better* when its difference to the best baseline is a gain with p < alpha (exact
    paired test, Holm over all candidates) whose interval does not hold zero. A model is *near* another
    when the lower end of the interval of their paired difference is above -margin: surely not worse by
@@ -51,6 +53,7 @@ class Verdict:
 
     ``ship`` always names a model; with ``cannot_tell`` it is the one to use until more rows decide.
     ``values`` holds each model's metric, ``near_best`` the paired gain of each model over the best one.
+    ``beside`` compares it with the baselines that the metric cannot measure, by another one.
     ``minimum_detectable_effect`` belongs to the leading comparison, at 80 % power and the level that
     Holm leaves it; None where these rows could show no difference at all, or there is no candidate.
     """
@@ -70,6 +73,7 @@ class Verdict:
     values: dict[str, float]
     near_best: tuple[dict[str, Any], ...]
     costs: dict[str, Any]
+    beside: tuple[Comparison, ...] = ()
 
     @property
     def leading(self) -> Comparison | None:
@@ -79,7 +83,7 @@ class Verdict:
     def to_json(self) -> dict[str, Any]:
         """A JSON object: every field, tuples as lists."""
         whole = asdict(self)
-        return whole | {name: list(whole[name]) for name in ("comparisons", "near_best")}
+        return whole | {name: list(whole[name]) for name in ("comparisons", "near_best", "beside")}
 
 
 def decide(
@@ -107,7 +111,7 @@ def decide(
     :param groups: (n,) the document of each row, in the order of the rows of the first baseline; by
         default those that the predictions know.
     :raises UserError: V103 no predictions, V109 two models of one name, V110 a margin or alpha out of range,
-        G001 unknown metric, and as :func:`whet.evaluation.rows.same_rows`.
+        G001 unknown metric, V113 one that cannot measure the models, and as :func:`whet.evaluation.rows.same_rows`.
     """
     _check(margin, alpha)
     contest = arrange(
@@ -146,6 +150,7 @@ def decide(
             for name, one in behind.items()
         ),
         costs={name: dict(one) for name, one in (costs or {}).items()},
+        beside=tuple(contest.beside(ship)),
     )
     return replace(verdict, reason=reason(verdict))
 

@@ -28,6 +28,7 @@ PARTS = {
     "spans": Part("type", "types", "spans", "recall", "found"),
     "answers": Part("sort of question", "sorts of question", "questions", "f1", "answered"),
     "ranks": Part("part", "parts", "queries", "", ""),
+    "texts": Part("part", "parts", "texts", "", ""),
 }
 
 

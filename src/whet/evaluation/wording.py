@@ -13,9 +13,13 @@ if TYPE_CHECKING:
 MODELS = {
     "majority": "always giving the most frequent answer",
     "mean": "always saying the mean",
+    "unigram": "how often each token occurs",
+    "copy_source": "copying the source",
+    "lead3": "the first three sentences",
     "first_sentence": "the first sentence",
     "dictionary": "the dictionary of training entities",
     "bm25": "BM25",
+    "nearest_answer": "the answer of the nearest training row",
     "tfidf_cosine": "the cosine of TF-IDF",
     "tfidf_sentence": "the sentence nearest by TF-IDF",
     "tfidf_linear": "TF-IDF with a linear model",
@@ -23,11 +27,13 @@ MODELS = {
     "token_linear": "a linear model of word features",
     "label_names": "label-name similarity",
     "base_cosine": "the cosine of the untouched base",
+    "base": "the untouched base",
+    "prompted_base": "the untouched base with k examples",
     "probe": "the frozen probe",
     "lora": "LoRA",
     "full": "full fine-tuning",
 }
-NOTHING = ("majority", "mean")
+NOTHING = ("majority", "mean", "unigram")
 """What is said without looking at the row."""
 
 
@@ -58,7 +64,24 @@ def p_words(p: float) -> str:
 
 
 def reason(verdict: Verdict) -> str:
-    """Why the verdict is what it is."""
+    """Why the verdict is what it is, and how its model stands to baselines that the metric cannot measure."""
+    return " ".join([_reason(verdict), *(_aside(verdict, one) for one in verdict.beside)])
+
+
+def _aside(verdict: Verdict, one: Comparison) -> str:
+    low, high = (-one.high, -one.low) if lower_is_better(one.metric) else (one.low, one.high)
+    how = f"{amount(abs(one.gain), one.metric)} {'better' if one.gain > 0 else 'worse'} than it"
+    if one.gain == 0:
+        how = "exactly as good"
+    after = " after Holm" if len(verdict.beside) > 1 else ""
+    return _sentence(
+        f"{model_words(one.against)} cannot be measured by {MEASURES[verdict.metric].words} and is no rival here; by "
+        f"{MEASURES[one.metric].words} {model_words(one.candidate)} is {how} ({100 * (1 - verdict.alpha):.0f} % "
+        f"interval {number(low, one.metric)} to {number(high, one.metric)}, {p_words(one.p_holm)}{after})."
+    )
+
+
+def _reason(verdict: Verdict) -> str:
     lead = verdict.leading
     if lead is None:
         return f"There is no candidate; the cheapest baseline near the best is {_standing(verdict, verdict.ship)}."
