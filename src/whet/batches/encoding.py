@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -40,6 +41,9 @@ class Piece:
     - ``rows`` (s,): the row each sequence came from, ascending; None where every sequence is the next row.
     - ``places`` (t, 2): characters of the row's text that each token stands for, start and end; -1 for
       tokens that stand for none. None where no task asks.
+    - ``weights`` (t,): how much each token counts where it is what a language model is to say; 0 for what is
+      only read. None where no task asks.
+    - ``words`` (t,): the number of the word in its sequence that a token belongs to; -1 for none.
     """
 
     ids: NDArray[np.uint32]
@@ -47,6 +51,8 @@ class Piece:
     second: NDArray[np.int32] | None = None
     rows: NDArray[np.int64] | None = None
     places: NDArray[np.int32] | None = None
+    weights: NDArray[np.float32] | None = None
+    words: NDArray[np.int32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,8 @@ class Encoded:
     - ``parts``: sequences that belong together and are trained and batched as one *unit*: 1, or the texts
       of a row that a bi-encoder reads apart.
     - ``rows`` (S,) int64: the row of each sequence, where a long row has several; None where unit i is row i.
-    - ``places`` (N, 2) int32: see :class:`Piece`; None where no task asks.
+    - ``places`` (N, 2) int32, ``weights`` (N,) float32, ``words`` (N,) int32: see :class:`Piece`; None where
+      no task asks.
     """
 
     ids: NDArray[np.uint32]
@@ -69,6 +76,8 @@ class Encoded:
     parts: int = 1
     rows: NDArray[np.int64] | None = None
     places: NDArray[np.int32] | None = None
+    weights: NDArray[np.float32] | None = None
+    words: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         """Units."""
@@ -124,8 +133,13 @@ class Encoded:
             self.cut,
             self.parts,
             None if self.rows is None else np.searchsorted(rows, self.rows[sequences]),
-            None if self.places is None else np.asarray(self.places[tokens]),
+            **{name: np.asarray(column[tokens]) for name, column in self.by_token.items()},
         )
+
+    @property
+    def by_token(self) -> dict[str, NDArray[Any]]:
+        """What a task asked to be kept of every token beside its id."""
+        return {name: column for name in BY_TOKEN if (column := getattr(self, name)) is not None}
 
     def used(self, vocabulary_size: int) -> NDArray[np.int64]:
         """Distinct token ids that occur, ascending."""
@@ -144,6 +158,9 @@ def token_numbers(offsets: NDArray[np.int64], sequences: NDArray[np.int64]) -> N
     )
     return found
 
+
+BY_TOKEN: dict[str, Any] = {"places": np.int32, "weights": np.float32, "words": np.int32}
+"""Columns of :class:`Encoded` with an entry a token, and the kind of numbers in each."""
 
 TextBlocks = Iterable[tuple[Sequence[str], Sequence[str] | None]]
 """Blocks of texts, and of their second texts where rows are pairs."""
@@ -184,28 +201,20 @@ def gather(pieces: Iterable[Piece], counted: Counted, into: Path | None, parts: 
     if into is None:
         kept: list[Piece] = list(pieces)
         ids = np.concatenate([piece.ids for piece in kept]) if kept else np.zeros(0, np.uint32)
-        places = [piece.places for piece in kept if piece.places is not None]
-        return Encoded(
-            ids,
-            _offsets(kept),
-            _second(kept),
-            counted.cut,
-            parts,
-            _rows(kept),
-            np.concatenate(places) if places else None,
-        )
+        return Encoded(ids, _offsets(kept), _second(kept), counted.cut, parts, _rows(kept), **_by_token(kept))
     with folder_beside(into) as inside:
         light: list[Piece] = []
-        placed = False
-        with (inside / "ids.bin").open("wb") as ids_file, (inside / "places.bin").open("wb") as places_file:
+        with contextlib.ExitStack() as files:
+            sinks: dict[str, Any] = {}
             for piece in pieces:
-                ids_file.write(np.ascontiguousarray(piece.ids, np.uint32).tobytes())
-                if piece.places is not None:
-                    placed = True
-                    places_file.write(np.ascontiguousarray(piece.places, np.int32).tobytes())
+                for name, kind in {"ids": np.uint32, **BY_TOKEN}.items():
+                    column = getattr(piece, name)
+                    if column is not None:
+                        if name not in sinks:
+                            sinks[name] = files.enter_context((inside / f"{name}.bin").open("wb"))
+                        sinks[name].write(np.ascontiguousarray(column, kind).tobytes())
                 light.append(Piece(piece.ids[:0], piece.lengths, piece.second, piece.rows))
-        if not placed:
-            (inside / "places.bin").unlink()
+        (inside / "ids.bin").touch()
         rows = _rows(light)
         arrays: dict[str, NDArray[Any]] = {"offsets": _offsets(light), "second": _second(light)}
         if rows is not None:
@@ -215,6 +224,11 @@ def gather(pieces: Iterable[Piece], counted: Counted, into: Path | None, parts: 
         about = {**counted.cut.to_json(), "parts": parts}
         (inside / "cut.json").write_text(json.dumps(about), encoding="utf-8")
     return load(into)
+
+
+def _by_token(pieces: Sequence[Piece]) -> dict[str, NDArray[Any]]:
+    found = {name: [column for piece in pieces if (column := getattr(piece, name)) is not None] for name in BY_TOKEN}
+    return {name: np.concatenate(columns) for name, columns in found.items() if columns}
 
 
 def _offsets(pieces: Sequence[Piece]) -> NDArray[np.int64]:
@@ -240,7 +254,9 @@ def load(folder: Path) -> Encoded:
     }
     about = json.loads((folder / "cut.json").read_text(encoding="utf-8"))
     parts = int(about.pop("parts", 1))
-    places = _mapped(folder / "places.bin", np.int32)
+    columns = {name: _mapped(folder / f"{name}.bin", kind) for name, kind in BY_TOKEN.items()}
+    if columns["places"] is not None:
+        columns["places"] = columns["places"].reshape(-1, 2)
     return Encoded(
         _mapped(folder / "ids.bin", np.uint32),
         arrays["offsets"],
@@ -248,7 +264,7 @@ def load(folder: Path) -> Encoded:
         Cut(**about),
         parts,
         arrays.get("rows"),
-        None if places is None else places.reshape(-1, 2),
+        **columns,
     )
 
 

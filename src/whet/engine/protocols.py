@@ -17,12 +17,12 @@ class StepLoss:
     once, after all of them.
 
     - ``total``: scalar tensor, the sum over counted items, in nats.
-    - ``num_counted``: items that carry loss: tokens, labels or pairs.
+    - ``num_counted``: items that carry loss: tokens, labels or pairs; of weighted ones the sum of the weights.
     - ``numbers``: for the log only; sums over items too.
     """
 
     total: Tensor
-    num_counted: int
+    num_counted: float
     numbers: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -46,7 +46,7 @@ def gradients(
     :param reseed: called with the number of the micro-batch before it is computed.
     """
     pieces = batch.split(micro_batch_tokens)
-    total, num_counted = 0.0, 0
+    total, num_counted = 0.0, 0.0
     for number, piece in enumerate(pieces):
         reseed(number)
         loss = objective(weights.model, piece)
@@ -55,13 +55,13 @@ def gradients(
         if not math.isfinite(total):
             return StepResult(total, math.nan)
         # a single piece is divided before the backward pass, which saves a pass over all gradients
-        (loss.total / loss.num_counted if len(pieces) == 1 else loss.total).backward()
-    count = 1 if len(pieces) == 1 else num_counted
+        (loss.total / (loss.num_counted or 1) if len(pieces) == 1 else loss.total).backward()
+    count = 1 if len(pieces) == 1 else num_counted or 1
     norm = float(_norm(weights)) / count
     factor = min(1.0, clip_norm / (norm + 1e-6)) / count
     if math.isfinite(norm) and factor != 1.0:
         weights.scale_gradients(factor)
-    return StepResult(total / num_counted, norm)
+    return StepResult(total / (num_counted or 1), norm)
 
 
 def _norm(weights: Weights) -> Tensor:

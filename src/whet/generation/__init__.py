@@ -1,0 +1,1 @@
+"""A language model writes: prompts read with caches, tokens chosen, answers as they read."""

@@ -1,0 +1,165 @@
+"""A language model writes: prompts in, texts out, in batches that do not change what is said.
+
+The loop stands on the caches of transformers. Rows of like length go together; a row that is finished leaves its
+batch; what is drawn depends on the seed and the prompt alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from whet.generation import beams
+from whet.generation.closed import label_nats
+from whet.generation.reading_prompts import Reading, batches, in_use, read, read_shared, refuse_long, room
+from whet.generation.sampling import Constraint, Said, Sampling, choose, cost, forbid, row_generator
+from whet.generation.spoken import Spoken
+
+__all__ = ["Constraint", "Said", "Sampling", "generate", "label_nats", "stream"]
+
+BATCH_TOKENS = 8192
+"""Tokens of prompts and answers that are held at once."""
+
+
+def generate(
+    network: Any,
+    tokenizer: Any,
+    prompts: Sequence[NDArray[np.int64]],
+    sampling: Sampling,
+    *,
+    eos_ids: Collection[int] | None = None,
+    batch_tokens: int = BATCH_TOKENS,
+    progress: Callable[[int], None] | None = None,
+    constraint: Constraint | None = None,
+) -> list[Said]:
+    """What ``network`` says to each of ``prompts``, in their order.
+
+    :param network: a causal language model of transformers.
+    :param prompts: token ids, one or more each.
+    :param eos_ids: tokens that end an answer, as :func:`whet.batches.chat.stops` gives them; None: the tokenizer's.
+    :param progress: receives the number of prompts done.
+    :param constraint: what may follow; not with ``num_beams``.
+    :raises UserError: C010, a prompt leaves no room for an answer; C011, beams under a constraint.
+    """
+    refuse_long(prompts, room(network))
+    ends = _ends(tokenizer, eos_ids)
+    done: list[Said | None] = [None] * len(prompts)
+    finished = 0
+    with in_use(network):
+        shared = read_shared(network, prompts) if sampling.num_beams == 1 else None
+        for rows in batches([len(one) for one in prompts], sampling.max_tokens, batch_tokens // sampling.num_beams):
+            chosen = [prompts[row] for row in rows]
+            if sampling.num_beams > 1:
+                answers = beams.search(network, tokenizer, chosen, sampling, ends, constraint)
+            else:
+                writing = Writing.begun(network, tokenizer, chosen, sampling, ends, shared, constraint, rows)
+                while writing.step():
+                    pass
+                answers = writing.said()
+            for row, answer in zip(rows, answers, strict=True):
+                done[row] = answer
+            finished += len(rows)
+            if progress:
+                progress(finished)
+    return [one for one in done if one is not None]
+
+
+def stream(
+    network: Any,
+    tokenizer: Any,
+    prompt: NDArray[np.int64],
+    sampling: Sampling,
+    *,
+    eos_ids: Collection[int] | None = None,
+    constraint: Constraint | None = None,
+) -> Iterator[str]:
+    """What :func:`generate` would say to one prompt, piece by piece as it is said. Beams are not used.
+
+    :raises UserError: C010, the prompt leaves no room for an answer.
+    """
+    refuse_long([prompt], room(network))
+    ends = _ends(tokenizer, eos_ids)
+    with in_use(network):
+        writing = Writing.begun(network, tokenizer, [prompt], sampling, ends, None, constraint, [0])
+        told = ""
+        going = True
+        while going:
+            going = writing.step()
+            text = writing.rows[0].text if not going else writing.rows[0].certain
+            if text.startswith(told) and len(text) > len(told):
+                yield text[len(told) :]
+                told = text
+
+
+def _ends(tokenizer: Any, eos_ids: Collection[int] | None) -> Collection[int]:
+    if eos_ids is not None:
+        return eos_ids
+    return [] if tokenizer.eos_token_id is None else [int(tokenizer.eos_token_id)]
+
+
+@dataclass(slots=True)
+class Writing:
+    """Answers in the making. ``rows`` are all of them, ``active`` the numbers of those that ``reading`` still holds."""
+
+    reading: Reading
+    rows: list[Spoken]
+    sampling: Sampling
+    limits: list[int]
+    numbers: Sequence[int]
+    streams: list[np.random.Generator]
+    constraint: Constraint | None
+    active: list[int] = field(default_factory=list)
+
+    @staticmethod
+    def begun(
+        network: Any,
+        tokenizer: Any,
+        prompts: Sequence[NDArray[np.int64]],
+        sampling: Sampling,
+        eos_ids: Collection[int],
+        shared: Reading | None,
+        constraint: Constraint | None,
+        numbers: Sequence[int],
+    ) -> Writing:
+        """Read ``prompts``; ``numbers`` are what ``constraint`` knows them by."""
+        longest = room(network)
+        limits = [
+            sampling.max_tokens if longest is None else min(sampling.max_tokens, longest - len(one)) for one in prompts
+        ]
+        rows = [Spoken(tokenizer, frozenset(eos_ids), sampling.stop) for _ in prompts]
+        streams = [row_generator(sampling.seed, one) for one in prompts]
+        reading = read(network, prompts, shared)
+        return Writing(reading, rows, sampling, limits, numbers, streams, constraint, list(range(len(rows))))
+
+    def step(self) -> bool:
+        """Say one more token in every row that goes on; whether some row still does."""
+        logits = self.reading.logits
+        allowed = logits
+        if self.constraint is not None:
+            may = [self.constraint(self.numbers[row], self.rows[row].ids) for row in self.active]
+            allowed = forbid(logits, may)
+        chosen = choose(allowed, self.sampling, [self.streams[row] for row in self.active])
+        costs = cost(logits, chosen).tolist()
+        going: list[int] = []
+        for place, token in enumerate(chosen.tolist()):
+            row = self.active[place]
+            self.rows[row].say(token, costs[place])
+            if not self.rows[row].finished and len(self.rows[row].ids) < self.limits[row]:
+                going.append(place)
+        if not going:
+            return False
+        if len(going) < len(self.active):
+            self.reading.keep(torch.tensor(going, device=chosen.device))
+            self.active = [self.active[place] for place in going]
+            chosen = chosen[going]
+        self.reading.go_on(chosen.unsqueeze(1))
+        return True
+
+    def said(self) -> list[Said]:
+        """All rows, as they stand."""
+        return [Said(one.ids, one.text, one.finished, one.nats) for one in self.rows]

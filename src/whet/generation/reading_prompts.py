@@ -1,0 +1,191 @@
+"""Prompts that a network has read: their keys and values, and what comes next.
+
+Rows of one batch are padded to the left, so that all of them end in the same column; positions count real
+tokens only. What many prompts begin with is read once and repeated.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from whet.errors import Problem, UserError
+
+OURS = "whet_"
+"""How attention functions of whet are called. They take flat batches and know no caches."""
+SHARED_AT_LEAST = 8
+"""Tokens that prompts must have in common for reading them apart to be worth the call."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """B rows in the middle of being read or written.
+
+    - ``cache``: keys and values of transformers, S columns.
+    - ``mask`` (B, S): 1 for columns that hold a token.
+    - ``lengths`` (B,): tokens of each row.
+    - ``logits`` (B, V) float32: of the token behind them.
+    """
+
+    network: Any
+    cache: Any
+    mask: Tensor
+    lengths: Tensor
+    logits: Tensor
+
+    def go_on(self, tokens: Tensor, all_logits: bool = False) -> Tensor:
+        """Read ``tokens`` (B, T) of each row; (B, T or 1, V) float32 what comes behind them."""
+        size, width = tokens.shape
+        positions = self.lengths.unsqueeze(1) + torch.arange(width, device=tokens.device)
+        self.mask = torch.cat([self.mask, self.mask.new_ones(size, width)], 1)
+        found = _called(self.network, tokens, self.mask, positions, self.cache, all_logits)
+        self.lengths = self.lengths + width
+        self.logits = found[:, -1]
+        return found
+
+    def keep(self, rows: Tensor) -> None:
+        """Forget all rows but ``rows`` (k,)."""
+        self.cache.batch_select_indices(rows)
+        self.mask, self.lengths, self.logits = self.mask[rows], self.lengths[rows], self.logits[rows]
+
+    def repeated(self, times: int) -> Reading:
+        """Every row ``times`` times, one behind the other; this one stays as it is."""
+        cache = copy.deepcopy(self.cache)
+        cache.batch_repeat_interleave(times)
+        mask, lengths, logits = (one.repeat_interleave(times, 0) for one in (self.mask, self.lengths, self.logits))
+        return Reading(self.network, cache, mask, lengths, logits)
+
+
+def read(network: Any, prompts: Sequence[NDArray[np.int64]], begun: Reading | None = None) -> Reading:
+    """Read ``prompts`` in one batch.
+
+    :param begun: what all of them begin with, read already (one row); some of each must be left.
+    """
+    device = next(network.parameters()).device
+    known = 0 if begun is None else int(begun.lengths[0])
+    lengths = torch.tensor([len(one) for one in prompts], device=device)
+    width = int(lengths.max()) - known
+    tokens = torch.zeros(len(prompts), width, dtype=torch.long, device=device)
+    mask = torch.zeros(len(prompts), width, dtype=torch.long, device=device)
+    for number, prompt in enumerate(prompts):
+        left = len(prompt) - known
+        tokens[number, width - left :] = torch.from_numpy(np.asarray(prompt[known:], np.int64)).to(device)
+        mask[number, width - left :] = 1
+    positions = (known + mask.cumsum(1) - 1).clamp(min=0)
+    if begun is None:
+        cache = _empty_cache(network)
+    else:
+        cache = copy.deepcopy(begun.cache)
+        cache.batch_repeat_interleave(len(prompts))
+        mask = torch.cat([mask.new_ones(len(prompts), known), mask], 1)
+    logits = _called(network, tokens, mask, positions, cache, False)[:, -1]
+    return Reading(network, cache, mask, lengths, logits)
+
+
+def read_shared(network: Any, prompts: Sequence[NDArray[np.int64]]) -> Reading | None:
+    """What all ``prompts`` begin with, read once; None where that is not worth it, or not exact."""
+    if len(prompts) < 2 or slides(network):
+        return None
+    shared = common_start(prompts)
+    return read(network, [prompts[0][:shared]]) if shared >= SHARED_AT_LEAST else None
+
+
+def batches(lengths: Sequence[int], max_tokens: int, batch_tokens: int) -> Iterator[list[int]]:
+    """Numbers of prompts of like length that go together: the longest times their number is within ``batch_tokens``."""
+    order = sorted(range(len(lengths)), key=lambda row: (lengths[row], row))
+    batch: list[int] = []
+    for row in order:
+        if batch and (len(batch) + 1) * (lengths[row] + max_tokens) > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def common_start(prompts: Sequence[NDArray[np.int64]]) -> int:
+    """Tokens that all ``prompts`` begin with, at least one of each left out."""
+    first, shortest = prompts[0], min(len(one) for one in prompts)
+    shared = shortest - 1
+    for one in prompts[1:]:
+        differs = np.flatnonzero(one[:shared] != first[:shared])
+        shared = int(differs[0]) if len(differs) else shared
+    return shared
+
+
+def slides(network: Any) -> bool:
+    """Whether some layer sees so many columns back only: padding between tokens would count among them."""
+    config = network.config.get_text_config(decoder=True)
+    kinds = getattr(config, "layer_types", None) or ()
+    local = getattr(config, "attention_layers", None) or ()  # GPT-Neo's own name for it
+    window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+    return bool(window) or any("sliding" in kind or "chunked" in kind for kind in kinds) or "local" in local
+
+
+def room(network: Any) -> int | None:
+    """Tokens that a text may have, prompt and answer together; None where nothing says."""
+    found = getattr(network.config.get_text_config(decoder=True), "max_position_embeddings", None)
+    return int(found) if found else None
+
+
+def refuse_long(prompts: Sequence[NDArray[np.int64]], limit: int | None) -> None:
+    """Raise where a prompt leaves no room for an answer, or has no token at all.
+
+    :raises UserError: C010.
+    """
+    empty = sum(len(one) == 0 for one in prompts)
+    if empty:
+        remedy = "Give the model something to go on from."
+        raise UserError(Problem("C010", "the prompts", f"{empty:,} of {len(prompts):,} have no tokens.", remedy))
+    long = [len(one) for one in prompts if limit is not None and len(one) >= limit]
+    if long:
+        what = f"{len(long):,} of {len(prompts):,} have no room for an answer: up to {max(long):,} tokens of {limit:,}."
+        raise UserError(Problem("C010", "the prompts", what, "Cut them (chat.cut=prompt), or take a longer model."))
+
+
+def _empty_cache(network: Any) -> Any:
+    from transformers import DynamicCache
+
+    return DynamicCache(config=network.config)
+
+
+def _called(network: Any, tokens: Tensor, mask: Tensor, positions: Tensor, cache: Any, all_logits: bool) -> Tensor:
+    """(B, T or 1, V) float32."""
+    fewer = {} if all_logits or not _takes(network, "logits_to_keep") else {"logits_to_keep": 1}
+    given = {"position_ids": positions} if _takes(network, "position_ids") else {}
+    with torch.no_grad():
+        found: Tensor = network(
+            input_ids=tokens, attention_mask=mask, past_key_values=cache, use_cache=True, **given, **fewer
+        ).logits
+    kept = found if all_logits else found[:, -1:]
+    return kept.float()
+
+
+def _takes(network: Any, name: str) -> bool:
+    return name in inspect.signature(getattr(network, "get_base_model", lambda: network)().forward).parameters
+
+
+@contextmanager
+def in_use(network: Any) -> Iterator[None]:
+    """``network`` without dropout and with the attention of transformers, which knows caches; as it was, afterwards."""
+    training = network.training
+    attention = str(network.config._attn_implementation)
+    flat = attention.startswith(OURS)
+    network.eval()
+    if flat:
+        network.set_attn_implementation("sdpa" if network._supports_sdpa else "eager")
+    try:
+        yield
+    finally:
+        if flat:
+            network.set_attn_implementation(attention)
+        network.train(training)
