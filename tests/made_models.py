@@ -25,6 +25,11 @@ FAMILIES = (*BERT_LIKE, "llama")
 """Enough for what does not depend on the family."""
 ENCODERS = (*BERT_LIKE, "xlm-roberta", "albert", "mpnet", "deberta-v2", "modernbert", "xlnet", "t5")
 DECODERS = ("llama", "mistral", "qwen2", "qwen3", "gpt2")
+MORE_DECODERS = ("gpt_neox", "opt", "gemma", "gemma2", "gemma3_text", "phi", "phi3")
+CAUSAL = (*DECODERS, *MORE_DECODERS)
+"""Language models that say the next token."""
+MASKED = (*BERT_LIKE, "xlm-roberta", "albert", "mpnet", "deberta-v2", "modernbert")
+"""Language models that say hidden tokens."""
 WINDOW = 4
 """How far local attention sees here, to one side: less than the texts of the tests are long."""
 UNLISTED = "roformer"
@@ -84,8 +89,8 @@ _UNFRAMED = (["<unk>", "<pad>", "<s>", "</s>"], "", "")
 _FRAMES: dict[str, tuple[list[str], str, str]] = {
     **dict.fromkeys(("bert", "electra", "albert", "distilbert", "deberta-v2", "modernbert", "roformer"), _BERT_FRAME),
     **dict.fromkeys(("roberta", "xlm-roberta", "mpnet"), _ROBERTA_FRAME),
-    **dict.fromkeys(("llama", "mistral"), _LLAMA_FRAME),
-    **dict.fromkeys(("unframed", "qwen3", "gpt2"), _UNFRAMED),  # nothing is put around a text
+    **dict.fromkeys(("llama", "mistral", "opt", "gemma", "gemma2", "gemma3_text", "phi3"), _LLAMA_FRAME),
+    **dict.fromkeys(("unframed", "qwen3", "gpt2", "gpt_neox", "phi"), _UNFRAMED),  # nothing is put around a text
     "xlnet": (["<pad>", "<unk>", "<cls>", "<sep>"], "$A <sep> <cls>:2", "$A <sep> $B:1 <sep>:1 <cls>:2"),
     "t5": (["<pad>", "<unk>", "<s>", "</s>"], "$A </s>", "$A </s> $B:1 </s>:1"),
 }
@@ -105,6 +110,12 @@ def config(family: str, vocabulary_size: int, pad_id: int, width: int = WIDTH) -
     }
     grouped = {**usual, "num_key_value_heads": HEADS // 2, "bos_token_id": 2, "eos_token_id": 3}
     of_roberta = {**usual, "type_vocab_size": 1, "bos_token_id": 2, "eos_token_id": 3}
+    of_gemma = {  # the first layer sees its neighbours, the second everything
+        "head_dim": width // HEADS,
+        "query_pre_attn_scalar": 8,
+        "sliding_window": WINDOW + 1,
+        "layer_types": ["sliding_attention", "full_attention"],
+    }
     own: dict[str, dict[str, Any]] = {
         "distilbert": {
             "dim": width,
@@ -162,24 +173,48 @@ def config(family: str, vocabulary_size: int, pad_id: int, width: int = WIDTH) -
             "bos_token_id": 2,
             "eos_token_id": 3,
         },
+        "gpt_neox": {**usual, "hidden_dropout": 0.1, "attention_dropout": 0.1, "bos_token_id": 2, "eos_token_id": 3},
+        "opt": {
+            **usual,
+            "ffn_dim": INNER,
+            "word_embed_proj_dim": width // 2,
+            "bos_token_id": 2,
+            "eos_token_id": 3,
+        },
+        "gemma": {**grouped, "head_dim": width // HEADS},
+        "gemma2": {**grouped, **of_gemma, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 5.0},
+        "gemma3_text": {**grouped, **of_gemma},
+        "phi": {**usual, "bos_token_id": 2, "eos_token_id": 3},
+        "phi3": {**grouped, "sliding_window": WINDOW + 1},
     }
     return AutoConfig.for_model(family, **words, **own.get(family, usual))
 
 
 def make_base(
-    folder: Path, family: str, pooling: dict[str, bool] | None = None, pooler: bool = True, width: int = WIDTH
+    folder: Path,
+    family: str,
+    pooling: dict[str, bool] | None = None,
+    pooler: bool = True,
+    width: int = WIDTH,
+    language: bool = False,
+    **settings: Any,
 ) -> Path:
     """Write a pretrained model of ``family`` with its tokenizer to ``folder``.
 
     :param pooling: settings of a sentence-transformers pooling module, for a base that declares one.
     :param pooler: False leaves out the pooler, as a masked language model's checkpoint does.
+    :param language: with the architecture's own language head.
+    :param settings: of the configuration, beside those of :func:`config`.
     """
-    from transformers import AutoModel
+    from transformers import AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM
 
     words = tokenizer(family)
     torch.manual_seed(7)
     more = {} if pooler or family not in ("bert", "roberta") else {"add_pooling_layer": False}
-    model = AutoModel.from_config(config(family, len(words), words.pad_token_id, width), **more)
+    known = config(family, len(words), words.pad_token_id, width)
+    known.update(settings)
+    head = AutoModelForMaskedLM if family in (*MASKED, UNLISTED) else AutoModelForCausalLM
+    model = head.from_config(known) if language else AutoModel.from_config(known, **more)
     with torch.no_grad():  # the usual 0.02 would make every text look alike
         for name, parameter in model.named_parameters():
             if parameter.ndim > 1:

@@ -17,10 +17,14 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """A tiny base of a family on disk, made once.
 
     ``pooler=False``: as a masked language model's checkpoint. ``plain``: declares no pooling, and is wider.
+    ``language``: with its language head, and as wide.
     """
     root = tmp_path_factory.mktemp("bases")
 
-    def base(family: str, pooler: bool = True, plain: bool = False) -> Path:
+    def base(family: str, pooler: bool = True, plain: bool = False, language: bool = False) -> Path:
+        if language:
+            folder = root / f"{family}-language"
+            return folder if folder.exists() else make_base(folder, family, width=32, language=True)
         folder = root / f"{family}{'' if pooler else '-without-pooler'}{'-plain' if plain else ''}"
         if folder.exists():
             return folder

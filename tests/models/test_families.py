@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from torch import nn
 
-from tests.made_models import DECODERS, ENCODERS, config
+from tests.made_models import CAUSAL, DECODERS, ENCODERS, MASKED, MORE_DECODERS, config
 from whet.models.families import FAMILIES
-from whet.models.networks import auto_class
+from whet.models.networks import auto_class, guesses, why_no_language
 
-LISTED = (*ENCODERS, *DECODERS)
-KINDS = ("classes", "tokens", "span")
+LISTED = (*ENCODERS, *DECODERS, *MORE_DECODERS)
+KINDS = ("classes", "tokens", "span", "language")
 
 
 def test_every_family_that_is_promised_is_listed():
@@ -38,7 +38,7 @@ def test_names_of_modules_exist(family: str, kind: Any):
         return
     last = network.get_submodule(output.last)
     assert isinstance(last, nn.Linear)
-    assert last.out_features == (2 if kind == "span" else 3)
+    assert last.out_features == {"span": 2, "language": 50}.get(kind, 3)
     if output.dense:
         dense = network.get_submodule(output.dense)
         assert dense.in_features == dense.out_features
@@ -48,13 +48,25 @@ def test_names_of_modules_exist(family: str, kind: Any):
 
 @pytest.mark.parametrize("family", LISTED)
 def test_pluggable_attention_is_what_the_table_says(family: str):
-    _, network = made(family, "tokens")
+    _, network = made(family, "classes" if family in ("opt", "gemma3_text") else "tokens")
     assert FAMILIES[family].flat == bool(type(network)._supports_attention_backend)
 
 
 @pytest.mark.parametrize("family", LISTED)
 def test_decoders_are_causal(family: str):
-    assert FAMILIES[family].causal == (family in DECODERS)
+    assert FAMILIES[family].causal == (family in (*DECODERS, *MORE_DECODERS))
+
+
+@pytest.mark.parametrize("family", LISTED)
+def test_what_language_models_say(family: str):
+    wanted = {**dict.fromkeys(CAUSAL, "next"), **dict.fromkeys(MASKED, "masked"), "xlnet": "permuted"}.get(family)
+    settings = config(family, 50, 0)
+    assert guesses(settings) == wanted
+    assert bool(why_no_language(settings)) == (wanted is None)
+    last = FAMILIES[family].language
+    if last is not None:
+        _, network = made(family, "language")
+        assert network.get_output_embeddings() is network.get_submodule(last.last)
 
 
 @pytest.mark.parametrize("family", LISTED)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from whet.errors import Problem, UserError
 from whet.kernels.embedding import CompactEmbedding
@@ -28,10 +30,10 @@ class RateGroup:
 
 
 def freeze(model: TaskModel) -> None:
-    """Nothing but the head may move."""
+    """Nothing but the head may move; of a language model, whose head is a part of the base, nothing."""
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    if model.head is not None:
+    if model.head is not None and model.kind.kind != "language":
         model.head.requires_grad_(True)
 
 
@@ -61,12 +63,12 @@ def adapt_lora(
     :param known_as: what the adapter's file names as its base.
     :raises UserError: M020, no module has one of these names.
     """
-    import torch
     from peft import LoraConfig, get_peft_model
 
     freeze(model)
     names = linear_layers(model) if targets == "auto" else list(targets)
-    layers = {n: m for n, m in model.network.named_modules() if _is_linear(m)}
+    language = model.kind.kind == "language"
+    layers = {n: m for n, m in model.network.named_modules() if _is_linear(m) and not (language and m is model.head)}
     found = [n for n in layers if _matches(n, names)]
     if not found:
         known = sorted({n.rsplit(".", 1)[-1] for n in layers})
@@ -89,13 +91,30 @@ def adapt_lora(
     adapted.active_peft_config.base_model_name_or_path = known_as  # PEFT puts the folder that was read here
     if model.pooling is None:  # PEFT wraps the head so that it is saved with the adapter; the wrapper's copy trains
         model.follow_head()
-    if model.head is not None:
+    if model.head is not None and not language:
         model.head.requires_grad_(True)
     if model.origin.new_tokens:
-        table = model.trunk.get_input_embeddings()
-        rows = torch.tensor(model.origin.new_tokens)
-        model.trunk.set_input_embeddings(CompactEmbedding(table.weight, rows))
+        _train_new_tokens(model)
     return adapted
+
+
+def _train_new_tokens(model: TaskModel) -> None:
+    """Let the embeddings of added tokens move beside an adapter, and what a language head has of them."""
+    table = model.trunk.get_input_embeddings()
+    rows = torch.tensor(model.origin.new_tokens)
+    if model.kind.kind != "language":
+        model.trunk.set_input_embeddings(CompactEmbedding(table.weight, rows))
+        return
+    for weight in {id(w): w for w in (table.weight, model.linear_head.weight)}.values():
+        known = torch.ones(len(weight), dtype=torch.bool, device=weight.device)
+        known[rows] = False
+        weight.requires_grad_(True)  # the same table on both sides, so that its rows cannot be taken apart
+        weight.register_hook(partial(_without, known))
+
+
+def _without(known: Tensor, grad: Tensor) -> Tensor:
+    """A gradient that is zero in the rows ``known`` (V,)."""
+    return grad.masked_fill(known[:, None], 0.0)
 
 
 def _peft_task(model: TaskModel) -> tuple[Any, Sequence[str]]:
@@ -104,6 +123,8 @@ def _peft_task(model: TaskModel) -> tuple[Any, Sequence[str]]:
 
     if model.pooling is not None:
         return TaskType.FEATURE_EXTRACTION, ()
+    if model.kind.kind == "language":  # PEFT has no name for masked and permuted ones
+        return (TaskType.CAUSAL_LM if model.guesses == "next" else None), ()
     if model.kind.kind == "span" and "QuestionAnswering" in type(model.network).__name__:
         if model.reads_types:  # PEFT's class for answers forgets which tokens are the question's (0.21)
             return None, ()
@@ -116,6 +137,8 @@ def _on_top(model: TaskModel) -> list[str]:
     """Modules that an adapter must carry: a native head, and what is new; plain PEFT would draw them anew."""
     if model.pooling is not None:
         return []
+    if model.kind.kind == "language":  # the last layer is the base's; a bias that is new stays the zeros it starts as
+        return sorted(name for name in model.fresh if model.network.get_submodule(name) is not model.head)
     network = model.network
     head = next(name for name, module in network.named_modules() if module is model.head)
     inside = f"{network.base_model_prefix}."
@@ -148,10 +171,14 @@ def rate_groups(model: TaskModel) -> list[RateGroup]:
     """The weights that move, by rate and decay.
 
     Matrices decay; biases, norms and embedding rows do not. Embeddings that do not decay can be
-    trained row by row with the same result (:mod:`whet.kernels.embedding`).
+    trained row by row with the same result (:mod:`whet.kernels.embedding`). A language head is a part of
+    the pretrained model and moves at its rate.
     """
-    head = set() if model.head is None else {id(p) for p in model.head.parameters()}
+    apart = model.head is not None and model.kind.kind != "language"
+    head = {id(p) for p in model.linear_head.parameters()} if apart else set()
     tables = embedding_weights(model)
+    if model.kind.kind == "language" and model.origin.new_tokens:
+        tables.add(id(model.linear_head.weight))  # where only its new rows move, the others must not decay
     buckets: dict[tuple[bool, bool], list[tuple[str, nn.Parameter]]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:

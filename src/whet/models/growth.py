@@ -121,7 +121,7 @@ def grow_positions(network: Any, family: Family | None, wanted: int, place: str)
         config.max_position_embeddings = wanted
         return f"positions: {now} to {wanted} tokens; they are computed, so nothing was added"
     first = family.first(config.pad_token_id)
-    _repeat_table(network.base_model, family.positions, first, wanted)
+    _repeat_table(network.base_model, family.positions, first + family.spare_positions, wanted)
     config.max_position_embeddings = wanted + first
     return f"positions: {now} to {wanted} tokens; those after number {now} start as copies of the first ones"
 
@@ -138,9 +138,8 @@ def _repeat_table(trunk: Any, path: str, first: int, wanted: int) -> None:
     old = getattr(owner, name)
     size = len(old.weight)
     places = torch.arange(wanted) % (size - first) + first
-    new = nn.Embedding(wanted + first, old.embedding_dim, padding_idx=old.padding_idx)
-    new.weight.copy_(torch.cat([old.weight[:first], old.weight[places]]))
-    setattr(owner, name, new.to(old.weight.dtype))
+    old.weight = nn.Parameter(torch.cat([old.weight[:first], old.weight[places]]))
+    old.num_embeddings = wanted + first
     for label, buffer in list(owner.named_buffers(recurse=False)):
         if buffer.shape == (1, size):  # numbers of positions, and zeros for single texts
             numbers = torch.arange(wanted + first).unsqueeze(0)

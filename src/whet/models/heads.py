@@ -8,7 +8,7 @@ from typing import Literal
 
 from whet.models.pooling import Pooling
 
-HeadKind = Literal["classes", "value", "tokens", "span", "vectors"]
+HeadKind = Literal["classes", "value", "tokens", "span", "vectors", "language"]
 Level = Literal["text", "token"]
 AS_IT_IS = {"activation_fn": "torch.nn.modules.linear.Identity"}
 """In the configuration of a value: sentence-transformers' CrossEncoder would put it through a sigmoid."""
@@ -19,7 +19,8 @@ class Head:
     """The head of a :class:`~whet.models.task_model.TaskModel`.
 
     - ``kind``: 'classes' (C logits a text), 'value' (one number a text), 'tokens' (K logits a token),
-      'span' (a start and an end logit a token), 'vectors' (one vector a text).
+      'span' (a start and an end logit a token), 'vectors' (one vector a text), 'language' (a logit a token for
+      each word of the vocabulary).
     - ``labels``: C or K names; none for the other kinds.
     - ``multi_label``: classes only, a text may carry several labels.
     - ``pooling``: classes and value: None for the architecture's own classifier; vectors: must be given.
@@ -46,12 +47,12 @@ class Head:
     @property
     def level(self) -> Level:
         """What one row of the output stands for."""
-        return "token" if self.kind in ("tokens", "span") else "text"
+        return "token" if self.kind in ("tokens", "span", "language") else "text"
 
     @property
     def width(self) -> int | None:
-        """Numbers per text or token; None for vectors, whose width is the model's."""
-        if self.kind == "vectors":
+        """Numbers per text or token; None for vectors and language, whose width is the model's."""
+        if self.kind in ("vectors", "language"):
             return None
         return {"value": 1, "span": 2}.get(self.kind, len(self.labels))
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from whet.errors import Problem, UserError
-from whet.models import averaging, growth, networks, taking_over
+from whet.models import averaging, growth, language, networks, taking_over
 from whet.models import pooling as poolings
 from whet.models.averaging import CONFIG_KEY
 from whet.models.changes import Changes
@@ -63,7 +63,7 @@ def longest_input(place: Place, tokenizer: Any) -> int:
 def refuse_unusable(place: Place, kind: HeadKind, wanted: str) -> None:
     """Check, without loading it, that the base can be read and can carry a head of ``kind``.
 
-    :param wanted: ``head.pooling`` of the recipe; of no account for tokens and spans.
+    :param wanted: ``head.pooling`` of the recipe; of no account for heads of tokens.
     :raises UserError: M007, its configuration or weights cannot be read; M008, it cannot carry this head;
         M009, this pooling makes no sense for it.
     """
@@ -71,7 +71,9 @@ def refuse_unusable(place: Place, kind: HeadKind, wanted: str) -> None:
     config = networks.read_config(place)
     pooling, _ = choose_pooling(place, wanted, kind)
     if networks.auto_class(config, kind, pooling is not None) is None:
-        raise UserError(networks.no_class(place, config.model_type, kind))
+        raise UserError(networks.no_class(place, config, kind))
+    if kind == "language":
+        language.refuse_headless(place, config)
 
 
 def choose_pooling(place: Place, wanted: str, kind: HeadKind = "classes") -> tuple[Pooling | None, str]:
@@ -80,7 +82,7 @@ def choose_pooling(place: Place, wanted: str, kind: HeadKind = "classes") -> tup
     :raises UserError: M008, the family needs a pooling and 'native' was asked for; M009, pooling that makes
         no sense: 'native' for vectors, the first token of a decoder.
     """
-    if kind in ("tokens", "span"):
+    if kind in ("tokens", "span", "language"):
         return None, "every token has its own output"
     family = _family(place)
     must_pool = kind == "vectors" or (family is not None and family.text is None)
@@ -90,7 +92,7 @@ def choose_pooling(place: Place, wanted: str, kind: HeadKind = "classes") -> tup
                 Problem("M009", "head.pooling", "'native' pools nothing.", "Use 'mean', 'first' or 'last'.")
             )
         if must_pool:
-            raise UserError(networks.no_class(place, str(place.config["model_type"]), kind))
+            raise UserError(networks.no_class(place, networks.read_config(place), kind))
         return None, "asked for"
     if wanted == "first" and family is not None and family.causal:
         what = "the base is a decoder: its first token knows nothing of those after it."
@@ -130,8 +132,8 @@ def load_model(place: Place, head: Head, tokenizer: Any, seed: int, changes: Cha
     """The base with ``head``, in fp32, changed as ``changes`` says.
 
     A head of our own starts as zeros, the architecture's as it draws them under ``seed``; rows of an old
-    head of the same kind are kept where names of labels agree. What became of the base is in
-    ``model.origin``.
+    head of the same kind are kept where names of labels agree. A language head is the base's own; where a
+    masked language model lacks it, it starts anew. What became of the base is in ``model.origin``.
 
     :param tokenizer: as :func:`load_tokenizer` gives it; tokens to add are added to it if it lacks them.
     :raises UserError: M007, the weights cannot be loaded or are not complete; M008, the base cannot carry
@@ -145,6 +147,8 @@ def load_model(place: Place, head: Head, tokenizer: Any, seed: int, changes: Cha
     loaded = networks.read_network(place, labelled(config, head, tokenizer), head)
     model = with_head(loaded.network, head, tokenizer, place)
     model.origin = taking_over.take_over(model, place, loaded, old, extra_layer, changes.keep_labels)
+    if head.kind == "language":
+        language.settle(model, tokenizer, place)
     _grow(model, place, tokenizer, changes)
     return model
 
@@ -168,7 +172,7 @@ def with_head(network: Any, head: Head, tokenizer: Any, place: Place) -> TaskMod
 
 def _chance(config: Any, kind: HeadKind) -> float:
     """Of dropout below the last layer."""
-    if kind in ("span", "vectors"):
+    if kind in ("span", "vectors", "language"):
         return 0.0
     names = ("hidden_dropout_prob", "dropout", "dropout_rate")
     return float(next((getattr(config, name) for name in names if hasattr(config, name)), 0.0) or 0.0)
@@ -176,7 +180,7 @@ def _chance(config: Any, kind: HeadKind) -> float:
 
 def labelled(config: Any, head: Head, tokenizer: Any) -> Any:
     """``config`` with what an architecture's own head needs to know."""
-    if head.pooling is not None:
+    if head.pooling is not None or head.kind == "language":
         return config
     config.id2label = dict(enumerate(head.output_names))
     config.label2id = {label: number for number, label in enumerate(head.output_names)}
@@ -195,6 +199,8 @@ def _output_layer(network: Any, family: Family | None, head: Head, place: Place)
     output = None if family is None else family.output(head.kind)
     if output is not None:
         return network.get_submodule(output.last)  # type: ignore[no-any-return]
+    if head.kind == "language":
+        return language.last_layer(network, place)
     last = [m for m in network.modules() if isinstance(m, nn.Linear) and m.out_features == head.width]
     if not last:
         name = type(network).__name__
@@ -211,6 +217,9 @@ def _grow(model: TaskModel, place: Place, tokenizer: Any, changes: Changes) -> N
         growth.add_tokens(tokenizer, new)
         old_parts = {tokenizer.convert_tokens_to_ids(token): growth.parts(before, token) for token in new}
         growth.grow_vocabulary(model.network, old_parts)
+        if model.kind.kind == "language":  # another vocabulary is another last layer
+            model.follow(_output_layer(model.network, model.family, model.kind, place))
+            language.part_biases(model)
         origin.new_tokens = tuple(sorted(old_parts))
         known = [token for token in dict.fromkeys(changes.add_tokens) if token not in new]
         if new:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -15,6 +15,9 @@ from whet.errors import Problem, UserError
 from whet.models.families import FAMILIES
 from whet.models.heads import Head, HeadKind
 from whet.models.places import Place
+
+Guess = Literal["next", "masked", "permuted"]
+"""Which tokens a language model says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ def auto_class(config: Any, kind: HeadKind, pooled: bool) -> Any:
     import transformers
 
     family = FAMILIES.get(config.model_type)
+    if kind == "language":
+        return _language_class(config)
     if pooled:
         return transformers.AutoModelForTextEncoding if family and family.encoder else transformers.AutoModel
     answers = type(config) in transformers.MODEL_FOR_QUESTION_ANSWERING_MAPPING
@@ -61,6 +66,53 @@ def auto_class(config: Any, kind: HeadKind, pooled: bool) -> Any:
     return transformers.AutoModelForSequenceClassification if known and not (family and family.text is None) else None
 
 
+def guesses(config: Any) -> Guess | None:
+    """What a language model of this architecture says: the next token, masked ones, or tokens in a permuted order.
+
+    None where it is none; :func:`why_no_language` says why.
+    """
+    if why_no_language(config):
+        return None
+    return _guesses(config)
+
+
+def why_no_language(config: Any) -> str:
+    """Why a model of this architecture cannot be trained as a language model; empty where it can."""
+    if getattr(config, "is_encoder_decoder", False):
+        return "it reads with one half and writes with the other, which is no plain language model"
+    found = _guesses(config)
+    if found is None:
+        return "transformers has no language model of this type"
+    bidirectional = getattr(config, "use_bidirectional_attention", False)
+    if found == "next" and (getattr(config, "is_causal", True) is False or bidirectional):
+        return "its configuration lets tokens see those behind them, so that it cannot learn to say the next one"
+    if found == "masked" and getattr(config, "is_decoder", False):
+        return "its configuration makes it a decoder, which sees nothing behind a hidden token"
+    if found == "masked" and getattr(config, "legacy", True) is False:
+        return "its language head reads the table of embeddings itself (legacy=false), which is not supported"
+    return ""
+
+
+def _guesses(config: Any) -> Guess | None:
+    import transformers
+
+    family = FAMILIES.get(config.model_type)
+    if family is not None and family.language is not None:
+        return "permuted" if family.permuted else "next" if family.causal else "masked"
+    if family is None and type(config) in transformers.MODEL_FOR_MASKED_LM_MAPPING:
+        return "masked"
+    return "next" if family is None and type(config) in transformers.MODEL_FOR_CAUSAL_LM_MAPPING else None
+
+
+def _language_class(config: Any) -> Any:
+    import transformers
+
+    found = guesses(config)
+    if found is None:
+        return None
+    return transformers.AutoModelForMaskedLM if found == "masked" else transformers.AutoModelForCausalLM
+
+
 def read_network(place: Place, config: Any, head: Head) -> Loaded:
     """The base's network with the class that ``head`` needs, in fp32.
 
@@ -69,7 +121,7 @@ def read_network(place: Place, config: Any, head: Head) -> Loaded:
     """
     cls = auto_class(config, head.kind, head.pooling is not None)
     if cls is None:
-        raise UserError(no_class(place, config.model_type, head.kind))
+        raise UserError(no_class(place, config, head.kind))
     bare = config.model_type in FAMILIES and FAMILIES[config.model_type].pooler and head.pooling is not None
     more = {"add_pooling_layer": False} if bare else {}
     with quiet(), explained(place.folder, "M007", "cannot be loaded"):
@@ -117,7 +169,7 @@ def holds(folder: Path, prefix: str) -> bool:
     return False
 
 
-def no_class(place: Place, model_type: str, kind: HeadKind) -> Problem:
+def no_class(place: Place, config: Any, kind: HeadKind) -> Problem:
     """The problem that transformers has no class for a head."""
     purpose = {
         "classes": "a classifier of texts",
@@ -125,12 +177,14 @@ def no_class(place: Place, model_type: str, kind: HeadKind) -> Problem:
         "tokens": "a tagger of tokens",
         "span": "a model that marks answers",
         "vectors": "a model that gives vectors",
+        "language": "a language model",
     }[kind]
-    family = FAMILIES.get(model_type)
+    family = FAMILIES.get(config.model_type)
+    about = f"is a model of type {config.model_type!r}"
     if family is not None and family.text is None and kind in ("classes", "value"):
-        what = f"is a model of type {model_type!r}: {family.remark}."
-        return Problem("M008", str(place.folder), what, "Use head.pooling=mean.")
-    what = f"is a model of type {model_type!r}, which transformers cannot make {purpose}."
+        return Problem("M008", str(place.folder), f"{about}: {family.remark}.", "Use head.pooling=mean.")
+    why = why_no_language(config) if kind == "language" else ""
+    what = f"{about}: {why}." if why else f"{about}, which transformers cannot make {purpose}."
     return Problem("M008", str(place.folder), what, "Use another base.")
 
 

@@ -76,6 +76,38 @@ def outputs(folder: Path, about: About, base: str, encoded: Encoded, rows_at_onc
     return torch.cat(found).numpy()
 
 
+def nats(
+    folder: Path, about: About, base: str, encoded: Encoded, targets: NDArray[np.int64], rows_at_once: int = 4
+) -> NDArray[np.float64]:
+    """What the counted tokens cost a saved language model, by plain transformers or PEFT, padded, in fp32.
+
+    :param base: folder or hub id of the base, for an adapter.
+    :param targets: (N,) for each token of ``encoded.ids`` the one that is to be said there (of a decoder the next
+        one, of a masked model the hidden one); below zero where nothing is counted.
+    :returns: (S,) summed negative log likelihood of each sequence, in nats.
+    :raises ValueError: a permuted language model, whose tokens would see themselves.
+    """
+    if networks.guesses(_config(folder, about, base)) == "permuted":
+        raise ValueError("a permuted language model needs the order of its tokens")
+    with quiet():
+        ask, tokenizer = _loaded(folder, about, base)
+    pad_id = int(tokenizer.pad_token_id or 0)
+    wanted = torch.from_numpy(targets)
+    found = np.zeros(len(encoded))
+    with torch.inference_mode():
+        for start in range(0, len(encoded), rows_at_once):
+            units = np.arange(start, min(start + rows_at_once, len(encoded)))
+            inputs = flat.make(encoded, units, None).padded(pad_id)
+            if "token_type_ids" not in tokenizer.model_input_names:
+                inputs.pop("token_type_ids", None)
+            for row, logits in zip(units, ask(inputs), strict=True):  # a row at a time: (L, V) in fp64 is large
+                true = wanted[encoded.offsets[row] : encoded.offsets[row + 1]]
+                some = true >= 0
+                said = logits[: len(true)][some].double()
+                found[row] = float(F.cross_entropy(said, true[some], reduction="sum"))
+    return found
+
+
 def _inputs(padded: dict[str, Tensor], tokenizer: Any, last_is_classifier: bool) -> dict[str, Tensor]:
     """As the model's own tokenizer would give them: with or without types, padded on its side."""
     if last_is_classifier:
@@ -139,6 +171,9 @@ def _adapter(folder: Path, about: About, base: str) -> Ask:
 
     config = _config(folder, about, base)
     cls = networks.auto_class(config, about.head_kind, about.pooling is not None)
+    if about.head_kind == "language":
+        whole = cls.from_pretrained(base, dtype=torch.float32)
+        return _native(PeftModel.from_pretrained(whole, folder).eval())
     if about.pooling is None:
         config.num_labels = about.head.width
         if config.pad_token_id is None:

@@ -99,15 +99,20 @@ def _for_others(model: TaskModel, tokenizer: Any, about: About) -> Iterator[None
     """
     config = model.network.config
     attention, side = config._attn_implementation, tokenizer.padding_side
+    written = dict(tokenizer.init_kwargs)
     config._attn_implementation = "sdpa"
     tokenizer.model_max_length = about.max_length
     left = model.family is not None and model.family.last_is_classifier and model.pooling is None
+    left = left or model.guesses == "next"  # what is written follows right behind what was read
     tokenizer.padding_side = "left" if left else "right"
+    if left:  # only what a tokenizer was made with is written to its file
+        tokenizer.init_kwargs["padding_side"] = "left"
     try:
         yield
     finally:
         config._attn_implementation = attention
         tokenizer.padding_side = side
+        tokenizer.init_kwargs = written
 
 
 def _load_whole(folder: Path, about: About) -> tuple[TaskModel, Any]:

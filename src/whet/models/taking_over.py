@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from whet.models import averaging
+from whet.models import averaging, language
 from whet.models.networks import Loaded, holds, tensor_in
 from whet.models.origin import Origin
 from whet.models.places import Place
@@ -29,9 +29,16 @@ def take_over(
     left_out = {_top(network, name) for name in unused} | set(extra_modules(place))
     if model.family is not None and model.family.encoder and holds(place.folder, "decoder."):
         left_out.add("decoder")
-    kept = _settle_head(model, place, loaded, old, keep_labels, fresh, left_out)
+    kept: tuple[str, ...] = ()
+    if model.kind.kind == "language":
+        fresh = language.started_anew(model, place, loaded)
+        left_out = language.left_out(network, left_out, unused)
+    else:
+        kept = _settle_head(model, place, loaded, old, keep_labels, fresh, left_out)
     _settle_layer_below(model, extra_layer, fresh)
     origin = Origin(tuple(sorted(fresh)), tuple(sorted(left_out)), kept)
+    if fresh and model.kind.kind == "language":
+        origin.notes.append(language.told(model))
     if extra_layer:
         origin.notes.append("the layer that averages, of a model saved by whet, was taken off")
         origin.unlike.append("the base's files hold one more layer, which only averages")

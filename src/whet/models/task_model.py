@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from whet.batches.flat import FlatBatch
 from whet.kernels import dropout as byte_dropout
 from whet.kernels.embedding import CompactEmbedding
-from whet.kernels.flat import Layout
 from whet.models import flat_attention
-from whet.models.families import Family, Output
+from whet.models.families import Family
 from whet.models.heads import Head, Level
+from whet.models.networks import Guess, guesses
 from whet.models.origin import Origin
-from whet.models.pooling import FIRST_SHARE, POOL, Pooling, padded_pool, standardised
+from whet.models.outputs import Output
+from whet.models.pooling import FIRST_SHARE, Pooling, standardised
+from whet.models.reading import caught, last_tokens, pooled
 
 
 class TaskModel(nn.Module):
@@ -85,7 +87,26 @@ class TaskModel(nn.Module):
     @property
     def width(self) -> int:
         """Numbers in a row of the output."""
+        if self.kind.kind == "language":
+            return self.linear_head.out_features
         return self.kind.width or int(self.network.config.hidden_size)
+
+    @property
+    def guesses(self) -> Guess | None:
+        """Which tokens a language model says: the next one, masked ones, or tokens in a permuted order."""
+        return guesses(self.network.config) if self.kind.kind == "language" else None
+
+    @property
+    def logit_cap(self) -> float | None:
+        """c of a language model whose logits x become c tanh(x / c), as Gemma 2 has it (arXiv 2408.00118)."""
+        found = getattr(self.network.config, "final_logit_softcapping", None)
+        return float(found) if found and self.kind.kind == "language" else None
+
+    @property
+    def shares_embedding(self) -> bool:
+        """Whether the last layer multiplies by the very table that tokens are looked up in."""
+        head = self.head
+        return head is not None and head.weight is getattr(self.trunk.get_input_embeddings(), "weight", None)
 
     @property
     def feature_width(self) -> int:
@@ -114,9 +135,13 @@ class TaskModel(nn.Module):
 
     @property
     def head_name(self) -> str | None:
-        """The dotted name of the head among this module's parameters; None for vectors."""
-        head = self.head
+        """The dotted name of a head that stands apart from the pretrained model; None for vectors and language."""
+        head = None if self.kind.kind == "language" else self.head
         return None if head is None else str(next(name for name, module in self.named_modules() if module is head))
+
+    def follow(self, layer: nn.Linear) -> None:
+        """Take ``layer`` of the network for the head."""
+        self._head = [layer]
 
     def follow_head(self) -> None:
         """Point ``head`` at the copy that PEFT trains and saves beside an adapter."""
@@ -162,25 +187,35 @@ class TaskModel(nn.Module):
     def features(self, batch: FlatBatch) -> Tensor:
         """What the last linear layer sees: (S, F) a sequence, or (T, F) a real token, in flat order.
 
-        Of vectors: the pooled vector before it is brought to unit length.
+        Of vectors: the pooled vector before it is brought to unit length. Of a language model: rows may be
+        chosen before they go through :meth:`logits`, the largest product of all.
+
+        :raises ValueError: a permuted language model, whose tokens would see themselves: see
+            :func:`whet.models.permutation.features`.
         """
+        if self.guesses == "permuted":
+            raise ValueError("a permuted language model needs the order of its tokens")
         output = None if self.family is None else self.family.output(self.kind.kind)
         if self.pooling is None and output is None:
             return self._caught_features(batch)
         if self.flat:
             return self._finish(self._flat_hidden(batch), batch, None, output)
-        inputs = self._padded_inputs(batch)
+        inputs = self.padded_inputs(batch)
         hidden = self.trunk(**inputs).last_hidden_state
         return self._finish(hidden, batch, inputs["attention_mask"], output)
 
-    def forward(self, batch: FlatBatch) -> Tensor:
-        """Float32: (S, C), (S, 1), (T, K), (T, 2) or (S, H)."""
-        features = self.features(batch)
+    def logits(self, features: Tensor) -> Tensor:
+        """The last layer alone: (k, F) rows of :meth:`features` to (k, W) in float32."""
         head = self.head
         if head is None:
             return F.normalize(features.float(), dim=-1) if self.kind.normalise else features.float()
-        logits: Tensor = head(self.drop(features).to(head.weight.dtype))
-        return logits.float()
+        said: Tensor = head(self.drop(features).to(head.weight.dtype)).float()
+        cap = self.logit_cap
+        return said if cap is None else cap * torch.tanh(said / cap)
+
+    def forward(self, batch: FlatBatch) -> Tensor:
+        """Float32: (S, C), (S, 1), (T, K), (T, 2), (S, H) or (T, V)."""
+        return self.logits(self.features(batch))
 
     @property
     def trunk(self) -> Any:
@@ -203,7 +238,8 @@ class TaskModel(nn.Module):
         ).last_hidden_state[0]
         return hidden
 
-    def _padded_inputs(self, batch: FlatBatch) -> dict[str, Tensor]:
+    def padded_inputs(self, batch: FlatBatch) -> dict[str, Tensor]:
+        """What the network takes where batches are padded."""
         inputs = batch.padded(self.pad_id)
         if self.family is not None and self.family.last_is_classifier:
             types = inputs.get("token_type_ids", torch.zeros_like(inputs["input_ids"]))
@@ -211,7 +247,7 @@ class TaskModel(nn.Module):
             inputs["token_type_ids"] = types.scatter(1, ends, 2)
         elif not self.tells_texts_apart:
             inputs.pop("token_type_ids", None)
-        if self.family is not None and self.family.causal:
+        if self.guesses == "next" or (self.family is not None and self.family.causal):
             inputs |= {"use_cache": False}  # type: ignore[dict-item]
         return inputs
 
@@ -221,46 +257,28 @@ class TaskModel(nn.Module):
             tokens = hidden if mask is None else hidden[mask.bool()]
             return tokens if output is None else output.between(self.network, tokens)
         if self.pooling is not None:
-            pooled = _pooled(hidden, batch.where, mask, self.pooling)
+            vectors = pooled(hidden, batch.where, mask, self.pooling)
             if self.adds_first:
-                pooled = pooled + FIRST_SHARE * _pooled(hidden, batch.where, mask, "first").float()
-            return pooled if self.kind.kind == "vectors" else standardised(pooled)
+                vectors = vectors + FIRST_SHARE * pooled(hidden, batch.where, mask, "first").float()
+            return vectors if self.kind.kind == "vectors" else standardised(vectors)
         assert output is not None
         reads = output.pooling(self.network.config)
         if reads == "last":
             tokens = hidden if mask is None else hidden[mask.bool()]
             return output.between(self.network, tokens.index_select(0, self._last(batch)))
-        vectors = _pooled(hidden, batch.where, mask, reads)
+        vectors = pooled(hidden, batch.where, mask, reads)
         return output.between(self.network, vectors.to(hidden.dtype))
 
     def _last(self, batch: FlatBatch) -> Tensor:
-        """(S,) which token a decoder's classifier reads: the last that is not the pad token, as in transformers."""
-        where = batch.where
-        ends = where.starts + where.lengths - 1
+        """(S,) which token stands for the whole text."""
         if self.family is not None and self.family.last_is_classifier:
-            return ends
-        real = batch.input_ids[0] != self.pad_id
-        if bool(real[ends].all()):
-            return ends
-        numbers = torch.arange(len(real), device=real.device)
-        rows = torch.repeat_interleave(torch.arange(len(ends), device=real.device), where.lengths)
-        return where.starts.scatter_reduce(0, rows[real], numbers[real], "amax")
+            return batch.where.starts + batch.where.lengths - 1
+        return last_tokens(batch, self.pad_id)
 
     def _caught_features(self, batch: FlatBatch) -> Tensor:
         """Of a family that is not listed: what reaches the last layer when transformers' own class runs."""
-        inputs = self._padded_inputs(batch)
-        caught: list[Tensor] = []
-
-        def catch(layer: nn.Linear, given: tuple[Tensor, ...]) -> Tensor:
-            caught.append(given[0])
-            return given[0].to(layer.weight.dtype)
-
-        hook = self.linear_head.register_forward_pre_hook(catch)
-        try:
-            self.network(**inputs)
-        finally:
-            hook.remove()
-        found = caught[0]
+        inputs = self.padded_inputs(batch)
+        found = caught(self.network, self.linear_head, inputs)
         if found.ndim == 2:
             return found
         if self.level == "token":
@@ -270,8 +288,14 @@ class TaskModel(nn.Module):
     # --- the compact embedding ------------------------------------------------------------------------
 
     def compact_embedding(self, touched: Tensor) -> bool:
-        """Train only the embedding rows ``touched`` (R,); False where the table is not a plain one."""
+        """Train only the embedding rows ``touched`` (R,).
+
+        False where the table is not a plain one, or where more rows than those of the data can be touched: the
+        last layer multiplies by all of them, and a masked language model is shown words that are not there.
+        """
         table = self.trunk.get_input_embeddings()
+        if self.shares_embedding or self.guesses == "masked":
+            return False
         if type(table) is not nn.Embedding or not table.weight.requires_grad:
             return False
         self.trunk.set_input_embeddings(CompactEmbedding(table.weight, touched))
@@ -282,8 +306,3 @@ class TaskModel(nn.Module):
         compact = self.trunk.get_input_embeddings()
         if isinstance(compact, CompactEmbedding):
             self.trunk.set_input_embeddings(nn.Embedding.from_pretrained(compact.dense(), freeze=False))
-
-
-def _pooled(hidden: Tensor, where: Layout, mask: Tensor | None, pooling: Pooling) -> Tensor:
-    """(B, H) of flat or padded token vectors."""
-    return POOL[pooling](hidden, where) if mask is None else padded_pool(hidden, mask, pooling)

@@ -6,13 +6,16 @@ from whet.models.adaptations import embedding_weights
 from whet.models.task_model import TaskModel
 
 
-def flops_per_token(model: TaskModel, mean_length: float) -> float:
+def flops_per_token(model: TaskModel, mean_length: float, share_said: float = 0.0) -> float:
     """Of one training step, forward and backward, in products and sums counted apart.
 
     Matrices: 2 forward, 2 for the gradient of the input, 2 for that of the weight where it
     moves; attention: two products of every pair of tokens, forward and twice backward. The layer
     nearest to the input needs no gradient of its input; that is neglected, as everybody does. Local
-    attention counts as if it saw everything, since all of it is computed. The head is not counted.
+    attention counts as if it saw everything, since all of it is computed. The head is not counted, but for
+    a language model, where it is among the largest products.
+
+    :param share_said: the share of tokens that go through the last layer of a language model.
     """
     config = model.network.config
     skipped = embedding_weights(model) | {id(p) for p in (model.head.parameters() if model.head is not None else ())}
@@ -20,6 +23,9 @@ def flops_per_token(model: TaskModel, mean_length: float) -> float:
     for name, parameter in model.network.named_parameters():
         if parameter.ndim > 1 and id(parameter) not in skipped and "pooler" not in name and "bias" not in name:
             weights += (6.0 if parameter.requires_grad else 4.0) * parameter.numel() * _times_used(name, config)
+    if model.kind.kind == "language":
+        moves = model.linear_head.weight.requires_grad
+        weights += share_said * (6.0 if moves else 4.0) * model.linear_head.weight.numel()
     return float(weights + 12.0 * mean_length * config.hidden_size * config.num_hidden_layers)
 
 
