@@ -15,6 +15,7 @@ from whet.inference import trained
 from whet.inference.answers import ask, unanswered
 from whet.inference.trained import TrainedModel
 from whet.models import saving
+from whet.tasks import task
 
 Saved = Callable[..., TrainedModel]
 
@@ -115,7 +116,7 @@ def test_progress_and_order_over_many_batches(saved: Saved, monkeypatch: pytest.
     model = saved()
     many = [text for text in TEXTS for _ in range(3)]
     whole = probabilities(model, many)
-    monkeypatch.setattr(trained, "BATCH_TOKENS", 24)
+    monkeypatch.setattr(task, "BATCH_TOKENS", 24)
     heard: list[int] = []
     np.testing.assert_allclose(probabilities(model, many, progress=heard.append), whole, atol=1e-6)
     assert len(heard) > 3 and heard[-1] == len(many)

@@ -28,8 +28,10 @@ training.label_smoothing training.precision training.evaluations_per_epoch train
 training.max_seconds training.checkpoint_seconds training.restarts training.fast_paths
 lora.rank lora.alpha lora.dropout lora.target_modules lora.merge
 evaluation.baselines evaluation.margin evaluation.alpha evaluation.resamples
-data.negative data.group data.stride head.keep_labels vocabulary.add vocabulary.file answers.max_tokens
-answers.nbest similarity.encoder similarity.loss similarity.temperature similarity.hard_negatives similarity.depth
+data.negative data.group data.speaker data.roles data.stride head.keep_labels vocabulary.add vocabulary.file
+answers.max_tokens answers.nbest similarity.encoder similarity.loss similarity.temperature similarity.hard_negatives
+similarity.depth chat.template chat.train chat.cut generation.max_tokens generation.temperature generation.top_p
+generation.top_k generation.min_p generation.num_beams generation.stop masking.share
 """
 OPTIONS = _SURFACE.split()
 """The surface. A new option is argued for: derive before you ask."""

@@ -23,7 +23,8 @@ FACTS: dict[str, Any] = {
     "pooling_reason": "the base was trained with it",
     "memory_bytes": 16 * 2**30,
 }
-DECIDED_LATER = {"data.text", "data.text_pair", "data.label", "data.negative", "data.group"}
+COLUMNS = ("text", "text_pair", "label", "negative", "group", "speaker")
+DECIDED_LATER = {"chat.template", *(f"data.{name}" for name in COLUMNS)}
 """Columns are found in the file; the reading stage records which and why."""
 
 

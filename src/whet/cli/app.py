@@ -7,7 +7,7 @@ import traceback
 
 import typer
 
-from whet.cli import audit, check, compare, evaluate, fit, predict, report, resume, runs
+from whet.cli import audit, chat, check, compare, evaluate, fit, import_, predict, report, resume, runs, show
 from whet.errors import EXIT_OURS, EXIT_USER, Interrupted, UserError
 from whet.threads import spin_briefly
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-COMMANDS = (fit, resume, check, audit, predict, evaluate, compare, report, runs)
+COMMANDS = (fit, resume, check, audit, show, predict, chat, evaluate, compare, report, runs, import_)
 for module in COMMANDS:
     module.add_to(app)
 

@@ -39,7 +39,7 @@ def compare(
     known = MEASURES[verdict["metric"]]
     points = known.shown == "points"
     scale, digits = (100, 1) if points else (1, 3)
-    rows = [[name, measured(found["scores"][name][verdict["metric"]], percent=points)] for name in names]
+    rows = [[name, measured(found["scores"][name].get(verdict["metric"]), percent=points)] for name in names]
     table(screen, ["model", known.words], rows, right=(1,))
     tested = [
         [

@@ -127,19 +127,28 @@ _SHOWN: dict[str, Callable[[dict[str, Any]], str]] = {
 }
 
 
+def _ascending(scores: dict[str, Any], metric: str) -> list[str]:
+    """Models from the worst to the best; those that the metric cannot measure first."""
+    sign = -1 if lower_is_better(metric) else 1
+    return sorted(
+        scores, key=lambda model: sign * scores[model][metric]["value"] if metric in scores[model] else -1e300
+    )
+
+
 def render(screen: Console, folder: RunFolder, found: dict[str, Any]) -> None:
     """The comparison, the verdict, and where things are."""
     scores, verdict = found["scores"], found["verdict"]
     shown = [name for name in SHOWN if _tells(scores, name)]
-    sign = -1 if lower_is_better(verdict["metric"]) else 1
-    names = sorted(scores, key=lambda model: sign * scores[model][verdict["metric"]]["value"])
-    shown = [verdict["metric"], *(metric for metric in shown if metric != verdict["metric"])]
+    names = _ascending(scores, verdict["metric"])
+    shown = [verdict["metric"], *(metric for metric in shown if metric != verdict["metric"])][:MOST_SHOWN]
     rows = [
         [f"{'> ' if name == verdict['ship'] else '  '}{name}"]
         + [_number(scores[name].get(metric), metric, with_interval=metric == verdict["metric"]) for metric in shown]
         for name in names
     ]
-    table(screen, ["model", *(MEASURES[name].words for name in shown)], rows, right=range(1, len(shown) + 1))
+    titles = ["model", *(MEASURES[name].words for name in shown)]
+    most = _fitting([titles, *rows], screen.width)
+    table(screen, titles[:most], [row[:most] for row in rows], right=range(1, most))
     counted = words(read_json(folder.scores)["kind"]).rows
     screen.print(f"Test {counted}: {found['num_test_rows']:,}; 95 % interval in brackets.", style="dim")
     for finding in found["findings"]:
@@ -158,8 +167,23 @@ SHOWN = (
     *("accuracy", "micro_f1", "macro_f1", "log_loss", "entity_f1", "entity_precision", "entity_recall"),
     *("answer_f1", "exact_match", "no_answer_accuracy", "spearman", "pearson", "r2", "mae"),
     *("ndcg_at_10", "mrr_at_10", "recall_at_10", "ece"),
+    *("token_nats", "perplexity", "bits_per_byte", "chrf", "token_accuracy", "bleu", "rouge_l"),
 )
-"""Metrics of the table, where models have them."""
+"""Metrics of the table, where models have them: first the one judged by, then these."""
+MOST_SHOWN = 5
+"""Metrics in the table, as far as the terminal has room; all of them are in the report."""
+GAP = 3
+"""Characters between two columns of a table."""
+
+
+def _fitting(lines: list[list[str]], width: int) -> int:
+    """How many columns stand side by side in ``width`` characters without a cell being broken, at least two."""
+    taken = 2
+    for number, cells in enumerate(zip(*lines, strict=True)):
+        taken += max(map(len, cells)) + (GAP if number else 0)
+        if taken > width:
+            return max(2, number)
+    return len(lines[0])
 
 
 def _number(value: dict[str, Any] | None, metric: str, with_interval: bool) -> str:

@@ -12,6 +12,7 @@ from whet.data.predictions import (
     ClassPredictions,
     Predictions,
     SpanPredictions,
+    TextPredictions,
     ValuePredictions,
 )
 
@@ -123,7 +124,25 @@ class Value:
         return {"score": round(self.value, 6)}
 
 
-OneAnswer = Answer | Entities | Found | Value
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text that was generated, or how likely a given one is.
+
+    - ``text``: None where nothing was generated; ``finished``: whether it ended by itself.
+    - ``nats``: negative log likelihood of the given text per token; None where none was given.
+    """
+
+    text: str | None
+    finished: bool | None
+    nats: float | None
+
+    def to_json(self, everything: bool) -> dict[str, Any]:
+        """A row of ``whet predict``."""
+        row: dict[str, Any] = {} if self.text is None else {"text": self.text, "finished": self.finished}
+        return row | ({} if self.nats is None else {"nats": round(self.nats, 6)})
+
+
+OneAnswer = Answer | Entities | Found | Value | Text
 
 
 def ask(model: InUse, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[OneAnswer]:
@@ -183,9 +202,21 @@ def _values(found: ValuePredictions, examples: Examples) -> list[Value]:
     return [Value(value) for value in found.said.tolist()]
 
 
+def _texts(found: TextPredictions, examples: Examples) -> list[Text]:
+    result = []
+    for row in range(len(found)):
+        said = None if found.said is None else found.said[row]
+        finished = None if found.finished is None else bool(found.finished[row])
+        count = 0 if found.tokens is None else int(found.tokens[row])
+        nats = float(found.nats[row]) / count if found.nats is not None and count else None
+        result.append(Text(said, finished, nats))
+    return result
+
+
 _OF_KIND: Mapping[str, Callable[[Any, Examples], Sequence[OneAnswer]]] = {
     "classes": _classes,
     "spans": _spans,
     "answers": _answers,
     "values": _values,
+    "texts": _texts,
 }

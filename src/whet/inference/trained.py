@@ -20,9 +20,7 @@ from whet.models import saving
 from whet.models.saving import About
 from whet.models.task_model import TaskModel
 from whet.tasks import TASKS
-from whet.tasks.task import Setting, Task
-
-BATCH_TOKENS = 4096
+from whet.tasks.task import BATCH_TOKENS, Setting, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class TrainedModel:
         """
         self._refuse_other_form(examples.has_pairs)
         encoded = self.how.encode(self.tokenizer, self.how.blocks(examples), self.about.max_length, None)
-        found = self.how.predictions("model", outputs(self.model, encoded, progress), encoded, examples)
+        found = self.how.answer("model", self.model, self.tokenizer, encoded, examples, progress)
         fitted = {name: value for name, value in self.how.setting.settled.items() if name != "temperature"}
         return settled(found, fitted)  # the temperature lies in the head
 
@@ -107,11 +105,6 @@ def with_facts(about: About, task: Task, fitted: dict[str, Any]) -> About:
         "settled": {**task.carried, **fitted},
     }
     return replace(about, task_facts=facts)
-
-
-def outputs(model: TaskModel, encoded: Encoded, progress: Callable[[int], None] | None = None) -> Tensor:
-    """(S, W) or (N, W) of all sequences or tokens, in their order."""
-    return collect(model, encoded, BATCH_TOKENS, model.level == "token", progress)
 
 
 def features(model: TaskModel, encoded: Encoded, progress: Callable[[int], None] | None = None) -> Tensor:

@@ -8,18 +8,24 @@ from whet.recipe.schema import (
     BASELINES,
     PROBED,
     AnswersRecipe,
+    ChatRecipe,
+    GenerationRecipe,
     LoraRecipe,
+    MaskingRecipe,
     Recipe,
     SimilarityRecipe,
     TrainingRecipe,
 )
 
-WINDOWED = ("question-answering", "token-classification")
+WINDOWED = ("question-answering", "token-classification", "language-modeling")
 """Tasks that read a long text in windows; the others cut it."""
 
 OF_SOME_TASKS: dict[str, tuple[str, ...]] = {
     "answers": ("question-answering",),
     "similarity": ("sentence-similarity", "ranking"),
+    "chat": ("text-generation",),
+    "generation": ("text-generation",),
+    "masking": ("fill-mask",),
     "data.stride": WINDOWED,
 }
 """Options, and parts of the recipe, that belong to some tasks alone."""
@@ -122,6 +128,9 @@ def _options_of_the_task(recipe: Recipe) -> Iterator[Contradiction]:
     parts = {
         "answers": recipe.answers != AnswersRecipe(),
         "similarity": recipe.similarity != SimilarityRecipe(),
+        "chat": recipe.chat != ChatRecipe(),
+        "generation": recipe.generation != GenerationRecipe(),
+        "masking": recipe.masking != MaskingRecipe(),
         "data.stride": recipe.data.stride != "auto",
     }
     for name, is_set in parts.items():

@@ -20,6 +20,9 @@ TaskName = Literal[
     "sentence-similarity",
     "regression",
     "ranking",
+    "text-generation",
+    "language-modeling",
+    "fill-mask",
 ]
 BaselineName = Literal[
     "majority",
@@ -35,6 +38,9 @@ BaselineName = Literal[
     "base_cosine",
     "tfidf_cosine",
     "bm25",
+    "nearest_answer",
+    "unigram",
+    "base",
 ]
 BASELINES: dict[TaskName, tuple[BaselineName, ...]] = {
     "text-classification": ("majority", "tfidf_linear", "label_names", "probe"),
@@ -43,6 +49,9 @@ BASELINES: dict[TaskName, tuple[BaselineName, ...]] = {
     "sentence-similarity": ("tfidf_cosine", "bm25", "base_cosine"),
     "regression": ("mean", "tfidf_ridge", "probe"),
     "ranking": ("tfidf_cosine", "bm25", "base_cosine"),
+    "text-generation": ("nearest_answer", "unigram", "base"),
+    "language-modeling": ("unigram", "base"),
+    "fill-mask": ("unigram", "base"),
 }
 """What each task is held against, cheapest first."""
 PROBED: tuple[TaskName, ...] = ("text-classification", "token-classification", "regression")
@@ -71,6 +80,8 @@ class DataRecipe(_Part):
         description="Column of what rows have in common (a document, a customer): kept on one side of made splits, "
         "and intervals are over groups; 'none' for nothing.",
     )
+    speaker: str = Field("auto", description="Of logs with a turn a row: the column of who speaks.")
+    roles: str | None = Field(None, description="What speakers are: 'Anna=assistant, Kunde=user'.")
     label_separator: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="Splits one cell into several labels, such as ';'."
     )
@@ -136,6 +147,44 @@ class SimilarityRecipe(_Part):
     depth: Count = Field(50, description="Passages a cross-encoder ranks anew for each query.")
 
 
+class ChatRecipe(_Part):
+    """Of text generation: how a conversation becomes one text."""
+
+    template: str = Field(
+        "auto",
+        description="The name of a template, or a file with one in Jinja; auto: the tokenizer's own, else 'plain'.",
+    )
+    train: Literal["answers", "last", "all", "weights"] = Field(
+        "answers",
+        description="Which turns are learnt: every answer, the last one, all turns, or by the weight each row gives.",
+    )
+    cut: Literal["prompt", "answer"] = Field(
+        "prompt",
+        description="What of a row that is too long is left out, on record: the beginning of its prompt, or the end "
+        "of its answer.",
+    )
+
+
+class GenerationRecipe(_Part):
+    """How text is generated where a model is evaluated and used."""
+
+    max_tokens: Count = Field(256, description="Longest answer, in tokens.")
+    temperature: Annotated[float, Field(ge=0)] = Field(0.0, description="0: always the likeliest token.")
+    top_p: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description="Draw among the likeliest tokens of this sum.")
+    top_k: Annotated[int, Field(ge=0)] = Field(0, description="Draw among so many tokens; 0: among all.")
+    min_p: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="Draw among tokens with at least this share of the likeliest one's probability."
+    )
+    num_beams: Count = Field(1, description="Sequences kept while searching for the likeliest text.")
+    stop: list[str] = Field([], description="Texts that end an answer, beside the model's own stop tokens.")
+
+
+class MaskingRecipe(_Part):
+    """Of fill-mask."""
+
+    share: Annotated[float, Field(gt=0, lt=1)] = Field(0.15, description="Share of the words that are hidden.")
+
+
 class LoraRecipe(_Part):
     """Low-rank adapters (PEFT)."""
 
@@ -195,6 +244,9 @@ class Recipe(_Part):
     vocabulary: VocabularyRecipe = VocabularyRecipe()
     answers: AnswersRecipe = AnswersRecipe()
     similarity: SimilarityRecipe = SimilarityRecipe()
+    chat: ChatRecipe = ChatRecipe()
+    generation: GenerationRecipe = GenerationRecipe()
+    masking: MaskingRecipe = MaskingRecipe()
     training: TrainingRecipe = TrainingRecipe()
     lora: LoraRecipe = LoraRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()

@@ -9,5 +9,8 @@ TASKS = {
     "sentence-similarity": "whet.tasks.sentence_similarity:SentenceSimilarity",
     "regression": "whet.tasks.regression:Regression",
     "ranking": "whet.tasks.ranking:Ranking",
+    "text-generation": "whet.tasks.text_generation:TextGeneration",
+    "language-modeling": "whet.tasks.language_modeling:LanguageModeling",
+    "fill-mask": "whet.tasks.fill_mask:FillMask",
 }
 """Task -> its class."""

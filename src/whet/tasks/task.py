@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,18 +19,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from whet.batches.encoding import Encoded
-from whet.batches.flat import Targets
+from whet.batches.flat import FlatBatch, Targets, collect
 from whet.data.forms import Examples
 from whet.data.predictions import Predictions
 from whet.engine.protocols import Objective
+from whet.findings import Finding
 from whet.models.heads import Head, HeadKind
 from whet.models.pooling import Pooling
+from whet.models.task_model import TaskModel
 
 Columns = Mapping[str, Sequence[Any]]
 """A block of rows by column, as :meth:`whet.data.forms.Examples.column_blocks` gives them."""
 Told = Callable[[int], None]
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 """Texts to (n, H) unit vectors."""
+BATCH_TOKENS = 4096
+"""Tokens that are read at once where nothing is trained."""
 READ = ("text", "text_pair", "words")
 """Arrow columns that models read; what is true of a row is not among them."""
 
@@ -113,6 +118,10 @@ class Task(ABC):
     ) -> Encoded:
         """Token ids of all rows, in sequences of at most ``limit`` tokens."""
 
+    def findings(self, tokenizer: Any, examples: Examples, limit: int) -> list[Finding]:
+        """What is to be said of rows as a model sees them, before it is trained on them."""
+        return []
+
     @abstractmethod
     def targets(self, examples: Examples, encoded: Encoded) -> Targets:
         """The truth for training."""
@@ -120,6 +129,21 @@ class Task(ABC):
     @abstractmethod
     def objective(self) -> Objective[Any]:
         """What is minimised."""
+
+    def read(self, model: TaskModel, batch: FlatBatch) -> Tensor:
+        """What is kept of a batch for :meth:`look` and :meth:`predictions`: (B * parts, W) or (T, W)."""
+        found: Tensor = model(batch)
+        return found
+
+    def outputs(self, model: TaskModel, encoded: Encoded, progress: Told | None = None) -> Tensor:
+        """:meth:`read` of all sequences or tokens, in their order: (S, W) or (N, W)."""
+        return collect(partial(self.read, model), encoded, BATCH_TOKENS, model.level == "token", progress)
+
+    def answer(
+        self, name: str, model: TaskModel, tokenizer: Any, encoded: Encoded, examples: Examples, progress: Told | None
+    ) -> Predictions:
+        """The answers of ``model``, called ``name``, to all rows; with the truth where ``examples`` hold it."""
+        return self.predictions(name, self.outputs(model, encoded, progress), encoded, examples)
 
     @abstractmethod
     def look(self, outputs: Tensor, encoded: Encoded, examples: Examples) -> dict[str, float]:

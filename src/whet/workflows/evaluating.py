@@ -20,7 +20,6 @@ from whet.evaluation.scoring import score_all
 from whet.evaluation.settling import settle, settled
 from whet.evaluation.verdict import decide
 from whet.files import read_json, write_json
-from whet.inference import trained
 from whet.workflows.events import Said
 from whet.workflows.gathering import gather
 from whet.workflows.running import Running
@@ -31,9 +30,7 @@ SCORED = ("validation", "test")
 
 def baseline(run: Running, name: str) -> Iterator[Event]:
     """Answers of one baseline in the form of predictions."""
-    material = Material(
-        run.recipe.task, run.data.splits, run.labels, run.multi_label, run.gold, run.unit_vectors, run.embed
-    )
+    material = _material(run)
     start = time.monotonic()
     fitted: Fitted = registry.load(BASELINES, name, "evaluation.baselines")(material, run.recipe.seed)
     trained_at = time.monotonic()
@@ -49,6 +46,15 @@ def baseline(run: Running, name: str) -> Iterator[Event]:
     yield from ()
 
 
+def _material(run: Running) -> Material:
+    more: dict[str, Any] = {}
+    if run.head_kind == "language":
+        more = {"tokens": run.asked, "vocabulary_size": len(run.tokenizer), "untouched": run.untouched}
+    return Material(
+        run.recipe.task, run.data.splits, run.labels, run.multi_label, run.gold, run.unit_vectors, run.embed, **more
+    )
+
+
 def predict(run: Running, model: Trained) -> Iterator[Event]:
     """Predictions of a trained model; what was fitted on validation is folded into its head."""
     start = time.monotonic()
@@ -56,8 +62,7 @@ def predict(run: Running, model: Trained) -> Iterator[Event]:
     for split in SCORED:
         encoded = run.encoded[split]
         tell = partial(_tell, run, f"{model.name} on {split}", len(encoded))
-        outputs = trained.outputs(model.model, encoded, tell)
-        said[split] = run.task.predictions(model.name, outputs, encoded, run.examples(split))
+        said[split] = run.task.answer(model.name, model.model, run.tokenizer, encoded, run.examples(split), tell)
     seconds = time.monotonic() - start
     fitted = _keep(run, said)
     run.task.folded(model.model.head, fitted)
@@ -83,13 +88,18 @@ def _keep(run: Running, said: dict[str, Predictions]) -> dict[str, Any]:
     return fitted
 
 
-def score(run: Running, models: Sequence[str]) -> Iterator[Event]:
+def score(run: Running, models: Sequence[str], baselines: Sequence[str]) -> Iterator[Event]:
     """Predictions to scores.json."""
     found = [load_predictions(run.folder.predictions(name, split)) for name in models for split in SCORED]
     leaked = audit.load(run.folder.data / "audit.json").leaked
     evaluation = run.recipe.evaluation
     scores = score_all(
-        found, seed=run.recipe.seed, leaked_ids=leaked, task=run.recipe.task, num_resamples=evaluation.resamples
+        found,
+        seed=run.recipe.seed,
+        leaked_ids=leaked,
+        task=run.recipe.task,
+        num_resamples=evaluation.resamples,
+        baselines=baselines,
     )
     kept = {name: facts(run, name).get("temperature") for name in models}
     scores["temperature_in_model"] = {name: value for name, value in kept.items() if value is not None}

@@ -8,15 +8,19 @@ import numpy as np
 import psutil
 import torch
 
+from whet import registry
 from whet.batches import encoding, flat
 from whet.data import audit
 from whet.engine.events import Event, Noted
+from whet.errors import Problem, UserError
 from whet.files import read_json, write_json
 from whet.findings import Finding
 from whet.models import loading
+from whet.models.language import guesses_of
 from whet.models.task_model import TaskModel
 from whet.recipe.resolve import Facts, resolve
 from whet.recipe.rules import WINDOWED
+from whet.tasks import TASKS
 from whet.workflows.events import OfModel, Said
 from whet.workflows.rows import read_rows
 from whet.workflows.running import SPLITS, Running, fastest
@@ -25,6 +29,8 @@ from whet.workflows.running import SPLITS, Running, fastest
 def read(run: Running) -> Iterator[Event]:
     """Source to checked splits."""
     loading.refuse_unusable(run.place, run.head_kind, run.recipe.head.pooling)  # before a long file is read
+    if run.head_kind == "language":
+        _refuse_other_guesses(run)
     _ = run.tokenizer
     found = read_rows(run.recipe, run.folder.data, run.tell)
     run.data = found
@@ -36,6 +42,18 @@ def read(run: Running) -> Iterator[Event]:
     several = " (several a row)" if found.multi_label else ""
     labels = f"; {len(found.labels)} labels{several}" if found.labels else ""
     yield Said(f"rows: {sizes}{labels}")
+
+
+def _refuse_other_guesses(run: Running) -> None:
+    """:raises UserError: M015, the base is a language model of another kind than the task trains."""
+    task = registry.load(TASKS, run.recipe.task, "task")
+    found = guesses_of(run.place)
+    if found not in task.guesses:
+        known = [name for name in TASKS if found in getattr(registry.load(TASKS, name, "task"), "guesses", ())]
+        says = {"next": "next token", "masked": "hidden tokens", "permuted": "tokens in any order", None: "no token"}
+        what = f"is a language model that says the {says[found]}, which {run.recipe.task} does not train."
+        remedy = f"Use --task {' or '.join(known)}." if known else "Use another base."
+        raise UserError(Problem("M015", str(run.place.folder), what, remedy))
 
 
 def look(run: Running) -> Iterator[Event]:
@@ -58,7 +76,7 @@ def encode(run: Running) -> Iterator[Event]:
         blocks = run.task.blocks(run.examples(split), run.embed, run.recipe.seed)
         encoded = run.task.encode(run.tokenizer, blocks, limit, run.tokens_folder(split), tell)
         cuts[split] = encoded.cut
-        windowed += encoded.num_windowed if run.recipe.task in WINDOWED else 0
+        windowed += encoded.num_windowed if run.recipe.task in (*WINDOWED, "fill-mask") else 0
     _into_ledger(run, cuts)
     rows = sum(cut.rows for cut in cuts.values())
     total = sum(len(run.examples(split)) for split in SPLITS)
@@ -67,6 +85,10 @@ def encode(run: Running) -> Iterator[Event]:
     _into_audit(run, finding)
     if rows:
         yield Said(f"  {finding.code} {finding.message}")
+    for one in run.task.findings(run.tokenizer, run.examples("train"), limit):
+        _into_audit(run, one)
+        if one.bin in ("issue", "tip"):
+            yield Said(f"  {one.code} {one.message}")
 
 
 def decide(run: Running) -> Iterator[Event]:

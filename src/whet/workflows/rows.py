@@ -32,6 +32,8 @@ def choice_of(data: DataRecipe) -> Choice:
         drop_unlabelled=data.drop_unlabelled,
         negative=data.negative,
         group=data.group,
+        speaker=data.speaker,
+        roles=data.roles,
     )
 
 

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from whet import registry
+from whet.baselines.material import Targets as Asked
 from whet.batches import encoding
 from whet.batches.encoding import Encoded
 from whet.batches.flat import Targets
 from whet.data import reading
 from whet.data.forms import Examples
+from whet.data.predictions import Predictions
 from whet.data.reading import ReadResult
 from whet.data.row_form import RowForm
 from whet.engine.events import Event
@@ -36,6 +38,7 @@ from whet.models.task_model import TaskModel
 from whet.recipe import Recipe
 from whet.recipe.resolve import Choice, early
 from whet.tasks import TASKS
+from whet.tasks.language_modeling import LanguageTask, known_of
 from whet.tasks.task import Setting, Task
 from whet.workflows.events import StageFinished, StageStarted
 from whet.workflows.rows import Tell, form_of
@@ -124,6 +127,7 @@ class Running:
             train.has_pairs,
             tuple(name for name, _ in train.shape.more),
             self.options,
+            known_of(self.tokenizer) if self.head_kind == "language" else {},
         )
         found: Task = registry.load(TASKS, self.recipe.task, "task")(setting)
         found.learn(train)
@@ -255,6 +259,27 @@ class Running:
         model = self.frozen if self.head_kind == "classes" else self.vectors_model
         encoded = encoding.encode(self.tokenizer, [(texts, None)], self.limit, into=None)
         return _unit(trained.features(model, encoded, lambda n: self.tell("vectors of texts", n, len(encoded))))
+
+    def asked(self, split: str) -> Asked:
+        """Of a language model: the tokens of a split that it is asked for."""
+        task, examples = self.task, self.examples(split)
+        assert isinstance(task, LanguageTask)
+        sizes = task.num_bytes(examples)
+        return Asked(task.asked(self.encoded[split], len(examples)), sizes)
+
+    def untouched(self, split: str) -> Predictions:
+        """The answers of a language model as it came."""
+        model = self.new_model()
+        model.eval()
+        encoded, examples = self.encoded[split], self.examples(split)
+        return self.task.answer(
+            "base",
+            model,
+            self.tokenizer,
+            encoded,
+            examples,
+            lambda n: self.tell(f"base on {split}", n, len(encoded)),
+        )
 
     def targets(self, split: str) -> Targets:
         """The truth of a split for training."""

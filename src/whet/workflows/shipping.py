@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from whet.models import parity, saving
 from whet.models.about import About
 from whet.models.pooling import FIRST_SHARE
 from whet.seeds import generator
+from whet.tasks.language_loss import rows_of, sums_by_row
+from whet.tasks.language_modeling import LanguageTask
 from whet.workflows import evaluating, training
 from whet.workflows.events import Said
 from whet.workflows.running import Running
@@ -83,11 +86,14 @@ TOOLS = {"own": "transformers", "sentence": "transformers and sentence-transform
 
 def check_parity(run: Running, model: Trained, about: About, folder: Path) -> Finding:
     """Load a saved model as its ecosystem does and compare what it says with the run's own model."""
+    if model.model.guesses == "permuted":
+        why = "A model that says its tokens in any order cannot be asked padded: not compared."
+        return Finding("E008", "not_applicable", why, model.name)
     size = min(PARITY_ROWS, len(run.examples("test")))
     draw = generator(run.recipe.seed, "parity")
     rows = np.sort(draw.choice(len(run.examples("test")), size, replace=False))
-    agreement = _classes_agree if about.head_kind == "classes" else _outputs_agree
-    same, gap = agreement(run, model, about, folder, rows)
+    agree = {"classes": _classes_agree, "language": _likelihoods_agree}.get(about.head_kind, _outputs_agree)
+    same, gap = agree(run, model, about, folder, rows)
     tools = TOOLS[about.kind]
     evidence = {"rows": size, "same": same, "largest_difference": gap, "loaded_with": tools}
     give = "give" if " and " in tools else "gives"
@@ -97,7 +103,14 @@ def check_parity(run: Running, model: Trained, about: About, folder: Path) -> Fi
     return Finding("E008", "passed" if same == size else "issue", message, model.name, remedy, evidence)
 
 
-_WORDS = {"classes": "labels", "tokens": "tags", "span": "answers", "value": "numbers", "vectors": "vectors"}
+_WORDS = {
+    "classes": "labels",
+    "tokens": "tags",
+    "span": "answers",
+    "value": "numbers",
+    "vectors": "vectors",
+    "language": "likelihoods",
+}
 
 
 def _classes_agree(
@@ -121,7 +134,7 @@ def _outputs_agree(
 ) -> tuple[int, float]:
     """Rows of equal outputs, from token ids on, against the model that was saved."""
     encoded = run.encoded["test"].of_rows(rows)
-    ours = trained.outputs(model.model, encoded).numpy()
+    ours = run.task.outputs(model.model, encoded).numpy()
     found = parity.outputs(folder, about, str(run.place.folder), encoded)
     scale = max(1.0, float(np.abs(ours).max()))
     near = (np.abs(found - ours) <= PARITY_TOLERANCE * scale).all(1)
@@ -132,6 +145,21 @@ def _outputs_agree(
         wrong = np.searchsorted(encoded.offsets, wrong, side="right") - 1
     origin = np.arange(encoded.num_sequences) // encoded.parts if encoded.rows is None else encoded.rows
     return len(rows) - len(np.unique(origin[wrong])), float(np.abs(found - ours).max())
+
+
+def _likelihoods_agree(
+    run: Running, model: Trained, about: About, folder: Path, rows: NDArray[np.int64]
+) -> tuple[int, float]:
+    """Rows whose truth is as likely, against the language model that was saved."""
+    task, encoded = run.task, run.encoded["test"].of_rows(rows)
+    assert isinstance(task, LanguageTask)
+    shown, wanted = task.shown(encoded)
+    theirs = parity.nats(folder, about, str(run.place.folder), shown, wanted)
+    of_sequence = replace(encoded, rows=None)
+    ours = sums_by_row(task.outputs(model.model, encoded), of_sequence, encoded.num_sequences)[:, 1]
+    gap = np.abs(theirs - ours)
+    wrong = rows_of(encoded)[gap > PARITY_TOLERANCE * np.maximum(1.0, np.abs(theirs))]
+    return len(rows) - len(np.unique(wrong)), float(gap.max(initial=0.0))
 
 
 def ship(run: Running, models: list[str]) -> Iterator[Event]:

@@ -26,7 +26,6 @@ from whet.errors import ModelTooLarge, Problem, UserError
 from whet.evaluation.measures import MEASURES
 from whet.evaluation.wording import number
 from whet.files import read_json, write_json
-from whet.inference import trained
 from whet.kernels import ceiling, dropout
 from whet.models import adaptations
 from whet.models.task_model import TaskModel
@@ -225,7 +224,7 @@ class _Look:
         return Evaluation(seen[run.task.score], -seen["loss"], {**seen, **{f"train_{k}": v for k, v in known.items()}})
 
     def _numbers(self, encoded: Encoded, examples: Examples) -> dict[str, float]:
-        return self.run.task.look(trained.outputs(self.model, encoded), encoded, examples)
+        return self.run.task.look(self.run.task.outputs(self.model, encoded), encoded, examples)
 
 
 def finished(run: Running, name: str) -> Trained:

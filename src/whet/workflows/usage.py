@@ -95,8 +95,29 @@ SNIPPETS = {
         "model = SentenceTransformer('RUN/model')\n"
         "print(model.similarity(*model.encode(['some text', 'another text'])))",
     ),
+    "language": _Snippet(
+        "AutoModelForCausalLM",
+        "run.predict(['some text'])[0].text",
+        "from transformers import pipeline\n\n"
+        "generate = pipeline('text-generation', model='RUN/model')\n"
+        "print(generate([{'role': 'user', 'content': 'some text'}], max_new_tokens=256))",
+    ),
+    "fill-mask": _Snippet(
+        "AutoModelForMaskedLM",
+        "run.predict(['some text'])[0].nats",
+        "from transformers import pipeline\n\n"
+        "fill = pipeline('fill-mask', model='RUN/model')\n"
+        "print(fill(f'some {fill.tokenizer.mask_token} text'))",
+    ),
+    "language-modeling": _Snippet(
+        "AutoModelForCausalLM",
+        "run.predict(['some text'])[0].nats",
+        "from transformers import pipeline\n\n"
+        "generate = pipeline('text-generation', model='RUN/model')\n"
+        "print(generate('some text', max_new_tokens=64))",
+    ),
 }
-"""By kind of head."""
+"""By task where it has one of its own, else by kind of head."""
 
 AVERAGING = (
     "\nThe base was trained with mean pooling, which its architecture's classifier cannot express. "
@@ -112,14 +133,18 @@ def usage(about: About, base: str) -> str:
     """
     texts = "['some text'], ['another text']" if about.pairs else "['some text']"
     command = "whet predict RUN rows.csv             # JSON lines, in the order of the file"
-    asked = SNIPPETS[about.head_kind].ask.replace("{texts}", texts)
+    asked = _snippet(about).ask.replace("{texts}", texts)
     ours = f"import whet\n\nrun = whet.open_run('RUN')\nprint({asked})"
     return f"```sh\n{command}\n```\n\n```python\n{ours}\n```\n\n" + _elsewhere(about, base) + _difference(about)
 
 
+def _snippet(about: About) -> _Snippet:
+    return SNIPPETS.get(about.task) or SNIPPETS[about.head_kind]
+
+
 def _elsewhere(about: About, base: str) -> str:
     """The same without whet."""
-    snippet = SNIPPETS[about.head_kind]
+    snippet = _snippet(about)
     if about.kind == "own":
         more = AVERAGING if about.pooling == "mean" else ""
         return f"In plain transformers (`{snippet.auto}`):\n\n```python\n{_filled(snippet.plain, about)}\n```\n{more}"

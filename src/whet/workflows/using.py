@@ -166,6 +166,6 @@ def _completed(choice: Choice, folder: RunFolder) -> Choice:
     if not folder.recipe.exists():
         return choice
     data = choice_of(load(folder.recipe).data)
-    kept = ("text_pair", "label_separator", "negative", "group")
+    kept = ("text_pair", "label_separator", "negative", "group", "speaker", "roles")
     known = {name: getattr(data, name) for name in kept if getattr(data, name) not in (None, "auto")}
     return replace(choice, **{name: value for name, value in known.items() if getattr(choice, name) is None})

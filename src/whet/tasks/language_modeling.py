@@ -1,0 +1,183 @@
+"""Language modelling on plain text: every token from those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from whet.batches.encoding import Counted, Encoded, Piece, gather, token_numbers, uncut_backend
+from whet.batches.flat import FlatBatch, Targets, for_prediction
+from whet.data.forms import Examples
+from whet.data.predictions import TextPredictions, TextPurpose
+from whet.data.saying import say_texts
+from whet.engine.protocols import Objective
+from whet.models.heads import Head, HeadKind
+from whet.models.networks import Guess
+from whet.models.pooling import Pooling
+from whet.models.task_model import TaskModel
+from whet.tasks.language_loss import (
+    Choose,
+    LanguageLoss,
+    drawn_fixed,
+    next_tokens,
+    permuted_tokens,
+    quick_numbers,
+    read_nats,
+    rows_of,
+    sums_by_row,
+)
+from whet.tasks.task import BATCH_TOKENS, Columns, Task, Told
+
+STRIDE = 0
+"""Tokens of the window before that a window of a long document sees again, without counting them."""
+
+
+class LanguageTask(Task):
+    """What masked and causal language modelling share."""
+
+    score = "likelihood"
+    purpose: ClassVar[TextPurpose] = "language"
+    guesses: ClassVar[tuple[Guess, ...]] = ("next",)
+    """Kinds of language models that it trains."""
+
+    @property
+    def head_kind(self) -> HeadKind:
+        """The vocabulary."""
+        return "language"
+
+    def head(self, pooling: Pooling | None) -> Head:
+        """The vocabulary."""
+        return Head("language")
+
+    @property
+    def choose(self) -> Choose:
+        """Which tokens count where nothing is trained; the same at every look."""
+        raise NotImplementedError
+
+    def targets(self, examples: Examples, encoded: Encoded) -> Targets:
+        """None beside the tokens themselves."""
+        from torch import zeros
+
+        return Targets(zeros(len(encoded), 0))
+
+    def read(self, model: TaskModel, batch: FlatBatch) -> Tensor:
+        """(T, 3): see :func:`whet.tasks.language_loss.read_nats`."""
+        if model.guesses == "permuted":
+            seed = int(self.setting.options.get("seed", 0))
+            return read_nats(model, batch, lambda some: permuted_tokens(some, drawn_fixed(some, seed, "order")[0]))
+        return read_nats(model, batch, self.choose)
+
+    def look(self, outputs: Tensor, encoded: Encoded, examples: Examples) -> dict[str, float]:
+        """Nats per token, and the share of tokens that were the likeliest."""
+        return quick_numbers(outputs)
+
+    def asked(self, encoded: Encoded, num_rows: int) -> list[NDArray[np.int64]]:
+        """Of each row the ids of the tokens that count at every look, in their order."""
+        _, ids = self.shown(encoded)
+        rows = np.repeat(rows_of(encoded), np.diff(encoded.offsets))[ids >= 0]
+        return np.split(ids[ids >= 0], np.searchsorted(rows, np.arange(1, num_rows)))
+
+    def shown(self, encoded: Encoded) -> tuple[Encoded, NDArray[np.int64]]:
+        """The tokens as a model sees them at every look; (N,) what its vector at each is to tell of, -1 for nothing."""
+        ids, wanted_ids = np.asarray(encoded.ids).copy(), np.full(encoded.num_tokens, -1, np.int64)
+        for batch in for_prediction(encoded, BATCH_TOKENS):
+            wanted, numbers = self.choose(batch), token_numbers(encoded.offsets, batch.sequences)
+            ids[numbers] = wanted.batch.input_ids[0].numpy()
+            wanted_ids[numbers[wanted.read.numpy()]] = wanted.ids.numpy()
+        return replace(encoded, ids=ids), wanted_ids
+
+    def num_bytes(self, examples: Examples) -> NDArray[np.int64] | None:
+        """(n,) UTF-8 bytes that the counted tokens of each row stand for; None where that has no meaning."""
+        sizes = [len(text.encode()) for block in examples.column_blocks(["text"]) for text in block["text"]]
+        return np.asarray(sizes, np.int64)
+
+    def predictions(self, model: str, outputs: Tensor, encoded: Encoded, examples: Examples) -> TextPredictions:
+        """What the true text cost, row by row; nothing is generated."""
+        count, nats, right = sums_by_row(outputs, encoded, len(examples)).T
+        return say_texts(
+            model,
+            examples,
+            self.purpose,
+            None,
+            nats=nats,
+            tokens=count.astype(np.int64),
+            num_right=right.astype(np.int64),
+            num_bytes=self.num_bytes(examples),
+        )
+
+
+class LanguageModeling(LanguageTask):
+    """Documents, each token from those before it; a long one in windows."""
+
+    name = "language-modeling"
+    guesses = ("next", "permuted")
+
+    @property
+    def choose(self) -> Choose:
+        """Every token but the first."""
+        return next_tokens
+
+    def encode(
+        self, tokenizer: Any, blocks: Iterable[Columns], limit: int, into: Path | None, progress: Told | None = None
+    ) -> Encoded:
+        """A window a sequence: a token that starts a text, the text, and the one that ends it where it ends."""
+        stride = self.setting.options.get("data.stride", STRIDE)
+        stride = min(stride if isinstance(stride, int) else STRIDE, limit // 2)
+        counted = Counted(limit)
+        return gather(_pieces(tokenizer, blocks, limit, stride, counted, progress), counted, into)
+
+    def objective(self) -> Objective[Any]:
+        """Cross-entropy."""
+        return LanguageLoss(next_tokens)
+
+
+def known_of(tokenizer: Any) -> dict[str, Any]:
+    """What tasks of language models must know of a tokenizer, for ``setting.settled``."""
+    return {"mask_id": int(tokenizer.mask_token_id or 0), "vocabulary": len(tokenizer)}
+
+
+def _pieces(
+    tokenizer: Any, blocks: Iterable[Columns], limit: int, stride: int, counted: Counted, progress: Told | None
+) -> Iterator[Piece]:
+    backend = uncut_backend(tokenizer)
+    start = next((one for one in (tokenizer.bos_token_id, tokenizer.eos_token_id) if one is not None), None)
+    end = tokenizer.eos_token_id
+    done = 0
+    for block in blocks:
+        windows: list[tuple[int, list[int], list[float]]] = []
+        encodings = backend.encode_batch_fast(list(block["text"]), add_special_tokens=False)
+        for number, encoding in enumerate(encodings):
+            ids = [*encoding.ids, *([] if end is None else [end])]
+            counted.tokens_total += len(ids)
+            windows += [(done + number, *window) for window in windows_of(ids, start, limit, stride)]
+        done += len(encodings)
+        yield Piece(
+            np.asarray([one for _, ids, _ in windows for one in ids], np.uint32),
+            np.asarray([len(ids) for _, ids, _ in windows], np.int64),
+            rows=np.asarray([row for row, _, _ in windows], np.int64),
+            weights=np.asarray([one for _, _, weights in windows for one in weights], np.float32),
+        )
+        if progress:
+            progress(done)
+
+
+def windows_of(ids: list[int], start: int | None, limit: int, stride: int) -> Iterator[tuple[list[int], list[float]]]:
+    """(ids, weights) of each window of a document: every token counts in one window exactly, if anything tells of it.
+
+    The first window begins with ``start``, which is only read; each further one with ``stride`` tokens of the
+    one before, or with one where there is no stride, so that its own first token is told by something.
+    """
+    first = [] if start is None else [start]
+    position, before = 0, first
+    while position < len(ids) or position == 0:
+        room = limit - len(before)
+        own = ids[position : position + room]
+        yield [*before, *own], [0.0] * len(before) + [1.0] * len(own)
+        position += max(1, len(own))
+        before = ids[max(0, position - max(1, stride)) : position]

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from whet.cli.live import MOST_SHOWN, SHOWN, render
+from whet.evaluation.measures import MEASURES
+from whet.files import write_json
+from whet.folder import RunFolder
+
+METRICS = ("token_nats", "perplexity", "bits_per_byte", "token_accuracy", "chrf", "rouge_l", "stop_rate")
+
+
+def found() -> dict[str, Any]:
+    scores = {
+        name: {metric: {"value": value, "low": value - 0.1, "high": value + 0.1} for metric in METRICS}
+        for name, value in (("nearest_answer", 4.5), ("full", 3.5))
+    }
+    del scores["nearest_answer"]["token_nats"]
+    verdict = {"metric": "token_nats", "ship": "full", "code": "ship", "reason": "so"}
+    return {
+        "scores": scores,
+        "verdict": verdict,
+        "num_test_rows": 9,
+        "findings": [],
+        "tokens_per_second": None,
+        "mfu": None,
+    }
+
+
+@pytest.mark.parametrize(("width", "columns"), [(200, MOST_SHOWN), (80, 4), (30, 1)])
+def test_the_table_has_as_many_metrics_as_fit(tmp_path: Path, width: int, columns: int) -> None:
+    write_json(tmp_path / "scores.json", {"kind": "texts", "models": found()["scores"]})
+    write_json(tmp_path / "verdict.json", found()["verdict"])
+    write_json(tmp_path / "shipped.json", {"model": "full"})
+    screen = Console(width=width, record=True, force_terminal=False)
+    render(screen, RunFolder(tmp_path), found())
+    text = screen.export_text()
+    head = next(line for line in text.splitlines() if "model" in line)
+    wanted = ["token_nats", "perplexity", "bits_per_byte", "chrf", "token_accuracy"]
+    if width > 30:
+        assert [name for name in wanted if MEASURES[name].words in head] == wanted[:columns]
+        assert "nearest_answer" in text, "names are not broken"
+    assert "stop rate" not in head
+
+
+def test_every_metric_shown_is_known() -> None:
+    assert set(SHOWN) <= set(MEASURES) and len(set(SHOWN)) == len(SHOWN)
