@@ -130,6 +130,7 @@ def _field(name: str) -> Any:
 KINDS = {
     "A": "The data, before anything is trained",
     "E": "Training, and the model as it was saved",
+    "G": "Conversations as a model sees them",
     "V": "Gates of the verdict",
 }
 

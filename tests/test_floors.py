@@ -12,13 +12,14 @@ import whet
 
 SOURCE = Path(whet.__file__).parent
 FLOORS = {
-    11: ["whet"],  # the package itself: the door for programs, opened on demand
-    10: ["cli"],
-    9: ["server"],
-    8: ["workflows"],
-    7: ["baselines", "report"],
-    6: ["inference"],
-    5: ["tasks", "evaluation"],
+    12: ["whet"],  # the package itself: the door for programs, opened on demand
+    11: ["cli"],
+    10: ["server"],
+    9: ["workflows"],
+    8: ["baselines", "report"],
+    7: ["inference"],
+    6: ["tasks", "evaluation"],
+    5: ["generation"],
     4: ["models"],
     3: ["data", "batches", "engine"],
     2: ["recipe", "store", "kernels", "folder"],

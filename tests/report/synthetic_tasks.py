@@ -19,6 +19,7 @@ from whet.data.predictions import (
     RankPredictions,
     SpanPredictions,
     Spans,
+    TextPredictions,
     ValuePredictions,
     save,
 )
@@ -52,7 +53,7 @@ FILLER = "It was a long report with many paragraphs about the weather, the roads
 def make_task_run(folder: Path, kind: str, evil: bool = False) -> Path:
     """Build a complete run folder of one kind of predictions and return it.
 
-    :param kind: "spans", "answers", "similarity", "regression" or "ranks".
+    :param kind: one of ``MAKERS``.
     :param evil: every text, label and answer is made of what browsers would run.
     """
     task, models, rows, audit = MAKERS[kind](evil)
@@ -62,7 +63,9 @@ def make_task_run(folder: Path, kind: str, evil: bool = False) -> Path:
         save(one, folder / "predictions" / f"{one.model}.test.parquet")
     with pa.OSFile(str(folder / "data" / "test.arrow"), "wb") as sink, pa.ipc.new_file(sink, rows.schema) as writer:
         writer.write_table(rows, max_chunksize=100)
-    scores = score_all(models, seed=1, task=task, num_resamples=200, leaked_ids=[1, 2])
+    scores = score_all(
+        models, seed=1, task=task, num_resamples=200, leaked_ids=[1, 2], baselines=[one.model for one in models[:-1]]
+    )
     told = decide(models[-1:], models[:-1], seed=1, num_resamples=200, num_rounds=199, costs=costs(models))
     found = gates(told, models, scores, seed=1)
     put(folder / "scores.json", scores)
@@ -307,10 +310,78 @@ def ranks_run(evil: bool) -> tuple[str, list[Predictions], pa.Table, dict[str, A
     return "ranking", models, pa.table(columns), {"train": about(4000), "test": about(len(texts))}
 
 
+# Texts
+
+
+def texts_run(evil: bool) -> tuple[str, list[Predictions], pa.Table, dict[str, Any]]:
+    """Answers: every fourth has two accepted texts, some said ones do not end; the nearest answer has no nats."""
+    random = generator(7, "texts")
+    size = 60
+    bad = f" {EVIL}" if evil else ""
+    prompts = [f"Where is parcel {letters(number)}, please?{bad}" for number in range(size)]
+    gold = tuple(
+        (f"Parcel {letters(number)} is on its way to {NAMES['place'][number % 7]} and comes on Friday.{bad}",)
+        + ((f"It comes on Friday.{bad}",) if number % 4 == 0 else ())
+        for number in range(size)
+    )
+    columns, made = shared(size, prompts)
+    columns["answers"] = pa.array([list(row) for row in gold], pa.list_(pa.string()))
+    tokens = random.integers(8, 40, size)
+    models: list[Predictions] = []
+    for model, noise, rate in (
+        ("nearest_answer", 0.5, 0.0),
+        ("unigram", None, 5.0),
+        ("base", 0.9, 3.0),
+        ("full", 0.2, 1.5),
+    ):
+        said = None if noise is None else tuple(spoken(random, row[0], noise) for row in gold)
+        nats = tokens * random.uniform(0.5, 1.5, size) * rate
+        counted: dict[str, Any] = {} if model == "nearest_answer" else {
+            "nats": nats, "tokens": tokens, "num_bytes": tokens * 4, "num_right": tokens // 2,
+        }  # fmt: skip
+        if counted and said is not None:
+            counted |= {"finished": random.random(size) < 0.9, "num_said": np.asarray([len(one) // 4 for one in said])}
+        models.append(TextPredictions(model, "test", np.arange(size), made, gold, said, "generation", **counted))
+    return "text-generation", models, pa.table(columns), {"train": about(900), "test": about(size)}
+
+
+def spoken(random: np.random.Generator, text: str, noise: float) -> str:
+    """Words of ``text``, some of them dropped or said twice."""
+    said: list[str] = []
+    for word in text.split(" "):
+        said += [] if random.random() < noise else [word, word] if random.random() < noise / 3 else [word]
+    return " ".join(said)
+
+
+def language_run(evil: bool) -> tuple[str, list[Predictions], pa.Table, dict[str, Any]]:
+    """Pieces of 20 documents, four each, and their likelihoods."""
+    random = generator(8, "language")
+    size = 80
+    texts = [
+        f"{EVIL if evil else 'It was'} piece {letters(number)}. " + FILLER * (number % 3) for number in range(size)
+    ]
+    columns, made = shared(size, texts)
+    documents = hashes([f"document {letters(number // 4)}" for number in range(size)])
+    columns["group"] = [letters(number // 4) for number in range(size)]
+    tokens = np.asarray([len(text) // 4 for text in texts])
+    models: list[Predictions] = []
+    for model, rate in (("unigram", 5.0), ("base", 3.0), ("full", 2.0)):
+        nats = tokens * rate * random.uniform(0.6, 1.4, 20).repeat(4)
+        models.append(
+            TextPredictions(
+                model, "test", np.arange(size), made, None, None, "language", nats, tokens,
+                np.asarray([len(text.encode()) for text in texts]), tokens // 3, groups=documents,
+            )
+        )  # fmt: skip
+    return "language-modeling", models, pa.table(columns), {"train": about(900), "test": about(size)}
+
+
 MAKERS = {
     "spans": spans_run,
     "answers": answers_run,
     "similarity": lambda evil: values_run("similarity", evil),
     "regression": lambda evil: values_run("regression", evil),
     "ranks": ranks_run,
+    "texts": texts_run,
+    "language": language_run,
 }

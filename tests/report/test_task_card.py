@@ -22,6 +22,8 @@ from .test_page import tree_of
         ("answers", "transformers", "question-answering", ["question-answering", "whet"]),
         ("similarity", "sentence-transformers", "sentence-similarity", ["sentence-similarity", "whet"]),
         ("regression", "transformers", "text-classification", ["text-classification", "regression", "whet"]),
+        ("texts", "transformers", "text-generation", ["text-generation", "whet"]),
+        ("language", "transformers", "text-generation", ["text-generation", "language-modeling", "whet"]),
         ("ranks", "transformers", "text-ranking", ["text-ranking", "ranking", "whet"]),
         ("ranks", "sentence-transformers", "sentence-similarity", ["sentence-similarity", "ranking", "whet"]),
     ],
@@ -46,6 +48,15 @@ def test_card_of_every_kind(
     assert ("knows only the labels" in limits) is False and len(limits.strip().splitlines()) >= 3
     assert ("Smaller is better for ECE." in text) == (kind in ("spans", "answers"))
     assert ("Smaller is better for MAE and MSE." in text) == (kind == "regression")
+    by_token = "token cross-entropy, perplexity" + (
+        " and bits per byte." if kind == "language" else ", bits per byte and"
+    )
+    assert (f"Smaller is better for {by_token}" in text) == (kind in ("texts", "language"))
+    assert (
+        ("same tokenizer only" in text) == ("nats of token cross-entropy" in limits) == (kind in ("texts", "language"))
+    )
+    assert ("the limit on their length cut off" in limits) == (kind == "texts")
+    assert ("fine-tuned for language modelling" in text) == (kind == "language")
     assert ("4 types: `person`" in text) == (kind == "spans")
     assert ("Weakest types" in text) == (kind == "spans")
 
@@ -54,6 +65,32 @@ def test_card_of_every_kind(
 def test_a_run_without_a_card_is_used_by_our_command(task_runs: dict[str, Path], kind: str) -> None:
     use = tree_of(task_runs[kind]).one("section", id="use").text
     assert f"whet predict {kind} rows.csv" in use
+
+
+def test_the_card_is_of_the_network_that_was_saved(tmp_path: Path, task_runs: dict[str, Path]) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(task_runs["language"], folder)
+    (folder / "shipped.json").write_text('{"model": "base"}', encoding="utf-8")
+    text = write_card(folder, "Use it.").read_text(encoding="utf-8")
+    assert "| **base** |" in text and "**full**" not in text
+    metrics = yaml.safe_load(text.split("---\n")[1])["model-index"][0]["results"][0]["metrics"]
+    assert metrics[0]["value"] == round(scores_of(folder)["models"]["base"]["token_nats"]["value"], 6)
+
+
+@pytest.mark.parametrize(
+    ("task", "tag", "words"),
+    [("fill-mask", "fill-mask", "for filling in masked words"), ("language-modeling", "text-generation", "go on with")],
+)
+def test_cards_of_tasks_that_learn_texts(
+    tmp_path: Path, task_runs: dict[str, Path], task: str, tag: str, words: str
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(task_runs["language"], folder)
+    path = folder / "scores.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("language-modeling", task), encoding="utf-8")
+    text = write_card(folder, "Use it.").read_text(encoding="utf-8")
+    assert yaml.safe_load(text.split("---\n")[1])["pipeline_tag"] == tag
+    assert words in text.replace("goes on with", "go on with")
 
 
 def won_by(folder: Path, ships: str, saved: str) -> Path:

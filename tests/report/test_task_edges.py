@@ -17,6 +17,7 @@ from whet.data.predictions import (
     RankPredictions,
     SpanPredictions,
     Spans,
+    TextPredictions,
     ValuePredictions,
     save,
 )
@@ -77,6 +78,14 @@ def ranks(gold: list[list[tuple[int, float]]] | None, said: list[list[tuple[int,
     return RankPredictions("m", "test", np.arange(len(said)), keys, truth, Lists.of(said))
 
 
+def texts(gold: list[tuple[str, ...]] | None, said: list[str] | None, rate: float | None, size: int) -> TextPredictions:
+    ids, tokens = np.arange(size), np.arange(size) * 3
+    truth, spoken = None if gold is None else tuple(gold), None if said is None else tuple(said)
+    counted = {} if rate is None else {"nats": tokens * rate, "tokens": tokens}
+    purpose = "generation" if said is not None or gold is not None else "language"
+    return TextPredictions("m", "test", ids, np.zeros(size, np.uint64), truth, spoken, purpose, **counted)  # type: ignore[arg-type]
+
+
 CASES: dict[str, Predictions] = {
     "no rows with spans": spans([], []),
     "no spans at all": spans([[], []], [[], []]),
@@ -103,6 +112,14 @@ CASES: dict[str, Predictions] = {
     "nothing relevant": ranks([[(1, 0.0)], []], [[(1, 1.0)], [(2, 1.0)]]),
     "all first": ranks([[(1, 1.0)], [(1, 1.0)]], [[(1, 1.0)], [(1, 1.0)]]),
     "no relevance known": ranks(None, [[(1, 1.0)]]),
+    "no texts": texts([], [], 1.0, 0),
+    "one text without nats": texts([("Cork",)], ["Cork"], None, 1),
+    "empty texts": texts([("",), ("x",), ("x", "y")], ["", "", ""], 2.0, 3),
+    "nothing written": texts([("Cork",), ("x",)], None, 2.0, 2),
+    "sure of everything": texts(None, None, 0.0, 3),
+    "one row with a token": texts(None, None, 4.0, 2),
+    "no row with a token": texts(None, None, 4.0, 1),
+    "no accepted texts known": texts(None, ["Cork"], None, 1),
 }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from whet.evaluation.measures import lower_is_better
 from whet.report import pictures, write_report
 from whet.report.page import BUILDERS, builders
 from whet.report.run_files import read_run
@@ -17,8 +18,17 @@ from .synthetic_tasks import EVIL, MAKERS
 from .task_reading import scores_of, shown_model
 from .test_page import captioned, page_of, poisoned, rows_of, tree_of
 
-KIND_OF = {kind: "values" if kind in ("similarity", "regression") else kind for kind in MAKERS}
-PICTURES = {"spans": 5, "answers": 4, "similarity": 5, "regression": 5, "ranks": 5}
+KIND_OF = {kind: kind for kind in MAKERS} | {"similarity": "values", "regression": "values", "language": "texts"}
+PICTURES = {"spans": 5, "answers": 4, "similarity": 5, "regression": 5, "ranks": 5, "texts": 5, "language": 4}
+PRIMARY = {
+    "spans": "Entity F1",
+    "answers": "Answer F1",
+    "similarity": "Spearman",
+    "regression": "R²",
+    "ranks": "nDCG@10",
+    "texts": "Token cross-entropy ↓",
+    "language": "Token cross-entropy ↓",
+}
 
 
 def test_there_are_sections_for_every_kind_of_predictions() -> None:
@@ -28,7 +38,7 @@ def test_there_are_sections_for_every_kind_of_predictions() -> None:
 
 
 def section_names(kind: str) -> list[str]:
-    return [build.__name__ for build in builders(KIND_OF[kind])]
+    return [build.__name__ for build in builders(KIND_OF[kind], "language-modeling" if kind == "language" else "")]
 
 
 @pytest.mark.parametrize("evil", ["", "evil-"])
@@ -149,9 +159,7 @@ def test_comparison_has_the_metrics_of_the_kind(task_runs: dict[str, Path], kind
     section = tree_of(folder).one("section", id="comparison")
     table = captioned(section, "All models")
     headings = [cell.text for cell in table.one("thead").all("th")]
-    assert headings[:2] == ["Model", {"spans": "Entity F1", "answers": "Answer F1", "similarity": "Spearman"}.get(
-        kind, {"regression": "R²", "ranks": "nDCG@10"}.get(kind, "")
-    )]  # fmt: skip
+    assert headings[:2] == ["Model", PRIMARY[kind]]
     assert len(headings) == 1 + len(scores["models"]["full"])
     found = scores["models"]["full"][scores["primary"]]
     points = kind in ("spans", "answers")
@@ -162,7 +170,7 @@ def test_comparison_has_the_metrics_of_the_kind(task_runs: dict[str, Path], kind
     assert f"A difference within {unit} counts as no worse." in section.text
     rows = {"answers": "questions", "ranks": "queries", "spans": "texts"}.get(kind, "rows")
     assert f"{scores['num_rows']:,} {rows} of test" in table.one("caption").text
-    assert ("↓" in " ".join(headings[1:])) == any(name in scores["models"]["full"] for name in ("mae", "ece"))
+    assert ("↓" in " ".join(headings[1:])) == any(lower_is_better(name) for name in scores["models"]["full"])
     assert "micro F1 equals" not in section.text
 
 
@@ -177,7 +185,7 @@ def test_training_and_data_read_right(task_runs: dict[str, Path], kind: str) -> 
     scores = scores_of(task_runs[kind])
     captions = [one.text for one in tree.one("section", id="training").all("figcaption")]
     title = captioned(tree.one("section", id="comparison"), "All models").one("thead").all("th")[1].text
-    assert captions[0].startswith("Loss of full.") and captions[1].startswith(f"{title} of full.")
+    assert captions[0].startswith("Loss of full.") and captions[1].startswith(f"{title.removesuffix(' ↓')} of full.")
     splits = captioned(tree.one("section", id="data"), "The splits")
     headings = [cell.text for cell in splits.one("thead").all("th")]
     assert ("Types" in headings) == ("labels" in scores) == (kind == "spans")
@@ -186,7 +194,7 @@ def test_training_and_data_read_right(task_runs: dict[str, Path], kind: str) -> 
     assert rows_of(captioned(ledger, "Rows read"))[0][4] == "2"
 
 
-@pytest.mark.parametrize("kind", ["spans", "answers", "similarity"])
+@pytest.mark.parametrize("kind", ["spans", "answers", "similarity", "texts", "language"])
 def test_texts_of_other_rows_are_not_shown(tmp_path: Path, task_runs: dict[str, Path], kind: str) -> None:
     folder = tmp_path / "run"
     shutil.copytree(task_runs[kind], folder)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from whet.evaluation.measures import MEASURES
 from whet.evaluation.wording import model_words
 from whet.files import write_text
 from whet.folder import instead
@@ -27,10 +28,18 @@ LIMITS = {
     "answers": "It can only give words that stand in the context, in one piece; it knows nothing else.",
     "values": "Its values mean what the scores of the training rows meant; far outside their range it is guessing.",
     "ranks": "Its scores order the passages of one query; they are no probabilities and not alike across queries.",
+    "texts": "It knows what is likely, not what is true: a fluent text may be wrong, and nothing in it checks that.",
+    "language-modeling": "It goes on with texts like those it was trained on; it was not taught to follow orders.",
+    "fill-mask": "It fills in masked tokens with both sides known; its numbers are of masked tokens alone, not to be "
+    "held against those of a model that reads from left to right.",
 }
-"""What a model of each kind cannot do."""
+"""What a model of each kind, and of a task of which more is to be said, cannot do."""
 FROZEN = "probe"
 """The model that leaves its base as it is."""
+TASK_WORDS = {"language-modeling": "language modelling", "fill-mask": "filling in masked words"}
+"""What a task is called in a sentence, where its name does not say it."""
+PER_TOKEN = ("token_nats", "perplexity", "token_accuracy")
+"""Metrics that speak of tokens, so of one tokenizer."""
 OPEN_LICENSE = "# license: left open; choose one that the base model and the data allow"
 
 
@@ -131,7 +140,7 @@ def _opening(run: RunFiles, base_model: str) -> str:
         source = f"The frozen base{named} with a linear head," if named else "A frozen base with a linear head,"
     else:
         source = f"{named.strip()}, fine-tuned" if named else "A fine-tuned model"
-    task = (run.task or "text-classification").replace("-", " ")
+    task = TASK_WORDS.get(run.task) or (run.task or "text-classification").replace("-", " ")
     several = " A text may carry several labels, or none." if scores.get("multi_label") else ""
     shown = ", ".join(f"`{inline(label)}`" for label in labels[:40]) + (", …" if len(labels) > 40 else "")
     word = "type" if run.kind == "spans" else "label"
@@ -200,10 +209,12 @@ def _scores(run: RunFiles) -> str:
     rows = numbers.plural(scores.get("num_rows"), kind.row, kind.rows)
     note = f"All models on the same {rows} of {inline(scores.get('split', 'test'))}, with 95 % intervals; "
     note += "this model in bold."
-    turned = [numbers.metric(name).title for name in names if not numbers.metric(name).higher_is_better]
+    turned = [numbers.spoken(name) for name in names if not numbers.metric(name).higher_is_better]
     if turned:
         listed = " and ".join(part for part in (", ".join(turned[:-1]), turned[-1]) if part)
-        note += f" Smaller is better for {listed[:1].lower() + listed[1:] if listed.startswith('Log') else listed}."
+        note += f" Smaller is better for {listed}."
+    if any(name in PER_TOKEN for name in names):
+        note += " What is counted by token compares with models of the same tokenizer only, bits per byte with any."
     return "## Scores\n\n" + note + "\n\n" + "\n".join(lines) + "\n"
 
 
@@ -228,15 +239,17 @@ def _data(run: RunFiles, dataset: str) -> str:
 def _limits(run: RunFiles) -> str:
     scores, told = run.scores or {}, run.verdict or {}
     lines = [LIMITS["several" if scores.get("multi_label") else run.kind]] if run.kind in LIMITS else []
+    lines += [LIMITS[run.task]] if run.task in LIMITS else []
+    lines += _cut_short(run)
     lines.append(
         "The scores hold for texts like those of the test split; other sources, times or languages may differ."
     )
     if told.get("minimum_detectable_effect") is not None and scores.get("num_rows"):
         metric = str(told.get("metric", "accuracy"))
-        kind, of = words(run.kind), "" if metric == "accuracy" else f" of {numbers.metric(metric).title}"
+        kind, of = words(run.kind), "" if metric == "accuracy" else f" of {numbers.spoken(metric)}"
         lines.append(
             f"{numbers.plural(scores['num_rows'], f'test {kind.row}', f'test {kind.rows}')} cannot tell models apart "
-            f"that differ by less than {numbers.amount(told['minimum_detectable_effect'], metric)}{of}."
+            f"that differ by less than {_size(told['minimum_detectable_effect'], metric)}{of}."
         )
     own = _own(run)
     classes = (scores.get("per_class") or {}).get(own) or run.details_of(own).get("per_type") or []
@@ -248,6 +261,24 @@ def _limits(run: RunFiles) -> str:
         if one.get("bin") == "issue" and str(one.get("code", "")).startswith(("V", "A")):
             lines.append(f"{one.get('code')}: {inline(one.get('message', ''))}")
     return "## Limits\n\n" + "\n".join(f"- {line}" for line in lines) + "\n"
+
+
+def _size(effect: float, metric: str) -> str:
+    """A size of a difference in points, or in the metric's own unit where it has one."""
+    known = MEASURES.get(metric)
+    own = f"{numbers.GAP}{known.unit}" if known is not None and known.unit and known.shown == "plain" else ""
+    return numbers.amount(effect, metric) + own
+
+
+def _cut_short(run: RunFiles) -> list[str]:
+    """How many texts of the test split came to no end of their own, where any."""
+    about = ((run.scores or {}).get("details") or {}).get(_own(run))
+    counts = about.get("counts") if isinstance(about, dict) else None
+    if not isinstance(counts, dict) or not counts.get("cut_short"):
+        return []
+    rows = numbers.plural(counts.get("rows"), "text")
+    cut = numbers.count(counts["cut_short"])
+    return [f"Of {rows} that it wrote for the test split, the limit on their length cut off {cut}."]
 
 
 def inline(text: Any) -> str:

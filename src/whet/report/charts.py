@@ -19,21 +19,30 @@ def altair() -> Any:
     return altair
 
 
-def comparison(rows: list[dict[str, Any]], title: str, reference: float | None, width: int, whole: float = 100) -> Any:
+def comparison(
+    rows: list[dict[str, Any]],
+    title: str,
+    reference: float | None,
+    width: int,
+    whole: float = 100,
+    less_is_better: bool = False,
+) -> Any:
     """Dot and interval a model.
 
     :param rows: ``{model, value, low, high, value_shown, ships}``, shares in percent, best first.
     :param reference: value of the best baseline in the same unit, drawn as a dashed line.
     :param whole: 100 where shares are in percent, else 1.
+    :param less_is_better: so that the best stands on the left, and nothing lies off the scale.
     """
     alt = altair()
 
-    near, far = split_scale(rows, whole)
+    near, far = split_scale(rows, whole, less_is_better)
     lowest = min(row["low"] for row in near)
     highest = max(row["high"] for row in near)
     room = max(highest - lowest, 0.005 * whole)
     left, right = lowest - 0.08 * room, highest + 0.22 * room  # on the right stands the number
-    axis = alt.Axis(values=ticks(left, min(right, whole) if highest <= whole else right), labelExpr="datum.value")
+    end = min(right, whole) if highest <= whole and not less_is_better else right
+    axis = alt.Axis(values=ticks(left, end), labelExpr="datum.value")
     across = alt.X("value:Q", title=title, scale=alt.Scale(domain=[left, right], nice=False), axis=axis)
     names = [row["model"] for row in rows]
     down = alt.Y("model:N", sort=names, title=None, axis=alt.Axis(ticks=False, domain=False, labelColor=INK))
@@ -68,8 +77,15 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     return [round(number * step, 10) for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
-def split_scale(rows: list[dict[str, Any]], whole: float = 100) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows on the scale and rows told at its edge; everything is on it where fewer than two would stay."""
+def split_scale(
+    rows: list[dict[str, Any]], whole: float = 100, less_is_better: bool = False
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows on the scale and rows told at its edge; everything is on it where fewer than two would stay.
+
+    So it is where less is better: such a metric has no upper end, and the edge is the side of the best.
+    """
+    if less_is_better:
+        return rows, []
     best = max(row["value"] for row in rows)
     near = [row for row in rows if row["value"] >= best - whole * OFF_SCALE]
     if len(near) < 2:

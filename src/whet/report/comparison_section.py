@@ -47,6 +47,7 @@ def comparison(run: RunFiles) -> Section:
         "groups": _groups(scores, kind),
         "paired": kind.compared,
         "validation": None,
+        "beside": None,
     }
     if told.get("comparisons"):
         content["comparisons"] = comparisons_table(
@@ -54,6 +55,11 @@ def comparison(run: RunFiles) -> Section:
         )
         content["margin"] = numbers.amount(told.get("margin"), str(told.get("metric") or primary))
         content["alpha"] = numbers.decimal(told.get("alpha"), 2) if told.get("alpha") is not None else ""
+    if told.get("beside"):
+        content["beside"] = comparisons_table(
+            "Compared by another metric, outside the verdict", told["beside"], kind.rows
+        )
+        content["judged_by"] = numbers.spoken(str(told.get("metric") or primary))
     if told.get("costs"):
         order = ranked(scores["models"], primary)
         content["costs"] = costs_table("Cost of every model, in the same order", told["costs"], order)
@@ -114,11 +120,12 @@ def _picture(scores: dict[str, Any], told: dict[str, Any], primary: str) -> Pict
         legend.append(f"The filled dot is the model to {'use until more rows decide' if undecided else 'ship'}.")
     if reference is not None:
         legend.append("The dashed line is the best baseline.")
-    if split_scale(rows, factor)[1]:
+    less = not numbers.metric(primary).higher_is_better
+    if split_scale(rows, factor, less)[1]:
         legend.append("◂ lies off the scale to the left.")
     charts = {
-        "wide": lambda: draw_comparison(rows, title, reference, 560, factor),
-        "narrow": lambda: draw_comparison(rows, title, reference, 220, factor),
+        "wide": lambda: draw_comparison(rows, title, reference, 560, factor, less),
+        "narrow": lambda: draw_comparison(rows, title, reference, 220, factor, less),
     }
     return Picture(" ".join(legend), alternative, _data(rows, title), drawn("comparison", alternative, charts))
 

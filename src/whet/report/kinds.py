@@ -42,8 +42,9 @@ KINDS: dict[str, Kind] = {
     "answers": Kind("question", "questions"),
     "values": Kind(),
     "ranks": Kind("query", "queries"),
+    "texts": Kind(),
 }
-"""The five kinds by the name that scores.json and the files of predictions carry."""
+"""The six kinds by the name that scores.json and the files of predictions carry."""
 
 OF_TASK = {
     "text-classification": "classes",
@@ -52,10 +53,20 @@ OF_TASK = {
     "sentence-similarity": "values",
     "regression": "values",
     "ranking": "ranks",
+    "text-generation": "texts",
+    "language-modeling": "texts",
+    "fill-mask": "texts",
 }
 """The usual kind of a task, for runs that have not come to their scores."""
 
-HUB_TASKS = {"regression": "text-classification", "ranking": "text-ranking"}
+OF_LANGUAGE = ("language-modeling", "fill-mask")
+"""Tasks that learn texts themselves: nothing is asked, and nothing is said."""
+
+HUB_TASKS = {
+    "regression": "text-classification",
+    "ranking": "text-ranking",
+    "language-modeling": "text-generation",
+}
 """Tasks that the Hugging Face Hub calls otherwise."""
 
 

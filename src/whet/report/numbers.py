@@ -27,6 +27,7 @@ class Metric(NamedTuple):
 
 SHORT = {
     "brier": "Brier",
+    "chrf": "chrF",
     "entity_precision": "Precision",
     "answerable_f1": "F1, answerable",
     "answerable_exact": "Exact, answerable",
@@ -54,6 +55,12 @@ METRICS: dict[str, Metric] = {name: _metric(name) for name in sorted(MEASURES, k
 def metric(name: str) -> Metric:
     """The way to write a metric; one that is not known is written as a plain number."""
     return METRICS.get(name) or Metric(name.replace("_", " "), False, True, "")
+
+
+def spoken(name: str) -> str:
+    """A metric's name inside a sentence: ``token cross-entropy``, ``MAE``."""
+    known = MEASURES.get(name)
+    return SHORT.get(name) or (known.words if known else name.replace("_", " "))
 
 
 def is_number(value: Any) -> TypeGuard[float]:

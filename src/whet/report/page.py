@@ -16,14 +16,16 @@ from whet.report import (
     class_sections,
     comparison_section,
     data_sections,
+    loss_sections,
     numbers,
     rank_sections,
     span_sections,
+    text_sections,
     training_sections,
     value_sections,
     verdict_sections,
 )
-from whet.report.kinds import words
+from whet.report.kinds import OF_LANGUAGE, words
 from whet.report.pictures import PACKAGE, can_draw
 from whet.report.run_files import RunFiles, read_run
 from whet.report.section import Builder, Section, guarded
@@ -72,13 +74,22 @@ BUILDERS: dict[str, list[Builder]] = {
         rank_sections.depth,
         rank_sections.lists,
     ],
+    "texts": [
+        text_sections.examples,
+        text_sections.writing,
+        loss_sections.loss,
+        loss_sections.hardest,
+    ],
 }
 """The closer look at one model, per kind of predictions."""
+WRITTEN: tuple[Builder, ...] = (text_sections.examples, text_sections.writing)
+"""Sections on what was written, which a task that only learns texts has none of."""
 
 
-def builders(kind: str) -> list[Builder]:
+def builders(kind: str, task: str = "") -> list[Builder]:
     """The sections in the order of the page; of a kind that is not known, those that all kinds have."""
-    return [*FIRST, *BUILDERS.get(kind, []), *LAST]
+    closer = [one for one in BUILDERS.get(kind, []) if task not in OF_LANGUAGE or one not in WRITTEN]
+    return [*FIRST, *closer, *LAST]
 
 
 def write_report(run_folder: Path) -> Path:
@@ -97,7 +108,7 @@ def write_report(run_folder: Path) -> Path:
 
 def page(run: RunFiles) -> str:
     """The page as text; same files, same page."""
-    sections = [guarded(build, run) for build in builders(run.kind)]
+    sections = [guarded(build, run) for build in builders(run.kind, run.task)]
     script, style = _resource("page.js"), _resource("page.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (

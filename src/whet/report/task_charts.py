@@ -52,10 +52,11 @@ def _axis(alt: Any, channel: Any, field: str, title: str | None, values: Sequenc
     return channel(f"{field}:Q", title=title, scale=scale, axis=alt.Axis(tickCount=6))
 
 
-def histogram(counts: Sequence[tuple[float, float, int]], title: str, zero: bool = True) -> Any:
+def histogram(counts: Sequence[tuple[float, float, int]], title: str, zero: bool = True, above_it: str = "Rows") -> Any:
     """Bars of counts between edges; a dashed line at zero.
 
     :param counts: (from, to, how many).
+    :param above_it: what is counted.
     """
     alt = altair()
 
@@ -67,7 +68,7 @@ def histogram(counts: Sequence[tuple[float, float, int]], title: str, zero: bool
     if zero and counts[0][0] < 0 < counts[-1][1]:
         rule = alt.Chart(alt.Data(values=[{"low": 0}])).mark_rule(color=INK, strokeDash=[4, 3])
         layers.append(rule.encode(x=across))
-    return alt.layer(*layers).properties(width=290, height=190, title=above("Rows"))
+    return alt.layer(*layers).properties(width=290, height=190, title=above(above_it))
 
 
 def bars(counts: Sequence[tuple[str, int, bool]], title: str, above_it: str) -> Any:
