@@ -1,0 +1,103 @@
+"""Language models from rows to a model in use, through the same command as every other task."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import whet
+from tests.made_models import WORDS, make_base
+from whet.data.predictions import TextPredictions
+from whet.data.predictions import load as load_predictions
+from whet.data.row_form import Choice
+from whet.errors import UserError
+from whet.seeds import generator
+from whet.workflows import using
+
+OPTIONS = {"training.epochs": 4.0, "training.learning_rate": 0.005, "evaluation.resamples": 200}
+MODELS = {
+    "text-generation": {"nearest_answer", "unigram", "base", "full"},
+    "language-modeling": {"unigram", "base", "full"},
+    "fill-mask": {"unigram", "base", "full"},
+}
+
+
+def rows_of(task: str, folder: Path) -> Path:
+    rows: list[dict[str, Any]] = []
+    for number in range(60):
+        draw = generator(0, "texts", number)
+        words = [str(word) for word in draw.choice(WORDS, 6)]
+        if task == "text-generation":
+            said = {"role": "assistant", "content": f"{words[0]} {words[1]}"}
+            rows.append({"messages": [{"role": "user", "content": " ".join(words)}, said]})
+        else:
+            rows.append({"text": " ".join(words + words)})
+    path = folder / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def task(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def run(task: str, tmp_path_factory: pytest.TempPathFactory) -> whet.Run:
+    folder = tmp_path_factory.mktemp(task)
+    base = make_base(folder / "base", "bert" if task == "fill-mask" else "gpt2", language=True)
+    if task == "fill-mask":
+        path = base / "tokenizer_config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"mask_token": "<unk>"}))
+    options = OPTIONS | ({"generation.max_tokens": 8} if task == "text-generation" else {})
+    return whet.fit(rows_of(task, folder), task=task, base=str(base), method="full", out=folder / "run", **options)
+
+
+def read(run: whet.Run, name: str) -> Any:
+    return json.loads((run.path / name).read_text())
+
+
+def test_a_run_is_complete(run: whet.Run, task: str) -> None:
+    scores, verdict = read(run, "scores.json"), read(run, "verdict.json")
+    assert set(scores["models"]) == MODELS[task] and scores["kind"] == "texts"
+    assert scores["primary"] == verdict["metric"] == "token_nats"
+    models = scores["models"]
+    assert models["full"]["token_nats"]["value"] < models["base"]["token_nats"]["value"]
+    found = {finding["code"]: finding for finding in read(run, "findings.json")}
+    assert found["E008"]["bin"] == "passed", found["E008"]["message"]
+    assert (run.path / "report.html").stat().st_size > 10_000
+    if task == "text-generation":
+        # what is named says nothing where it is the unigram: then no other metric compares it
+        says = verdict["ship"] in ("full", "base")
+        assert [one["against"] for one in verdict["beside"]] == (["nearest_answer"] if says else [])
+        assert "no rival here" in verdict["reason"]
+
+
+def test_the_saved_model_says_what_the_run_said(run: whet.Run, task: str) -> None:
+    from whet.data.forms import Examples
+
+    said = load_predictions(run.path / "predictions" / "full.test.parquet")
+    again = using.open_model(run.path, "full").predict(Examples.open(run.path / "data" / "test.arrow"))
+    assert isinstance(said, TextPredictions) and isinstance(again, TextPredictions)
+    assert again.said == said.said and (said.said is None) == (task != "text-generation")
+    assert again.nats == pytest.approx(said.nats, rel=1e-4)
+
+
+def test_rows_are_predicted_and_evaluated(run: whet.Run, task: str, tmp_path: Path) -> None:
+    path = tmp_path / "ask.jsonl"
+    asked = {"messages": [{"role": "user", "content": WORDS[0]}]} if task == "text-generation" else {"text": WORDS[0]}
+    path.write_text(json.dumps(asked) + "\n", encoding="utf-8")
+    (found,) = using.predict(run.path, str(path), Choice(labelled=False), lambda *_: None)
+    row = found.answer.to_json(everything=False)
+    assert set(row) == ({"text", "finished"} if task == "text-generation" else {"nats"})
+    scores = using.evaluate(run.path, str(rows_of(task, tmp_path)), Choice(), None, lambda *_: None)
+    assert scores["num_rows"] == 60 and "token_nats" in scores["models"][scores["model"]]
+
+
+def test_a_base_of_another_kind_is_refused(task: str, tmp_path: Path) -> None:
+    base = make_base(tmp_path / "base", "gpt2" if task == "fill-mask" else "bert", language=True)
+    with pytest.raises(UserError, match="M015"):
+        whet.fit(rows_of(task, tmp_path), task=task, base=str(base), out=tmp_path / "run")
