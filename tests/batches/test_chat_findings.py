@@ -4,32 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.batches.made_chats import CHATML, REASONING, TALK, WITHOUT_SYSTEM, talker, turn
 from tests.made_tokenizers import made
-from whet import findings
-from whet.batches.chat_findings import TITLES, look_at
+from whet.batches.chat_findings import LOOKED_AT, look_at
 from whet.findings import Finding
 
 SYSTEM = [turn("system", "Be brief."), *TALK]
 
 
-@pytest.fixture(autouse=True)
-def known_codes(monkeypatch: pytest.MonkeyPatch) -> None:
-    for code, title in TITLES.items():
-        monkeypatch.setitem(findings.CODES, code, title)
-
-
 def looked(template: str | None, *talks: Any, tokenizer: Any = None, **more: Any) -> dict[str, Finding]:
     found = look_at(tokenizer or talker(), template, [(talk, None) for talk in talks], **more)
-    assert [one.code for one in found] == list(TITLES)
+    assert [one.code for one in found] == list(LOOKED_AT)
     return {one.code: one for one in found}
 
 
 def test_a_sound_template_passes() -> None:
     found = looked(CHATML, SYSTEM, TALK, limit=500)
-    assert {code: one.bin for code, one in found.items()} == dict.fromkeys(TITLES, "passed")
+    assert {code: one.bin for code, one in found.items()} == dict.fromkeys(LOOKED_AT, "passed")
 
 
 def test_nothing_to_look_at() -> None:

@@ -5,26 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from whet import findings
 from whet.data import other_reading, reading
 from whet.data.conversations import Conversations
 from whet.data.forms import Examples
 from whet.data.reading import ReadResult
 from whet.data.row_form import Choice, RowForm
 
-CODES = ("A030", "A031", "A032", "A033", "A034", "A035", "A036")
-
 USER, ANSWER = "Where is my parcel 🐎?", "It is on its way, Ägidius."
-
-
-@pytest.fixture(autouse=True)
-def codes(monkeypatch):
-    """The codes of these findings, should the table not have them yet."""
-    for code in CODES:
-        if code not in findings.CODES:
-            monkeypatch.setitem(findings.CODES, code, "of these tests")
 
 
 def turn(role: str, content: Any = "", **more: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from tests.data.chat_rows import call, codes, talk, turn
+from tests.data.chat_rows import call, talk, turn
 from tests.data.made import sentence
 from whet.data.answer_findings import Answers, copied_finding
 from whet.data.chat_findings import findings, trained_on
@@ -12,8 +12,6 @@ from whet.data.forms import Examples, Shape
 from whet.data.normal import hashes
 from whet.data.values import Place
 from whet.errors import Problems
-
-__all__ = ["codes"]
 
 SHAPE = Shape((("answers", pa.list_(pa.string())), ("messages", MESSAGES)))
 

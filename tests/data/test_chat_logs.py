@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.data.chat_rows import asked, codes, noted, one_file, read, spoken
+from tests.data.chat_rows import asked, noted, one_file, read, spoken
 from tests.data.made import ANIMALS, csv_bytes, json_lines, problems_of, put, sentence
-
-__all__ = ["codes"]
 
 HEADER = ["ticket_id", "author", "message", "shop"]
 ROWS = [

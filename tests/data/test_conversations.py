@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.data.chat_rows import ANSWER, USER, asked, codes, noted, one_file, read, spoken, talk, turn
+from tests.data.chat_rows import ANSWER, USER, asked, noted, one_file, read, spoken, talk, turn
 from tests.data.made import csv_bytes, json_lines, problems_of, put, real, sentence
 from whet.data import reading
 from whet.data.audit import audit
@@ -21,8 +21,6 @@ from whet.data.conversations import Conversations
 from whet.data.forms import Examples, Shape
 from whet.data.normal import hashes
 from whet.errors import UserError
-
-__all__ = ["codes"]
 
 CHAT = [[("user", USER), ("assistant", ANSWER)], [("user", "Hello"), ("assistant", "Good day.")]]
 PLAIN = [[("prompt", text), ("completion", answer)] for (_, text), (_, answer) in CHAT]

@@ -9,14 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.data import chat_rows
-from tests.data.chat_rows import codes, noted
+from tests.data.chat_rows import noted
 from tests.data.made import csv_bytes, json_lines, problems_of, put, real, sentence
 from whet.data import reading
 from whet.data.audit import audit
 from whet.data.normal import hashes
 from whet.data.referenced import Referenced
-
-__all__ = ["codes"]
 
 ROWS = [("A house.", "Ein Haus."), ("A dög.", "Ein Hund.")]
 LISTED = [[one] for _, one in ROWS]

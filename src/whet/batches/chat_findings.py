@@ -11,17 +11,8 @@ from whet.batches.messages import text_of
 from whet.batches.templates import ANSWERS
 from whet.findings import Bin, Finding
 
-TITLES: dict[str, str] = {
-    "G001": "Stop token in training",
-    "G002": "Tokens that carry loss",
-    "G003": "Conversations cut",
-    "G004": "Messages left out by the template",
-    "G005": "Start tokens",
-    "G006": "Tokens that join prompt and answer",
-    "G007": "Answers behind what asks for them",
-    "G008": "Names of special tokens in texts",
-}
-"""The codes of these findings and what each looks at."""
+LOOKED_AT = tuple(f"G00{number}" for number in range(1, 9))
+"""The codes of what is looked at, in order; :mod:`whet.findings` has their titles."""
 
 
 def look_at(
@@ -33,13 +24,13 @@ def look_at(
     limit: int | None = None,
     where: Cut = "prompt",
 ) -> list[Finding]:
-    """What :data:`TITLES` lists, of some conversations: (messages, tools), each with an answer at its end.
+    """What :data:`LOOKED_AT` lists, of some conversations: (messages, tools), each with an answer at its end.
 
     :param limit: the most tokens a conversation may have; None: nothing is cut.
     :raises UserError: as :func:`whet.batches.chat.render`.
     """
     if not sample:
-        return [Finding(code, "not_applicable", "There are no conversations.") for code in TITLES]
+        return [Finding(code, "not_applicable", "There are no conversations.") for code in LOOKED_AT]
     found = list(render_rows(tokenizer, sample, template=template, train=train))
     return [
         _stop(found),
