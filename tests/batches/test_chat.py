@@ -66,8 +66,13 @@ def test_a_prompt_is_what_the_whole_begins_with(kind: str, name: str, texts: lis
     tokenizer = made(kind)
     talk = [turn("user", texts[0]), turn("assistant", texts[1]), turn("user", texts[2]), turn("assistant", texts[0])]
     template = (NAMED | TEMPLATES)[name]
+    lacking = [one for one in ("bos_token", "eos_token") if one in template and getattr(tokenizer, one) is None]
     for messages in (talk, talk[:2]):
-        found = render(tokenizer, messages, template=template)
+        try:
+            found = render(tokenizer, messages, template=template)
+        except UserError as error:  # a template may need a token that the tokenizer has not
+            assert lacking and [problem.code for problem in error.problems] == ["C002"]
+            return
         asked = render_prompt(tokenizer, messages[:-1], template=template)
         assert found.prompt.tolist() == asked.tolist()
         assert len(found.weights) == len(found.ids) and not found.weights[:1].any()

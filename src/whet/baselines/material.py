@@ -79,7 +79,7 @@ class Material:
     embed: Callable[[Sequence[str]], NDArray[np.float32]]
     tokens: Callable[[str], Targets] | None = None
     vocabulary_size: int = 0
-    untouched: Callable[[str], Predictions] | None = None
+    untouched: Callable[[Sequence[str]], Mapping[str, Predictions]] | None = None
 
     def texts(self, split: str) -> Iterator[str]:
         """The texts of a split, row by row; those of a pair joined by a line break."""

@@ -173,8 +173,6 @@ def _learns_from_scores(recipe: Recipe, facts: Facts) -> bool:
 
 
 def _start(recipe: Recipe) -> Choice:
-    if recipe.head.start != "auto":
-        return Choice(recipe.head.start, "set in the recipe")
     if recipe.task not in PROBED:
         return Choice("random", f"{recipe.task} has no probe")
     if recipe.task == "token-classification":

@@ -16,7 +16,7 @@ from whet.batches.flat import FlatBatch
 from whet.data.forms import Examples
 from whet.engine.protocols import Objective
 from whet.errors import Problem, UserError
-from whet.tasks.language_loss import Choose, LanguageLoss, Wanted, drawn_fixed, hidden, read_nats
+from whet.tasks.language_loss import Choose, LanguageLoss, Wanted, drawn_fixed, hidden
 from whet.tasks.language_modeling import LanguageTask
 from whet.tasks.task import Columns, Setting, Told
 
@@ -144,10 +144,6 @@ class FillMask(LanguageTask):
         chosen = begins & ((luck < self.share) | (luck == least[sequence]))
         number = begins.long().cumsum(0) - 1  # of the word among all of the batch
         return (real & chosen[begins][number.clamp(min=0)]).nonzero()[:, 0]
-
-    def read(self, model: Any, batch: FlatBatch) -> Tensor:
-        """(T, 3), at hidden tokens."""
-        return read_nats(model, batch, self.choose)
 
 
 def whole_words(encoding: Any) -> NDArray[np.int32]:

@@ -58,7 +58,11 @@ class LanguageTask(Task):
     @property
     def choose(self) -> Choose:
         """Which tokens count where nothing is trained; the same at every look."""
-        raise NotImplementedError
+        return next_tokens
+
+    def objective(self) -> Objective[Any]:
+        """Cross-entropy."""
+        return LanguageLoss(next_tokens)
 
     def targets(self, examples: Examples, encoded: Encoded) -> Targets:
         """None beside the tokens themselves."""
@@ -118,11 +122,6 @@ class LanguageModeling(LanguageTask):
     name = "language-modeling"
     guesses = ("next", "permuted")
 
-    @property
-    def choose(self) -> Choose:
-        """Every token but the first."""
-        return next_tokens
-
     def encode(
         self, tokenizer: Any, blocks: Iterable[Columns], limit: int, into: Path | None, progress: Told | None = None
     ) -> Encoded:
@@ -131,10 +130,6 @@ class LanguageModeling(LanguageTask):
         stride = min(stride if isinstance(stride, int) else STRIDE, limit // 2)
         counted = Counted(limit)
         return gather(_pieces(tokenizer, blocks, limit, stride, counted, progress), counted, into)
-
-    def objective(self) -> Objective[Any]:
-        """Cross-entropy."""
-        return LanguageLoss(next_tokens)
 
 
 def known_of(tokenizer: Any) -> dict[str, Any]:

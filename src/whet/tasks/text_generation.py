@@ -15,11 +15,9 @@ from whet.batches.encoding import Counted, Encoded, Piece, gather
 from whet.batches.templates import ANSWERS, COMPLETED, template_of
 from whet.data.forms import Examples
 from whet.data.predictions import TextPredictions
-from whet.engine.protocols import Objective
 from whet.findings import Finding
 from whet.generation.loop import Sampling, generate
 from whet.models.task_model import TaskModel
-from whet.tasks.language_loss import Choose, LanguageLoss, next_tokens
 from whet.tasks.language_modeling import LanguageTask
 from whet.tasks.task import Columns, Embed, Told
 
@@ -33,11 +31,6 @@ class TextGeneration(LanguageTask):
 
     name = "text-generation"
     purpose = "generation"
-
-    @property
-    def choose(self) -> Choose:
-        """Every token of an answer that counts."""
-        return next_tokens
 
     def blocks(self, examples: Examples, embed: Embed | None = None, seed: int = 0) -> Iterable[Columns]:
         """Messages and tools."""
@@ -75,14 +68,17 @@ class TextGeneration(LanguageTask):
     def _rendered(self, tokenizer: Any, block: Columns) -> Iterator[chat.Rendered]:
         """The rows of a block; one that only wants an answer is all prompt."""
         template = self._template(tokenizer)
-        tools = block.get("tools") or [None] * len(block["messages"])
-        for messages, some in zip(block["messages"], tools, strict=True):
-            if messages and messages[-1]["role"] in ANSWERS:
-                yield chat.render(tokenizer, messages, some, template=template, train=self._train)
-            else:
-                asked = messages or [{"role": "prompt", "content": tokenizer.bos_token or tokenizer.eos_token or " "}]
-                ids = chat.render_prompt(tokenizer, asked, some, template=template)
-                yield chat.Rendered(ids, np.zeros(len(ids), np.float32), len(ids))
+        rows = list(zip(block["messages"], block.get("tools") or [None] * len(block["messages"]), strict=True))
+        answered = [bool(messages) and messages[-1]["role"] in ANSWERS for messages, _ in rows]
+        whole = [row for row, some in zip(rows, answered, strict=True) if some]
+        rendered = chat.render_rows(tokenizer, whole, template=template, train=self._train)
+        for (messages, tools), some in zip(rows, answered, strict=True):
+            if some:
+                yield next(rendered)
+                continue
+            asked = messages or [{"role": "prompt", "content": tokenizer.bos_token or tokenizer.eos_token or " "}]
+            ids = chat.render_prompt(tokenizer, asked, tools, template=template)
+            yield chat.Rendered(ids, np.zeros(len(ids), np.float32), len(ids))
 
     @property
     def _train(self) -> Any:
@@ -106,10 +102,6 @@ class TextGeneration(LanguageTask):
         return chat_findings.look_at(
             tokenizer, self._template(tokenizer), sample, train=self._train, limit=limit, where=self._cut
         )
-
-    def objective(self) -> Objective[Any]:
-        """Cross-entropy of the tokens of answers."""
-        return LanguageLoss(next_tokens)
 
     def answer(
         self, name: str, model: TaskModel, tokenizer: Any, encoded: Encoded, examples: Examples, progress: Told | None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 from whet import registry
@@ -61,7 +60,7 @@ def predict(run: Running, model: Trained) -> Iterator[Event]:
     said = {}
     for split in SCORED:
         encoded = run.encoded[split]
-        tell = partial(_tell, run, f"{model.name} on {split}", len(encoded))
+        tell = run.telling(f"{model.name} on {split}", len(encoded))
         said[split] = run.task.answer(model.name, model.model, run.tokenizer, encoded, run.examples(split), tell)
     seconds = time.monotonic() - start
     fitted = _keep(run, said)
@@ -69,10 +68,6 @@ def predict(run: Running, model: Trained) -> Iterator[Event]:
     rows = sum(map(len, said.values()))
     write_json(run.folder.facts(model.name), {**model.facts, "predict_rows_per_second": rows / seconds, **fitted})
     yield from ()
-
-
-def _tell(run: Running, what: str, total: int, done: int) -> None:
-    run.tell(what, done, total)
 
 
 def facts(run: Running, name: str) -> dict[str, Any]:

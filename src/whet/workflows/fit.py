@@ -63,8 +63,9 @@ def _stages(run: Running) -> Iterator[Event]:
         yield from stage(f"keep {name}", partial(shipping.keep, run, name))
 
     scored = [*(name for name in baselines if name != "probe"), *models]
-    yield from stage("score", partial(evaluating.score, run, scored, [n for n in baselines if n in scored]))
-    yield from stage("judge", partial(evaluating.judge, run, [n for n in baselines if n in scored], models))
+    rivals = [name for name in baselines if name in scored]
+    yield from stage("score", partial(evaluating.score, run, scored, rivals))
+    yield from stage("judge", partial(evaluating.judge, run, rivals, models))
     yield from stage("ship", partial(shipping.ship, run, models))
     yield from stage("report", partial(_report, run))
 

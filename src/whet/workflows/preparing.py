@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import psutil
@@ -72,7 +72,7 @@ def encode(run: Running) -> Iterator[Event]:
     cuts, windowed = {}, 0
     for split in SPLITS:
         total = len(run.examples(split))
-        tell = _telling(run, f"tokens of {split}", total)
+        tell = run.telling(f"tokens of {split}", total)
         blocks = run.task.blocks(run.examples(split), run.embed, run.recipe.seed)
         encoded = run.task.encode(run.tokenizer, blocks, limit, run.tokens_folder(split), tell)
         cuts[split] = encoded.cut
@@ -165,10 +165,6 @@ def facts_of(run: Running) -> Facts:
         memory_bytes=int(psutil.virtual_memory().available),
         columns=run.data.column_names,
     )
-
-
-def _telling(run: Running, what: str, total: int) -> Callable[[int], None]:
-    return lambda done: run.tell(what, done, total)
 
 
 def _into_ledger(run: Running, cuts: dict[str, encoding.Cut]) -> None:

@@ -82,6 +82,10 @@ class Running:
         files = sorted(self.folder.stages.glob("*.json"), key=lambda p: p.stat().st_mtime_ns)
         return {path.stem: float(read_json(path)["seconds"]) for path in files}
 
+    def telling(self, what: str, total: int) -> Callable[[int], None]:
+        """Takes how much of ``total`` is done, and tells it as ``what``."""
+        return lambda done: self.tell(what, done, total)
+
     # --- rows -------------------------------------------------------------------------------------
 
     @cached_property
@@ -246,7 +250,7 @@ class Running:
         """(S, F) vectors of a split's texts, or (N, F) of its tokens, by the frozen base; computed once."""
         if split not in self._features:
             encoded = self.encoded[split]
-            found = trained.features(self.frozen, encoded, lambda n: self.tell(f"vectors of {split}", n, len(encoded)))
+            found = trained.features(self.frozen, encoded, self.telling(f"vectors of {split}", len(encoded)))
             self._features[split] = found
         return self._features[split]
 
@@ -258,7 +262,7 @@ class Running:
         """(n, F) vectors of any texts, of length 1."""
         model = self.frozen if self.head_kind == "classes" else self.vectors_model
         encoded = encoding.encode(self.tokenizer, [(texts, None)], self.limit, into=None)
-        return _unit(trained.features(model, encoded, lambda n: self.tell("vectors of texts", n, len(encoded))))
+        return _unit(trained.features(model, encoded, self.telling("vectors of texts", len(encoded))))
 
     def asked(self, split: str) -> Asked:
         """Of a language model: the tokens of a split that it is asked for."""
@@ -267,19 +271,16 @@ class Running:
         sizes = task.num_bytes(examples)
         return Asked(task.asked(self.encoded[split], len(examples)), sizes)
 
-    def untouched(self, split: str) -> Predictions:
-        """The answers of a language model as it came."""
+    def untouched(self, splits: Sequence[str]) -> dict[str, Predictions]:
+        """The answers of a language model as it came, by split."""
         model = self.new_model()
         model.eval()
-        encoded, examples = self.encoded[split], self.examples(split)
-        return self.task.answer(
-            "base",
-            model,
-            self.tokenizer,
-            encoded,
-            examples,
-            lambda n: self.tell(f"base on {split}", n, len(encoded)),
-        )
+        found = {}
+        for split in splits:
+            encoded, examples = self.encoded[split], self.examples(split)
+            tell = self.telling(f"base on {split}", len(encoded))
+            found[split] = self.task.answer("base", model, self.tokenizer, encoded, examples, tell)
+        return found
 
     def targets(self, split: str) -> Targets:
         """The truth of a split for training."""
