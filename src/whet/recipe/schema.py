@@ -21,6 +21,8 @@ TaskName = Literal[
     "regression",
     "ranking",
     "text-generation",
+    "translation",
+    "summarization",
     "language-modeling",
     "fill-mask",
 ]
@@ -39,9 +41,16 @@ BaselineName = Literal[
     "tfidf_cosine",
     "bm25",
     "nearest_answer",
+    "copy_source",
+    "lead3",
     "unigram",
     "base",
+    "zero_shot",
+    "few_shot",
+    "nearest_shots",
 ]
+PROMPTED: tuple[BaselineName, ...] = ("zero_shot", "few_shot", "nearest_shots")
+"""What ``prompting`` among the baselines stands for."""
 BASELINES: dict[TaskName, tuple[BaselineName, ...]] = {
     "text-classification": ("majority", "tfidf_linear", "label_names", "probe"),
     "token-classification": ("dictionary", "token_linear", "probe"),
@@ -49,15 +58,29 @@ BASELINES: dict[TaskName, tuple[BaselineName, ...]] = {
     "sentence-similarity": ("tfidf_cosine", "bm25", "base_cosine"),
     "regression": ("mean", "tfidf_ridge", "probe"),
     "ranking": ("tfidf_cosine", "bm25", "base_cosine"),
-    "text-generation": ("nearest_answer", "unigram", "base"),
+    "text-generation": ("nearest_answer", "unigram", "base", "few_shot"),
+    "translation": ("copy_source", "nearest_answer", "base"),
+    "summarization": ("lead3", "nearest_answer", "base"),
     "language-modeling": ("unigram", "base"),
     "fill-mask": ("unigram", "base"),
 }
 """What each task is held against, cheapest first."""
 PROBED: tuple[TaskName, ...] = ("text-classification", "token-classification", "regression")
 """Tasks of which a linear head on the frozen base can be fitted."""
+PROMPTABLE: tuple[TaskName, ...] = (
+    "text-classification",
+    "token-classification",
+    "question-answering",
+    "sentence-similarity",
+    "regression",
+    "text-generation",
+    "translation",
+    "summarization",
+)
+"""Tasks that a language model can be asked to do in words."""
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
+Price = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -165,6 +188,18 @@ class ChatRecipe(_Part):
     )
 
 
+class SourcesRecipe(_Part):
+    """Of translation and summarisation."""
+
+    template: str = Field(
+        "auto",
+        description="What the model reads of a source, with {text} where it stands; auto: the source alone, for a "
+        "decoder with a word behind it that says what is wanted.",
+    )
+    source_language: str = Field("auto", description="The tokenizer's code of the sources' language, where it has any.")
+    target_language: str = Field("auto", description="The tokenizer's code of the targets' language, where it has any.")
+
+
 class GenerationRecipe(_Part):
     """How text is generated where a model is evaluated and used."""
 
@@ -176,13 +211,62 @@ class GenerationRecipe(_Part):
         0.0, description="Draw among tokens with at least this share of the likeliest one's probability."
     )
     num_beams: Count = Field(1, description="Sequences kept while searching for the likeliest text.")
+    length_penalty: Annotated[float, Field(ge=-5, le=5)] = Field(
+        1.0, description="Of beams: a text's nats are divided by its length to this power; above 1 favours long ones."
+    )
     stop: list[str] = Field([], description="Texts that end an answer, beside the model's own stop tokens.")
+    json_schema: str | None = Field(None, description="A file with the JSON schema that every answer shall satisfy.")
+    pattern: str | None = Field(None, description="A regular expression that every answer shall match as a whole.")
+    constrain: bool = Field(False, description="Let the model write nothing but what json_schema allows.")
 
 
 class MaskingRecipe(_Part):
     """Of fill-mask."""
 
     share: Annotated[float, Field(gt=0, lt=1)] = Field(0.15, description="Share of the words that are hidden.")
+
+
+class _Asked(_Part):
+    """What asking a model elsewhere may cost."""
+
+    endpoint: str | None = Field(
+        None, description="Address of an OpenAI-compatible service, such as http://localhost:8000/v1."
+    )
+    key_variable: str = Field("OPENAI_API_KEY", description="Environment variable with the key of the service.")
+    max_cost: Positive | None = Field(None, description="Stop before more than this is spent.")
+    price_input: Price | None = Field(None, description="Price of a million tokens that are read.")
+    price_output: Price | None = Field(None, description="Price of a million tokens that are written.")
+    requests_at_once: Count = Field(4, description="Requests under way at once.")
+    timeout_seconds: Positive = Field(60, description="Longest wait for one reply.")
+    retries: Annotated[int, Field(ge=0)] = Field(5, description="New tries where the service is busy or fails.")
+
+
+class PromptingRecipe(_Asked):
+    """The rival: a language model that is asked in words."""
+
+    base: str = Field(
+        "auto",
+        description="Who is asked: a folder or hub id of a language model, or with an endpoint its name there; "
+        "auto: the base of the run.",
+    )
+    instruction: str = Field("auto", description="What is asked; auto: built from the data.")
+    shots: Count = Field(4, description="Training rows that are shown before each question.")
+    orders: Count = Field(5, description="Draws of these rows, each in an order of its own.")
+    calibrate: bool = Field(
+        True, description="Take out what a model prefers whatever it is asked, of closed answers (arXiv 2102.09690)."
+    )
+    max_tokens: Auto | Count = Field("auto", description="Longest reply, in tokens; auto: by task.")
+    machine_price: Positive | None = Field(None, description="Price of an hour of this machine, for the break-even.")
+    label_price: Price | None = Field(None, description="Price of labelling a row, for the break-even.")
+
+
+class JudgeRecipe(_Asked):
+    """A language model that says which of two texts is better."""
+
+    model: str | None = Field(None, description="Its name at the endpoint.")
+    instruction: str = Field("auto", description="What makes a text better; auto: general words.")
+    against: str = Field("auto", description="Whose texts the model's are held against; auto: those of the base.")
+    max_rows: Count = Field(200, description="Test rows that are judged, drawn at random.")
 
 
 class LoraRecipe(_Part):
@@ -225,10 +309,16 @@ class TrainingRecipe(_Part):
 class EvaluationRecipe(_Part):
     """What the model is held against."""
 
-    baselines: Auto | list[BaselineName] = Field("auto", description="Scored on the same rows; auto: all of the task.")
+    baselines: Auto | Literal["prompting"] | list[BaselineName | Literal["prompting"]] = Field(
+        "auto",
+        description="Scored on the same rows; auto: all of the task; prompting: zero_shot, few_shot, nearest_shots.",
+    )
     margin: Annotated[float, Field(ge=0, lt=1)] = Field(0.01, description="A cheaper model may be this much worse.")
     alpha: Share = Field(0.05, description="Level of the tests.")
     resamples: Annotated[int, Field(ge=100)] = Field(2000, description="Bootstrap resamples of an interval.")
+    comet: str | None = Field(
+        None, description="A COMET model (name or checkpoint) that scores translations, where unbabel-comet is installed."
+    )
 
 
 class Recipe(_Part):
@@ -245,8 +335,11 @@ class Recipe(_Part):
     answers: AnswersRecipe = AnswersRecipe()
     similarity: SimilarityRecipe = SimilarityRecipe()
     chat: ChatRecipe = ChatRecipe()
+    sources: SourcesRecipe = SourcesRecipe()
     generation: GenerationRecipe = GenerationRecipe()
     masking: MaskingRecipe = MaskingRecipe()
     training: TrainingRecipe = TrainingRecipe()
     lora: LoraRecipe = LoraRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()
+    prompting: PromptingRecipe = PromptingRecipe()
+    judge: JudgeRecipe = JudgeRecipe()
