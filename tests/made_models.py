@@ -30,6 +30,8 @@ CAUSAL = (*DECODERS, *MORE_DECODERS)
 """Language models that say the next token."""
 MASKED = (*BERT_LIKE, "xlm-roberta", "albert", "mpnet", "deberta-v2", "modernbert")
 """Language models that say hidden tokens."""
+WRITERS = ("t5", "mt5", "bart", "mbart", "marian", "m2m_100")
+"""Encoder-decoders: language models that read a source and write a target."""
 WINDOW = 4
 """How far local attention sees here, to one side: less than the texts of the tests are long."""
 UNLISTED = "roformer"
@@ -40,6 +42,8 @@ def tokenizer(family: str = "bert") -> Any:
     """A fast word-level tokenizer with the special tokens that the family frames its texts with."""
     if family == "qwen2":  # transformers takes its own class for this family, whatever the folder says
         return _byte_level()
+    if family == "mbart":
+        return many_languages("MBartTokenizer")
     from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
     from tokenizers.models import WordLevel
     from transformers import PreTrainedTokenizerFast
@@ -61,6 +65,7 @@ def tokenizer(family: str = "bert") -> Any:
         model_input_names=["input_ids", "attention_mask", *(["token_type_ids"] if family in _TYPED else [])],
         model_max_length=POSITIONS - 2,
         padding_side="left" if family == "xlnet" else "right",
+        **({"extra_special_tokens": specials[4:]} if len(specials) > 4 else {}),
     )
 
 
@@ -81,10 +86,23 @@ def _byte_level() -> Any:
     )
 
 
+def many_languages(name: str) -> Any:
+    """A real tokenizer class of transformers whose texts carry codes of their languages; its words are whole ones."""
+    import transformers
+
+    pieces = [(f"\u2581{word}", -4.0) for word in dict.fromkeys(WORDS)]
+    codes = [(code, 0.0) for code in transformers.models.mbart.tokenization_mbart.FAIRSEQ_LANGUAGE_CODES]
+    usual = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("\u2581", -6.0)]
+    vocabulary = [*usual, *pieces, *codes, ("<mask>", 0.0)]
+    return getattr(transformers, name)(vocab=vocabulary, src_lang="en_XX", model_max_length=POSITIONS - 2)
+
+
 _TYPED = ("bert", "electra", "albert", "xlnet", "roformer")
 _BERT_FRAME = (["<pad>", "<unk>", "[CLS]", "[SEP]"], "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1")
 _ROBERTA_FRAME = (["<unk>", "<pad>", "<s>", "</s>"], "<s> $A </s>", "<s> $A </s> </s> $B </s>")
 _LLAMA_FRAME = (["<unk>", "<pad>", "<s>", "</s>"], "<s> $A", "<s> $A $B:1")
+_CODED_FRAME = (["<unk>", "<pad>", "<s>", "</s>", "__en__", "__de__"], "__en__ $A </s>", "__en__ $A $B:1 </s>:1")
+_ENDED_FRAME = (["<pad>", "<unk>", "<s>", "</s>"], "$A </s>", "$A </s> $B:1 </s>:1")
 _UNFRAMED = (["<unk>", "<pad>", "<s>", "</s>"], "", "")
 _FRAMES: dict[str, tuple[list[str], str, str]] = {
     **dict.fromkeys(("bert", "electra", "albert", "distilbert", "deberta-v2", "modernbert", "roformer"), _BERT_FRAME),
@@ -92,7 +110,9 @@ _FRAMES: dict[str, tuple[list[str], str, str]] = {
     **dict.fromkeys(("llama", "mistral", "opt", "gemma", "gemma2", "gemma3_text", "phi3"), _LLAMA_FRAME),
     **dict.fromkeys(("unframed", "qwen3", "gpt2", "gpt_neox", "phi"), _UNFRAMED),  # nothing is put around a text
     "xlnet": (["<pad>", "<unk>", "<cls>", "<sep>"], "$A <sep> <cls>:2", "$A <sep> $B:1 <sep>:1 <cls>:2"),
-    "t5": (["<pad>", "<unk>", "<s>", "</s>"], "$A </s>", "$A </s> $B:1 </s>:1"),
+    **dict.fromkeys(("t5", "mt5", "marian"), _ENDED_FRAME),
+    "bart": _ROBERTA_FRAME,
+    "m2m_100": _CODED_FRAME,
 }
 
 
@@ -116,6 +136,27 @@ def config(family: str, vocabulary_size: int, pad_id: int, width: int = WIDTH) -
         "sliding_window": WINDOW + 1,
         "layer_types": ["sliding_attention", "full_attention"],
     }
+    of_t5 = {
+        "d_model": width,
+        "d_kv": width // HEADS,
+        "d_ff": INNER,
+        "num_layers": LAYERS,
+        "num_heads": HEADS,
+        "eos_token_id": 3,
+        "decoder_start_token_id": pad_id,
+    }
+    halves = {
+        "d_model": width,
+        **{f"{half}_layers": LAYERS for half in ("encoder", "decoder")},
+        **{f"{half}_attention_heads": HEADS for half in ("encoder", "decoder")},
+        **{f"{half}_ffn_dim": INNER for half in ("encoder", "decoder")},
+        "max_position_embeddings": POSITIONS,
+        "bos_token_id": 2,
+        "eos_token_id": 3,
+        "decoder_start_token_id": 3,
+        "forced_eos_token_id": 3,
+    }
+    of_mbart = {"bos_token_id": 0, "eos_token_id": 2, "forced_eos_token_id": 2, "decoder_start_token_id": None}
     own: dict[str, dict[str, Any]] = {
         "distilbert": {
             "dim": width,
@@ -151,15 +192,12 @@ def config(family: str, vocabulary_size: int, pad_id: int, width: int = WIDTH) -
             "sep_token_id": 3,
         },
         "xlnet": {"d_model": width, "n_layer": LAYERS, "n_head": HEADS, "d_inner": INNER},
-        "t5": {
-            "d_model": width,
-            "d_kv": width // HEADS,
-            "d_ff": INNER,
-            "num_layers": LAYERS,
-            "num_heads": HEADS,
-            "eos_token_id": 3,
-            "decoder_start_token_id": pad_id,
-        },
+        "t5": of_t5,
+        "mt5": of_t5,
+        "bart": halves,
+        "mbart": {**halves, **of_mbart},
+        "marian": {**halves, "decoder_start_token_id": pad_id, "decoder_vocab_size": vocabulary_size},
+        "m2m_100": halves,
         "llama": grouped,
         "mistral": {**grouped, "sliding_window": WINDOW + 1},
         "qwen2": {**grouped, "use_sliding_window": True, "sliding_window": WINDOW + 1, "max_window_layers": 1},
@@ -206,7 +244,7 @@ def make_base(
     :param language: with the architecture's own language head.
     :param settings: of the configuration, beside those of :func:`config`.
     """
-    from transformers import AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM
+    from transformers import AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM
 
     words = tokenizer(family)
     torch.manual_seed(7)
@@ -214,6 +252,7 @@ def make_base(
     known = config(family, len(words), words.pad_token_id, width)
     known.update(settings)
     head = AutoModelForMaskedLM if family in (*MASKED, UNLISTED) else AutoModelForCausalLM
+    head = AutoModelForSeq2SeqLM if family in WRITERS else head
     model = head.from_config(known) if language else AutoModel.from_config(known, **more)
     with torch.no_grad():  # the usual 0.02 would make every text look alike
         for name, parameter in model.named_parameters():
@@ -221,6 +260,9 @@ def make_base(
                 parameter.normal_(0.0, 0.4)
             elif "norm" not in name.lower() and "ln_" not in name:
                 parameter.normal_(0.0, 0.1)
+        for name, buffer in model.named_buffers():
+            if name == "final_logits_bias":  # which few checkpoints use, and none may lose
+                buffer.normal_(0.0, 0.3)
     model.save_pretrained(folder)
     words.save_pretrained(folder)
     if pooling is not None:

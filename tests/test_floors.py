@@ -17,7 +17,7 @@ FLOORS = {
     10: ["server"],
     9: ["workflows"],
     8: ["baselines", "report"],
-    7: ["inference"],
+    7: ["inference", "prompting"],
     6: ["tasks", "evaluation"],
     5: ["generation"],
     4: ["models"],

@@ -14,6 +14,8 @@ SOURCE = Path(whet.__file__).parent
 HEAVY = ("torch", "transformers", "peft")
 FILES = ("errors", "findings", "registry", "files", "seeds", "folder")
 ROOMS = ("recipe", "store", "data", "evaluation", "report")
+ASKED = ("speaker", "endpoint", "judge")
+"""Of the room that asks language models, what needs none on this machine."""
 
 
 def modules_of(room: str) -> list[str]:
@@ -33,6 +35,10 @@ def test_the_package_and_the_rooms_below_the_line():
     assert (
         loaded_by("whet", *(f"whet.{name}" for name in FILES), *(m for room in ROOMS for m in modules_of(room))) == []
     )
+
+
+def test_asking_a_model_elsewhere():
+    assert loaded_by(*(f"whet.prompting.{name}" for name in ASKED)) == []
 
 
 def test_the_door_for_people():

@@ -131,6 +131,7 @@ CODES: dict[str, str] = {
     "G006": "Tokens that join prompt and answer",
     "G007": "Answers behind what asks for them",
     "G008": "Names of special tokens in texts",
+    "G009": "Answers that the base already gives",
     # V: gates of the verdict
     "V001": "Better than the best baseline",
     "V002": "Negative flips",

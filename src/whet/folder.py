@@ -97,6 +97,11 @@ class RunFolder:
         return self.path / "verdict.json"
 
     @property
+    def judge(self) -> Path:
+        """What a judge said of texts, where the recipe names one."""
+        return self.path / "judge.json"
+
+    @property
     def report(self) -> Path:
         """The page for people."""
         return self.path / "report.html"

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.batches.made_chats import CHATML, MARKS, REASONING, SPECIAL, TALK, TEMPLATES, THINKING, talker, turn
+from tests.batches.made_chats import CHATML, LLAMA2, MARKS, REASONING, SPECIAL, TALK, TEMPLATES, THINKING, talker, turn
 from tests.made_tokenizers import MAKERS, made
 from whet.batches.chat import NAMED, Rendered, cut, cut_prompt, render, render_prompt, render_rows, stops
 from whet.errors import UserError
@@ -136,6 +136,23 @@ def test_text_of_tools_and_calls_is_no_token_either() -> None:
 def test_a_forged_alias_is_refused() -> None:
     with pytest.raises(UserError, match="C005"):
         render(talker(), [turn("user", "\ufdd33\ufdd4"), turn("assistant", "a")], template=CHATML)
+
+
+def test_rows_that_a_template_fails_on_are_named_by_their_places() -> None:
+    bad, system = [turn("user", "\ufdd33\ufdd4"), turn("assistant", "a")], [turn("system", "s"), *TALK]
+    rows = [(TALK, None), (bad, None), (system, None), (TALK, None)]
+    places = [f"talks.jsonl:{number}" for number in (1, 2, 5, 9)]
+    with pytest.raises(UserError) as caught:
+        list(render_rows(talker(), rows, template=LLAMA2, places=places))
+    assert [(one.code, one.where) for one in caught.value.problems] == [
+        ("C005", "talks.jsonl:2"),
+        ("C002", "talks.jsonl:5"),
+    ]
+    with pytest.raises(UserError, match=r"C005 the conversation"):
+        list(render_rows(talker(), rows, template=LLAMA2))
+    shortened = CHATML.replace("m['content']", "(m['content'] if m.role == 'user' or loop.last else m['content'][:5])")
+    with pytest.raises(UserError, match=r"C004 b\.csv:3: the template changes earlier answers"):
+        list(render_rows(talker(), [(TALK, None)], template=shortened, places=["b.csv:3"]))
 
 
 ENDS = {"chatml": "<|im_end|>", "llama2": "</s>", "phi3": "<|end|>", "thinking": "<|im_end|>"}

@@ -11,7 +11,7 @@ import pytest
 from tests.batches.made_chats import CHATML, LLAMA2, TALK, talker, turn
 from tests.made_tokenizers import MAKERS, made
 from whet.batches.chat import render, render_prompt, stops
-from whet.batches.templates import NAMED, laid_out, template_of
+from whet.batches.templates import NAMED, laid_out, refuse_unparsable, template_of
 from whet.errors import UserError
 
 SYSTEM = [turn("system", "Be brief."), *TALK[:2]]
@@ -170,3 +170,21 @@ def test_answers_that_cannot_be_found_are_refused_where_they_are_to_count() -> N
             render(talker(), TALK, template=shortened, train=train)  # type: ignore[arg-type]
     assert render(talker(), TALK, template=shortened, train="last").weights.any()
     assert render(talker(), TALK[:2], template=shortened).weights.any()
+
+
+def test_a_template_is_looked_at_before_any_row(tmp_path: Path) -> None:
+    file = tmp_path / "talk.jinja"
+    file.write_text("{{ text_start }}\n{% for m in messages %}{{ m.content }\n", encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        refuse_unparsable(talker(), str(file))
+    [problem] = caught.value.problems
+    assert (problem.code, problem.where) == ("C002", f"{file}:2") and "is no Jinja" in problem.what
+    with pytest.raises(UserError, match=r"C002 chat\.template:1: the template is no Jinja"):
+        refuse_unparsable(talker(), "{% for m in messages %}")
+    with pytest.raises(UserError, match="C001"):
+        refuse_unparsable(talker(), "chatmll")
+    file.write_bytes(b"{{ \xff }}")
+    with pytest.raises(UserError, match=r"C001 chat\.template: .*cannot be read"):
+        refuse_unparsable(talker(), str(file))
+    for name in ("auto", *NAMED):
+        refuse_unparsable(talker(), name)

@@ -153,6 +153,27 @@ def test_messages_and_what_follows_them(tmp_path):
     assert noted(found.ledger.changed) == [("A013", "messages behind the last answer, left out", [4])]
 
 
+def test_a_prompt_that_stands_before_the_whole_conversation_is_read_once(tmp_path):
+    whole = [turn("user", "q"), turn("assistant", "b")]
+    other = [{"from": "Human", "value": "q"}, {"from": "gpt", "value": "b"}]
+    rows = [{"prompt": "q", "chosen": some, "rejected": whole} for some in (whole, whole[1:], other)]
+    found = one_file(put(tmp_path, "rows.jsonl", json_lines(rows)))
+    assert spoken(found.examples)[:2] == [[("user", "q"), ("assistant", "b")]] * 2
+    assert "rejected answers are not used" in found.columns.reasons["label"]
+
+
+def test_preferences_without_a_prompt_are_named_as_such(tmp_path):
+    whole, text = talk("q", "a")["messages"], "\n\nHuman: q\n\nAssistant: a"
+    path = put(tmp_path, "lists.jsonl", json_lines([{"chosen": whole, "rejected": whole}] * 3))
+    [problem] = problems_of(one_file, path)
+    assert problem.code == "D021" and "is a file of preferences: 'chosen'" in problem.what
+    assert "--text chosen. The others are not used" in problem.remedy
+    named = one_file(path, text="chosen").examples
+    assert spoken(named)[0] == [("user", "q"), ("assistant", "a")]
+    [problem] = problems_of(one_file, put(tmp_path, "texts.jsonl", json_lines([{"chosen": text, "rejected": text}])))
+    assert "is a file of preferences" in problem.what and "make each a list of messages" in problem.remedy
+
+
 def test_several_answers_would_do(tmp_path):
     rows = [{"prompt": "2+2?", "completion": ["4", "four", "4", " "]}, {"prompt": "Hi", "completion": "Hello"}]
     found = one_file(put(tmp_path, "rows.jsonl", json_lines(rows))).examples

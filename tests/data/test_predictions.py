@@ -95,16 +95,20 @@ def texts(n: int = 3) -> TextPredictions:
         num_right=np.array([2, 0, 1])[:n],
         finished=np.array([True, False, True])[:n],
         num_said=np.array([4, 1, 1])[:n],
+        valid=np.array([True, False, False])[:n],
+        chosen=("Paris", "", ODD)[:n],
     )
 
 
 def no_numbers(n: int = 3) -> TextPredictions:
-    nothing = dict.fromkeys(("nats", "tokens", "num_bytes", "num_right", "finished", "num_said"))
+    nothing = dict.fromkeys(("nats", "tokens", "num_bytes", "num_right", "finished", "num_said", "valid", "chosen"))
     return replace(texts(n), purpose="summarization", **nothing)  # type: ignore[arg-type]
 
 
 def language(n: int = 3) -> TextPredictions:
-    return replace(texts(n), purpose="language", gold=None, said=None, finished=None, num_said=None)
+    return replace(
+        texts(n), purpose="language", gold=None, said=None, finished=None, num_said=None, valid=None, chosen=None
+    )
 
 
 MADE = {
@@ -186,6 +190,8 @@ def test_the_file_can_be_read_by_anybody(tmp_path: Path) -> None:
         "right": 2,
         "finished": True,
         "said_tokens": 4,
+        "valid": True,
+        "chosen": "Paris",
     }
     save(language(), path)
     assert pq.read_table(path).to_pylist()[0]["prediction"] is None

@@ -130,7 +130,7 @@ def texts(
         gold=None if gold is None else tuple(tuple(row) for row in gold),
         said=None if said is None else tuple(said),
         purpose=purpose,
-        **{name: np.asarray(values) for name, values in numbers.items()},
+        **{name: tuple(values) if name == "chosen" else np.asarray(values) for name, values in numbers.items()},
     )
 
 

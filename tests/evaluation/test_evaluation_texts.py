@@ -8,7 +8,8 @@ import pytest
 
 from whet.errors import UserError
 from whet.evaluation import texts as kind
-from whet.evaluation.gates import gates, negative_flips
+from whet.evaluation.alike import say_the_same
+from whet.evaluation.gates import calibration, gates, negative_flips
 from whet.evaluation.kinds import is_share_of_all, primary_of, shared_metrics, sums, values_of
 from whet.evaluation.paired import compare
 from whet.evaluation.rows import checked, same_rows
@@ -45,14 +46,41 @@ def test_metrics_go_by_purpose_and_by_what_is_known():
     assert kind.metrics(replace(full, said=None)) == kind.LIKELIHOOD
     assert kind.metrics(replace(full, num_bytes=None, num_right=None, said=None)) == ("token_nats", "perplexity")
     assert kind.metrics(replace(full, purpose="translation", nats=None)) == (
-        "bleu",
-        "chrf",
-        "stop_rate",
-        "repetition",
-    )
+        "bleu", "chrf", "rouge_l", "rouge1", "rouge2", "stop_rate", "repetition",
+    )  # fmt: skip
     assert kind.primary(replace(full, purpose="summarization")) == "rouge_l"
     assert "stop_rate" not in kind.metrics(replace(full, finished=None))
     assert kind.metrics(replace(full, purpose="language", said=None, gold=None)) == kind.LIKELIHOOD
+
+
+def test_forms_and_known_answers_are_shares_of_rows():
+    full = texts(GOLD, SAID, valid=[True, False, False], chosen=["The red fox ran.", "no", "x"], **COUNTED)
+    found = values_of(full)
+    assert found["format_valid"] == pytest.approx(1 / 3) == found["label_accuracy"]
+    assert kind.details(full)["counts"] | {"of_other_form": 2, "labels_right": 1} == kind.details(full)["counts"]
+    taken = full.take(np.array([1, 0]))
+    assert values_of(taken)["label_accuracy"] == 0.5 == values_of(taken)["format_valid"]
+    other = replace(full, model="base", valid=None)
+    assert "format_valid" not in shared_metrics(full, other) and "label_accuracy" in shared_metrics(full, other)
+    assert "label_accuracy" not in kind.metrics(replace(full, purpose="summarization"))
+    assert values_of(replace(full, purpose="translation"))["format_valid"] == pytest.approx(1 / 3)
+    right = replace(full, chosen=tuple(row[0] for row in GOLD), valid=np.ones(3, bool))
+    scores = score_all([right], seed=0, num_resamples=50)["models"]["full"]
+    for name in ("label_accuracy", "format_valid"):
+        assert scores[name]["value"] == 1.0 == scores[name]["high"] and scores[name]["low"] < 0.5, "three rows are few"
+
+
+def test_models_that_choose_otherwise_are_not_alike():
+    full = texts(GOLD, SAID, chosen=["a", "b", "c"], **COUNTED)
+    assert say_the_same(full, replace(full, model="base"))
+    assert not say_the_same(full, replace(full, model="base", chosen=("a", "b", "d")))
+
+
+def test_why_there_is_no_calibration_of_texts():
+    verdict = trio()
+    found = calibration(verdict[0], None, seed=0)
+    assert (found.code, found.bin) == ("V003", "not_applicable")
+    assert "likely the true ones are is scored" in found.message and "states no probabilities" not in found.message
 
 
 def test_a_row_without_counted_tokens_adds_nothing():

@@ -1,4 +1,4 @@
-"""Decoders with random weights, and prompts for them."""
+"""Decoders and encoder-decoders with random weights, and prompts for them."""
 
 from __future__ import annotations
 
@@ -49,6 +49,52 @@ def network(family: str) -> Any:
             elif "norm" not in name.lower() and "ln_" not in name:
                 parameter.normal_(0.0, 0.2)
     return found.eval()
+
+
+_HALVES = {
+    "d_model": 16,
+    **{f"{half}_layers": 2 for half in ("encoder", "decoder")},
+    **{f"{half}_attention_heads": 4 for half in ("encoder", "decoder")},
+    **{f"{half}_ffn_dim": 24 for half in ("encoder", "decoder")},
+    "max_position_embeddings": POSITIONS,
+    "bos_token_id": 2,
+    "forced_eos_token_id": None,
+}
+_BY_DISTANCE = {"d_model": 16, "d_kv": 4, "d_ff": 24, "num_layers": 2, "num_heads": 4}
+CODE = 4
+"""A word that stands for a language."""
+WRITERS: dict[str, tuple[dict[str, Any], list[int]]] = {
+    "t5": (_BY_DISTANCE, [1]),
+    "mt5": (_BY_DISTANCE, [1]),
+    "bart": (_HALVES, [EOS, 2]),
+    "mbart": (_HALVES, [CODE]),
+    "marian": ({**_HALVES, "decoder_vocab_size": VOCABULARY}, [1]),
+    "m2m_100": (_HALVES, [EOS, CODE]),
+}
+"""Encoder-decoders: the shape of each, and what its answers begin with."""
+
+
+@cache
+def writer(family: str) -> Any:
+    from transformers import AutoConfig, AutoModelForSeq2SeqLM
+
+    shape, begins = WRITERS[family]
+    words = {"vocab_size": VOCABULARY, "pad_token_id": 1, "eos_token_id": EOS, "decoder_start_token_id": begins[0]}
+    torch.manual_seed(11)
+    found = AutoModelForSeq2SeqLM.from_config(AutoConfig.for_model(family, **words, **shape))
+    with torch.no_grad():
+        for name, parameter in found.named_parameters():
+            if parameter.ndim > 1 and parameter.requires_grad:
+                parameter.normal_(0.0, 0.5)
+            elif "norm" not in name.lower() and parameter.requires_grad:
+                parameter.normal_(0.0, 0.2)
+        if hasattr(found, "final_logits_bias"):
+            found.final_logits_bias.normal_(0.0, 0.5)
+    return found.eval()
+
+
+def begins(family: str) -> NDArray[np.int64]:
+    return np.asarray(WRITERS[family][1], np.int64)
 
 
 @cache

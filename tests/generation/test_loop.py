@@ -63,13 +63,13 @@ def test_nats_are_those_of_one_pass_over_the_whole(family: str) -> None:
 
 def test_what_prompts_share_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
-    called = reading_prompts._called
+    called = reading_prompts.called
 
     def counting(network: Any, tokens: torch.Tensor, *more: Any) -> torch.Tensor:
         read.append(tokens.numel())
         return called(network, tokens, *more)
 
-    monkeypatch.setattr(reading_prompts, "_called", counting)
+    monkeypatch.setattr(reading_prompts, "called", counting)
     given = [np.concatenate([np.arange(4, 44), [number]]) for number in range(4, 12)]
     said("llama", given, replace(GREEDY, max_tokens=1))
     assert sum(read) == 40 + 8

@@ -19,17 +19,18 @@ def made(bias: bool, dtype: torch.dtype = torch.float32, k: int = 37, words: int
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("cells", [50, 173, 1 << 23])
 @pytest.mark.parametrize("cap", [None, 2.0])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_it_is_cross_entropy_with_its_gradients(
-    monkeypatch: pytest.MonkeyPatch, bias: bool, cells: int, cap: float | None
+    monkeypatch: pytest.MonkeyPatch, bias: bool, cells: int, cap: float | None, smoothing: float
 ) -> None:
     monkeypatch.setattr(module, "CELLS_AT_ONCE", cells)
     features, weight, shift, targets, counts = made(bias)
     parts = [part for part in (features, weight, shift) if part is not None]
     logits = F.linear(features, weight, shift)
     logits = logits if cap is None else cap * torch.tanh(logits / cap)
-    plain = (F.cross_entropy(logits, targets, reduction="none") * counts).sum()
+    plain = (F.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing) * counts).sum()
     wanted = torch.autograd.grad(3 * plain, parts)
-    found = token_loss(features, weight, shift, targets, counts, cap)
+    found = token_loss(features, weight, shift, targets, counts, cap, smoothing)
     assert found.item() == pytest.approx(plain.item(), rel=1e-5)
     for one, other in zip(torch.autograd.grad(3 * found, parts), wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)

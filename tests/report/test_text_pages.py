@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sacrebleu.metrics.chrf import CHRF
 
-from whet.data.predictions import TextPredictions, load
+from whet.data.predictions import TextPredictions, load, save
 from whet.report import write_report
 from whet.report.charts import split_scale
 from whet.report.text_rows import nearness, units
@@ -144,6 +145,44 @@ def test_what_the_verdict_cannot_measure_is_compared_beside_it(tmp_path: Path, t
     assert row[2].startswith(f"{100 * told['beside'][0]['difference']:+.1f}".replace("-", "−"))
     assert "goes by token cross-entropy" in section.text
     assert "another metric" not in tree_of(task_runs["language"]).one("section", id="comparison").text
+
+
+def test_the_first_numbers_name_what_stands_beside_the_verdict(task_runs: dict[str, Path]) -> None:
+    folder = task_runs["texts"]
+    told = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
+    tiles = tree_of(folder).one("section", id="verdict").one("dl", class_="facts")
+    [one] = [one.text for one in tiles.children if "nearest_answer" in one.text]
+    assert one.startswith(f"{told['ship']} minus nearest_answer by chrF, same rows")
+    assert f"{100 * told['beside'][0]['difference']:+.1f}".replace("-", "−") in one
+    other = tree_of(task_runs["language"]).one("section", id="verdict").one("dl", class_="facts")
+    assert "by chrF" not in other.text
+
+
+def test_forms_known_answers_and_learned_scores_have_columns_where_they_are_known(
+    tmp_path: Path, task_runs: dict[str, Path]
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(task_runs["texts"], folder)
+    full = saved(folder, "full")
+    assert full.gold is not None
+    valid = np.arange(len(full)) % 3 > 0
+    chosen = tuple(f"label {row}" for row in range(len(full)))
+    save(replace(full, valid=valid, chosen=chosen), folder / "predictions" / "full.test.parquet")
+    scores = scores_of(folder)
+    assert "comet" not in scores["details"]["full"]
+    scores["details"]["full"]["comet"] = {"value": 0.8123, "low": 0.8, "high": 0.82, "model": "wmt"}
+    scores["models"]["full"] |= {"format_valid": {"value": 0.5, "low": 0.4, "high": 0.6}}
+    (folder / "scores.json").write_text(json.dumps(scores), encoding="utf-8")
+    write_report(folder)
+    page = tree_of(folder)
+    rows = {row[0]: row[1:] for row in rows_of(captioned(page.one("section", id="writing"), "How texts end"))}
+    assert rows["full"][7:] == ["50.0 %", "0.812"] and rows["base"][7:] == ["–", "–"]
+    texts, shown = texts_of(folder, "text"), page.one("section", id="examples")
+    items = [item for group in shown.all("ol") for item in group.children]
+    for item in items:
+        row = texts.index(item.all("blockquote")[0].text)
+        by = item.all("p", class_="by")[2].text
+        assert ("Form not the one asked for" in by) == (not valid[row]) and f"answer label {row}" in by
 
 
 def test_no_model_lies_off_a_scale_without_an_upper_end() -> None:

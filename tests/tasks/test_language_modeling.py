@@ -15,6 +15,7 @@ from whet.batches.encoding import Encoded
 from whet.batches.flat import TrainingBatches, make
 from whet.data.forms import Examples, Shape
 from whet.models.loading import load_model, load_tokenizer
+from whet.models.networks import read_config
 from whet.models.places import find
 from whet.models.task_model import TaskModel
 from whet.tasks.fill_mask import FillMask
@@ -42,7 +43,8 @@ class Tuned:
         self.tokenizer = load_tokenizer(place)
         if isinstance(task, FillMask):  # any word of the made vocabulary will do
             self.tokenizer.mask_token = "<unk>"
-            task.__init__(replace(task.setting, settled=known_of(self.tokenizer)))  # type: ignore[misc]
+        known = known_of(self.tokenizer, read_config(place))
+        task.__init__(replace(task.setting, settled=known))  # type: ignore[misc]
         self.task = task
         self.model: TaskModel = load_model(place, task.head(None), self.tokenizer, 3)
         self.model.use_flat_batches()

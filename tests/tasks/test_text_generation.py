@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import importlib.util
+import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,11 +17,15 @@ from tests.made_models import WORDS, make_base
 from whet.batches import chat
 from whet.batches.encoding import Encoded
 from whet.batches.flat import TrainingBatches
+from whet.data.answer_format import AnswerFormat
 from whet.data.conversations import MESSAGES
 from whet.data.forms import Examples, Shape
+from whet.errors import UserError
+from whet.findings import CODES
 from whet.models.loading import load_model, load_tokenizer
 from whet.models.places import find
 from whet.models.task_model import TaskModel
+from whet.tasks.closed_answers import answer_ids, closed_answers
 from whet.tasks.task import Setting
 from whet.tasks.text_generation import TextGeneration, counted_turns, fitted
 
@@ -152,3 +159,177 @@ def test_conversations_are_looked_at_before_training(tmp_path: Path) -> None:
     tuned = Tuned(tmp_path)
     found = {one.code: one for one in tuned.task.findings(tuned.tokenizer, EXAMPLES, LIMIT)}
     assert found["G002"].bin == "passed" and "G001" in found and "G003" in found
+
+
+# --- closed sets of answers ---------------------------------------------------------------------------
+
+CLOSED = [
+    [message("user", f"{WORDS[n]} {WORDS[n + 9]}"), message("assistant", ("card", "thank you")[n % 2])]
+    for n in range(8)
+]
+
+
+def test_what_a_closed_set_of_answers_is() -> None:
+    def answers(*said: str, **more: Any) -> tuple[str, ...]:
+        return closed_answers(conversations([[message("user", "q"), message("assistant", one) | more] for one in said]))
+
+    assert answers("b", "a", "b ", "a", "b") == ("b", "a")
+    assert answers("b", "a", "b") == () and answers("b", "b") == ()
+    assert answers(*(f"{n % 51}" for n in range(102))) == ()
+    assert len(answers(*(f"{n % 50}" for n in range(100)))) == 50
+    assert answers("a", "a", "b" * 101, "b" * 101) == () and answers("a", "a", "b", "b", tool_calls="[]x") == ()
+    assert closed_answers(conversations([talk[:1] for talk in CLOSED], answered=False)) == ()
+
+
+def test_the_likeliest_known_answer_is_chosen(tmp_path: Path) -> None:
+    tuned = Tuned(tmp_path)
+    rows = conversations(CLOSED)
+    assert tuned.answer(rows).chosen is None, "nothing was learnt yet"
+    tuned.task.learn(conversations([*CLOSED, *CLOSED], "train"))
+    assert tuned.task.carried["closed_answers"] == ["card", "thank you"]
+    found = tuned.answer(rows)
+    costs = []
+    for label in ("card", "thank you"):
+        given = conversations([[talk[0], message("assistant", label)] for talk in CLOSED])
+        costs.append(tuned.answer(given).nats)
+    expected = [("card", "thank you")[int(one)] for one in np.argmin(costs, axis=0)]
+    assert list(found.chosen) == expected
+    again = TextGeneration(Setting(options=tuned.task.setting.options, settled=tuned.task.carried))
+    tuned.task = again
+    assert tuned.answer(rows).chosen == found.chosen, "a saved model knows them"
+    assert tuned.answer(conversations([talk[:1] for talk in CLOSED], answered=False)).chosen is None
+    assert tuned.answer(conversations(CLOSED, "validation")).chosen is None
+
+
+def test_completions_are_chosen_with_the_blank_before_them(tmp_path: Path) -> None:
+    tuned = Tuned(tmp_path)
+    pair = [message("prompt", "where is"), message("completion", " my card")]
+    [ids] = answer_ids(tuned.tokenizer, None, pair, ["my card"])
+    whole = chat.render(tuned.tokenizer, pair)
+    assert ids.tolist() == whole.ids[whole.prompt_length :].tolist()
+    [alone] = answer_ids(tuned.tokenizer, None, pair[:1], ["my card"])
+    assert (
+        alone.tolist()
+        == chat.render(tuned.tokenizer, [pair[0], message("completion", "my card")]).ids[whole.prompt_length :].tolist()
+    )
+
+
+def test_a_long_prompt_leaves_room_for_the_longest_known_answer(tmp_path: Path) -> None:
+    tuned = Tuned(tmp_path)
+    long = [message("user", " ".join(WORDS)), message("assistant", "card")]
+    closed = [[message("user", "where"), message("assistant", text)] for text in ("card", " ".join(WORDS[:16]))]
+    tuned.task.learn(conversations([*closed, *closed], "train"))
+    rows = conversations([long])
+    encoded = tuned.encode(rows, 40)
+    assert len(encoded.row(0)) == 40, "as long as the base takes"
+    found = tuned.task.answer("m", tuned.model, tuned.tokenizer, encoded, rows, None)
+    assert found.chosen[0] in ("card", " ".join(WORDS[:16]))
+
+
+# --- forms of answers ---------------------------------------------------------------------------------
+
+
+def test_answers_of_another_form_are_told(tmp_path: Path) -> None:
+    tuned = Tuned(tmp_path, **{"generation.pattern": f".*{WORDS[0]}.*"})
+    tuned.overfit()
+    found = tuned.answer()
+    assert found.valid.tolist() == [WORDS[0] in text for text in found.said]
+    assert 0 < found.valid.sum() < len(found.valid)
+    assert Tuned(tmp_path / "other").answer().valid is None
+    kept = tuned.task.carried["answer_format"]
+    assert kept == {"schema": None, "pattern": f".*{WORDS[0]}.*"}
+
+
+needs_llguidance = pytest.mark.skipif(not importlib.util.find_spec("llguidance"), reason="llguidance is not installed")
+
+
+@needs_llguidance
+def test_a_constrained_model_keeps_to_the_form(tmp_path: Path) -> None:
+    from tests.generation.test_constraint import SCHEMA, model
+
+    network, words = model()
+    path = tmp_path / "schema.json"
+    path.write_text(json.dumps(SCHEMA), encoding="utf-8")
+    forms = {"generation.json_schema": str(path)}, {"generation.pattern": "(yes|no) [0-9]"}
+    for form in forms:
+        options = {"generation.max_tokens": 60, "generation.constrain": True, **form}
+        task = TextGeneration(Setting(options=options))
+        task.refuse(words)
+        rows = conversations([[message("user", f"row {n}"), message("assistant", "a")] for n in range(3)])
+        encoded = task.encode(words, task.blocks(rows), 60, None)
+        holder: Any = SimpleNamespace(network=network)
+        said = [one.text for one in task.say(holder, words, encoded, rows, None)]
+        wanted = AnswerFormat.of(form)
+        assert wanted is not None and wanted.valid(said).all(), said
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"chat.template": "chatmll"}, "C001 chat.template"),
+        ({"chat.template": "{% for %}"}, "C002 chat.template:1"),
+        ({"generation.pattern": "("}, "C018 generation.pattern"),
+        ({"generation.json_schema": "none.json"}, "C017 generation.json_schema"),
+        ({"generation.constrain": True}, "C019 generation.constrain"),
+        (
+            {"generation.constrain": True, "generation.pattern": "a", "generation.num_beams": 2},
+            "C011 generation.num_beams",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_before_rows_are_read(options: dict[str, Any], expected: str) -> None:
+    from tests.batches.made_chats import talker
+
+    with pytest.raises(UserError) as caught:
+        TextGeneration(Setting(options=options)).refuse(talker())
+    assert str(caught.value).startswith(expected)
+
+
+def test_what_can_be_is_not_refused() -> None:
+    from tests.batches.made_chats import talker
+
+    TextGeneration(Setting(options={"chat.template": "chatml", "generation.pattern": "a|b"})).refuse(talker())
+
+
+@needs_llguidance
+def test_a_tokenizer_that_cannot_be_steered_is_refused() -> None:
+    from tests.batches.made_chats import talker
+
+    with pytest.raises(UserError, match=r"C019 generation\.constrain: the base's tokenizer cannot be steered"):
+        TextGeneration(Setting(options={"generation.constrain": True, "generation.pattern": "a"})).refuse(talker())
+
+
+# --- places of problems, and what is known already ------------------------------------------------------
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_rows_that_cannot_be_laid_out_are_named(tmp_path: Path, answered: bool) -> None:
+    talks = [*TALKS[:2], [message("system", "s"), *TALKS[2]]]
+    template = (
+        "{% for m in messages %}{{ m.content if m.role != 'system' else raise_exception('no system') }}{% endfor %}"
+    )
+    tuned = Tuned(tmp_path, **{"chat.template": template})
+    rows = conversations(talks if answered else [talk[:-1] for talk in talks], answered=answered)
+    with pytest.raises(UserError, match=r"C002 row 3: the template fails on roles system, user"):
+        tuned.encode(rows)
+    rows._files = ["talks.jsonl"]
+    with pytest.raises(UserError, match=r"C002 talks\.jsonl:3: "):
+        tuned.encode(rows)
+
+
+def test_training_answers_that_the_base_gives_already(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CODES, "G009", "Answers that the base already gives")
+    tuned = Tuned(tmp_path)
+    fresh = tuned.task.known(tuned.model, tuned.encode(), EXAMPLES)
+    assert (fresh.code, fresh.bin, fresh.evidence["known"]) == ("G009", "passed", 0)
+    tuned.overfit()
+    talks = [*TALKS[:4], *([talk[0], message("assistant", "cancel")] for talk in TALKS[4:])]
+    turned = [[*TALKS[0], message("user", "please"), message("assistant", "help")]]
+    rows = conversations([*talks, *turned], "train")
+    found = tuned.task.known(tuned.model, tuned.encode(rows), rows)
+    given = tuned.answer(conversations([*talks, *turned]))
+    assert given.correct.tolist() == [True] * 4 + [False] * 5
+    assert found.evidence == {"rows": 9, "known": 4, "examples": [":1", ":2", ":3"]}
+    assert found.bin == "tip" and found.message.startswith("The base gives the answer of 4 of 9 sampled training rows")
+    whole = tuned.task.known(tuned.model, tuned.encode(), EXAMPLES)
+    assert whole.bin == "issue" and whole.evidence["known"] == 8

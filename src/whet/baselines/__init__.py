@@ -18,5 +18,8 @@ BASELINES = {
     "lead3": "whet.baselines.lead3:fit",
     "nearest_answer": "whet.baselines.nearest_answer:fit",
     "unigram": "whet.baselines.unigram:fit",
+    "zero_shot": "whet.baselines.prompted:zero_shot",
+    "few_shot": "whet.baselines.prompted:few_shot",
+    "nearest_shots": "whet.baselines.prompted:nearest_shots",
 }
 """Name -> how it is fitted, from rows alone or with the base's vectors; the probe is trained like a model."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from whet.data.forms import Examples
 from whet.data.predictions import Predictions
 from whet.data.saying import say_classes
+
+if TYPE_CHECKING:
+    from whet.prompting.speaker import Speaker
 
 ANSWERED = ("validation", "test")
 """The splits that a baseline answers."""
@@ -37,9 +40,13 @@ class Keepable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The answers of a baseline that keeps nothing else: split -> predictions."""
+    """The answers of a baseline that keeps nothing else: split -> predictions.
+
+    ``facts``: what else is to be known of it, JSON only; it goes to the facts of the model.
+    """
 
     by_split: Mapping[str, Predictions]
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def predictions(self, split: str) -> Predictions:
         """Those of a split."""
@@ -58,6 +65,11 @@ class Targets:
     num_bytes: NDArray[np.int64] | None
 
 
+Prompted = Callable[[str, str, Sequence[Sequence[int]]], tuple[Predictions, NDArray[np.int64]]]
+"""A name, a split, and of each of its n rows the numbers of the training rows shown before it, to what the base of the
+run answers and, (n,), how many of them each row was left with: where there is no room, the first go."""
+
+
 @dataclass(frozen=True, slots=True)
 class Material:
     """Splits and labels of a run.
@@ -68,6 +80,9 @@ class Material:
     - ``embed``: any texts to (n, H) unit vectors.
     - ``tokens``: by split, what a language model is asked for; ``vocabulary_size``: how many token ids there are.
     - ``untouched``: by split, the answers of the base as it came, called "base"; None where it has none.
+    - ``options``: of the recipe, by dotted name.
+    - ``speaker``: opens the language model that is asked in words, the same one each time; None where there is none.
+    - ``prompted``: as :data:`Prompted`; None where the base of the run has no likelihoods of texts.
     """
 
     task: str
@@ -80,6 +95,9 @@ class Material:
     tokens: Callable[[str], Targets] | None = None
     vocabulary_size: int = 0
     untouched: Callable[[Sequence[str]], Mapping[str, Predictions]] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    speaker: Callable[[], Speaker] | None = None
+    prompted: Prompted | None = None
 
     def texts(self, split: str) -> Iterator[str]:
         """The texts of a split, row by row; those of a pair joined by a line break."""

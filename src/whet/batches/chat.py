@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from whet.batches.control import JOINT
 from whet.batches.conversation import Conversation, Layout
 from whet.batches.templates import NAMED, template_of
-from whet.errors import Problem, UserError
+from whet.errors import Problem, Problems, UserError
 
 __all__ = ["NAMED", "Rendered", "Row", "cut", "cut_prompt", "render", "render_prompt", "render_rows", "stops"]
 __all__ += ["template_of"]
@@ -95,15 +95,21 @@ def render_prompt(
 
 
 def render_rows(
-    tokenizer: Any, rows: Iterable[Row], *, template: str | None = None, train: Train = "answers"
+    tokenizer: Any,
+    rows: Iterable[Row],
+    *,
+    template: str | None = None,
+    train: Train = "answers",
+    places: Iterable[str] = (),
 ) -> Iterator[Rendered]:
-    """:func:`render` of many, on all cores; its errors are raised when the block of their row is reached."""
-    left = iter(rows)
+    """:func:`render` of many, on all cores; its errors are raised when the block of their row is reached.
+
+    :param places: where each row comes from, as file and line; problems then name it, those of a block at once.
+    """
+    left, where = iter(rows), iter(places)
     while block := list(islice(left, AT_ONCE)):
         layouts = [Layout.of(tokenizer, template, messages) for messages, _ in block]
-        talks = [layout.whole(*row) for layout, row in zip(layouts, block, strict=True)]
-        if not talks:
-            return
+        talks = _talks(layouts, block, train, list(islice(where, len(block))))
         control = layouts[0].control
         same = all(one.control is control for one in layouts)
         for part in [range(len(talks))] if same else [[number] for number in range(len(talks))]:
@@ -112,6 +118,34 @@ def render_rows(
             for place, number in enumerate(part):
                 whole, prompt = both[2 * place : 2 * place + 2]
                 yield _rendered(layouts[number], talks[number], block[number][0], whole, prompt, train)
+
+
+def _talks(layouts: Sequence[Layout], block: Sequence[Row], train: Train, places: Sequence[str]) -> list[Conversation]:
+    found, problems = [], Problems()
+    for number, (layout, row) in enumerate(zip(layouts, block, strict=True)):
+        try:
+            talk = layout.whole(*row)
+            _refuse_unplaced(talk, train)
+            found.append(talk)
+        except UserError as error:
+            if not places:
+                raise
+            for one in located(error, places[number]).problems:
+                problems.add(one.code, one.where, one.what, one.remedy)
+    problems.raise_if_any()
+    return found
+
+
+def located(error: UserError, place: str) -> UserError:
+    """The same about the row at ``place``: file and line."""
+    return UserError([replace(one, where=place) for one in error.problems], error.num_problems)
+
+
+def _refuse_unplaced(talk: Conversation, train: Train) -> None:
+    if talk.unplaced and train in ("answers", "weights"):
+        what = "the template changes earlier answers so that their places cannot be told."
+        remedy = "Train on the last one alone with chat.train=last, or name another template with chat.template."
+        raise UserError(Problem("C004", "chat.template", what, remedy))
 
 
 def _rendered(
@@ -141,10 +175,6 @@ def _weights(
     talk: Conversation, messages: Sequence[Message], spans: NDArray[np.int64], length: int, train: Train
 ) -> NDArray[np.float32]:
     """(t,) how much each token counts."""
-    if talk.unplaced and train in ("answers", "weights"):
-        what = "the template changes earlier answers so that their places cannot be told."
-        remedy = "Train on the last one alone with chat.train=last, or name another template with chat.template."
-        raise UserError(Problem("C004", "chat.template", what, remedy))
     weights = np.zeros(len(spans), np.float32)
     if train == "all":
         weights[:] = 1.0

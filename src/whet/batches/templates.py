@@ -105,7 +105,10 @@ def template_of(tokenizer: Any, wanted: str = "auto") -> tuple[str, str]:
     if "{{" in wanted or "{%" in wanted:
         return wanted, "it was given"
     if Path(wanted).is_file():
-        return Path(wanted).read_text(encoding="utf-8"), f"it was read from {wanted}"
+        try:
+            return Path(wanted).read_text(encoding="utf-8"), f"it was read from {wanted}"
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(_no_template(f"{wanted!r} cannot be read: {error}.", wanted)) from None
     raise UserError(_no_template(f"there is no template and no file {wanted!r}.", wanted))
 
 
@@ -113,6 +116,23 @@ def _no_template(what: str, wanted: str) -> Problem:
     names = ("auto", "own", *NAMED)
     remedy = did_you_mean(wanted, names) or f"Say {one_of(names)}, or name a file with a Jinja template."
     return Problem("C001", "chat.template", what, remedy)
+
+
+def refuse_unparsable(tokenizer: Any, wanted: str = "auto") -> None:
+    """Raise where the template that ``wanted`` names, as :func:`template_of` takes it, is not there or is no Jinja.
+
+    :raises UserError: C001, there is no such template; C002, it cannot be parsed.
+    """
+    from jinja2 import TemplateSyntaxError
+
+    text, _ = template_of(tokenizer, wanted)
+    try:
+        _compiled(text)
+    except TemplateSyntaxError as error:
+        named = wanted if wanted not in ("auto", "own", *NAMED) and Path(wanted).is_file() else "chat.template"
+        what = f"the template is no Jinja: {str(error.message).rstrip('.')}."
+        remedy = "Correct it, or name another template with chat.template, such as 'plain'."
+        raise UserError(Problem("C002", f"{named}:{error.lineno}", what, remedy)) from None
 
 
 def _own(tokenizer: Any) -> str | None:

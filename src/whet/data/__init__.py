@@ -29,6 +29,8 @@ ROW_FORMS = {
     "regression": "whet.data.scored:Scored",
     "ranking": "whet.data.scored:Relevant",
     "text-generation": "whet.data.conversations:Conversations",
+    "translation": "whet.data.referenced:Referenced",
+    "summarization": "whet.data.referenced:Referenced",
     "language-modeling": "whet.data.documents:Documents",
     "fill-mask": "whet.data.documents:Documents",
 }

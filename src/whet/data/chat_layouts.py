@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from whet.data.chat_logs import LogColumns, gathered
-from whet.data.chat_messages import Raw, holds_turns, listed
+from whet.data.chat_messages import CONTENT_KEYS, ROLE_KEYS, Raw, holds_turns, listed
 from whet.data.columns import refuse_absent
 from whet.data.row_form import Choice, named
 from whet.data.rows import ABSENT, Block, Opened
@@ -122,11 +122,25 @@ def _of_pair(value: Any, answer: Any, more: Mapping[str, Any]) -> Raw:
     if before is not None or behind is not None:
         first = [{"role": "user", "content": value}] if before is None else before
         last = [{"role": "assistant", "content": answer}] if behind is None else behind
-        if before is not None and last[: len(before)] == before:  # some write the whole conversation behind as well
-            last = last[len(before) :]
+        if behind is not None:  # some write the whole conversation behind as well
+            last = _behind(first, last)
         return Raw([*_system(more), *first, *(last if behind is not None or _is_there(answer) else [])], _tools(more))
     asks, answers = ("user", "assistant") if _system(more) or _is_there(_tools(more)) else ("prompt", "completion")
     return _with_answer([{"role": asks, "content": value}], answers, answer, more)
+
+
+def _behind(first: list[Any], last: list[Any]) -> list[Any]:
+    """``last`` without the messages of ``first``, where it begins with them."""
+    same = [*map(_spoken, last[: len(first)])] == [*map(_spoken, first)]
+    return last[len(first) :] if same else last
+
+
+def _spoken(turn: Any) -> Any:
+    """Who says what in a turn; a turn that is none as it is."""
+    if not isinstance(turn, Mapping):
+        return turn
+    found = [next((turn[key] for key in keys if key in turn), None) for keys in (ROLE_KEYS, CONTENT_KEYS)]
+    return tuple(str(one).lower() if place == 0 else one for place, one in enumerate(found))
 
 
 def _tools(more: Mapping[str, Any]) -> Any:
@@ -305,9 +319,24 @@ def _lines(look: Look) -> Layout | None:
 
 
 def _unknown(look: Look) -> UserError:
+    chosen, rejected = (
+        next((one for one in look.columns if plain(one) == name), None) for name in ("chosen", "rejected")
+    )
+    if chosen is not None and rejected is not None:
+        return _preferences(look, chosen)
     what = f"holds no conversations that are laid out in a known way (columns: {', '.join(look.columns)})."
     remedy = (
         "Give a column of messages, a prompt and a completion, or a turn on each row with its conversation and "
         "speaker; or name the prompt with --text and the answer with --label."
     )
+    return UserError(Problem("D021", look.where, what, remedy))
+
+
+def _preferences(look: Look, chosen: str) -> UserError:
+    """Of rows that hold a better and a worse conversation, and nothing that both answer."""
+    what = f"is a file of preferences: {chosen!r} and its rival hold whole conversations, without a column of prompts."
+    if _holds_conversations(look, chosen):
+        remedy = f"To train on the better ones, name them: --text {chosen}. The others are not used."
+    else:
+        remedy = f"To train on the better ones, make each a list of messages, and name it: --text {chosen}."
     return UserError(Problem("D021", look.where, what, remedy))

@@ -261,6 +261,8 @@ class TextPredictions(Predictions):
       the UTF-8 bytes that they stand for, and how many of them are the likeliest to the model.
     - ``finished`` (n,) bool: whether what is said ended by itself, not by the limit on its length.
     - ``num_said`` (n,) int64: tokens of what is said.
+    - ``valid`` (n,) bool: whether what is said has the form that was asked for; None where none was.
+    - ``chosen``: n texts, the likeliest of a closed set of answers; None where answers are open.
     """
 
     kind: ClassVar[str] = "texts"
@@ -274,6 +276,8 @@ class TextPredictions(Predictions):
     num_right: NDArray[np.int64] | None = None
     finished: NDArray[np.bool_] | None = None
     num_said: NDArray[np.int64] | None = None
+    valid: NDArray[np.bool_] | None = None
+    chosen: tuple[str, ...] | None = None
 
     @property
     def has_gold(self) -> bool:
@@ -290,15 +294,19 @@ class TextPredictions(Predictions):
             if self.num_right is None or self.tokens is None:
                 return np.zeros(len(self), dtype=bool)
             return np.asarray(self.num_right == self.tokens)
+        return self.accepts(self.said)
+
+    def accepts(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """(n,) whether each of ``texts``, without the spaces around it, is an accepted one of its row."""
         assert self.gold is not None
         accepted = ({text.strip() for text in row} for row in self.gold)
-        return np.asarray([said.strip() in row for said, row in zip(self.said, accepted, strict=True)], dtype=bool)
+        return np.asarray([text.strip() in row for text, row in zip(texts, accepted, strict=True)], dtype=bool)
 
     def _taken(self, chosen: NDArray[np.int64]) -> dict[str, Any]:
         counted = {name: getattr(self, name) for name in COUNTED}
+        texts: dict[str, Sequence[Any] | None] = {"gold": self.gold, "said": self.said, "chosen": self.chosen}
         return {
-            "gold": None if self.gold is None else tuple(self.gold[row] for row in chosen),
-            "said": None if self.said is None else tuple(self.said[row] for row in chosen),
+            **{name: None if some is None else tuple(some[row] for row in chosen) for name, some in texts.items()},
             **{name: None if values is None else values[chosen] for name, values in counted.items()},
         }
 
@@ -310,5 +318,6 @@ COUNTED: dict[str, type[np.generic]] = {
     "num_right": np.int64,
     "finished": np.bool_,
     "num_said": np.int64,
+    "valid": np.bool_,
 }
 """The numbers of :class:`TextPredictions`, each (n,) or None, and their types."""

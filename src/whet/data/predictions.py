@@ -248,6 +248,8 @@ def _write_texts(predictions: TextPredictions) -> tuple[Columns, About]:
         values = getattr(predictions, name)
         if values is not None:
             columns[COUNTS.get(name, name)] = pa.array(np.asarray(values, dtype=kind))
+    if predictions.chosen is not None:
+        columns["chosen"] = pa.array(predictions.chosen, pa.string())
     about = {"purpose": predictions.purpose, "has_texts": gold is not None, "has_said": said is not None}
     return columns, about
 
@@ -262,6 +264,7 @@ def _read_texts(shared: Mapping[str, Any], columns: Columns, about: About) -> Te
         gold=tuple(tuple(row) for row in columns["gold"].to_pylist()) if about["has_texts"] else None,
         said=tuple(columns["prediction"].to_pylist()) if about["has_said"] else None,
         purpose=about["purpose"],
+        chosen=tuple(columns["chosen"].to_pylist()) if "chosen" in columns else None,
         **counted,
     )
 

@@ -38,7 +38,7 @@ def say_the_same(first: Predictions, second: Predictions) -> bool:
 
 
 def _alike(first: TextPredictions, second: TextPredictions) -> bool:
-    if first.said != second.said or (first.nats is None) != (second.nats is None):
+    if (first.said, first.chosen) != (second.said, second.chosen) or (first.nats is None) != (second.nats is None):
         return False
     if first.nats is None or second.nats is None:
         return True

@@ -43,6 +43,10 @@ NEITHER = {
     "texts": "The truth is more or less likely to a model, not right or wrong.",
 }
 """Why no row is right or wrong, by kind."""
+UNSTATED = {
+    "texts": "A text is said without a probability of being right; how likely the true ones are is scored by itself.",
+}
+"""Why there is no calibration to judge, by kind, where not because nothing probable is stated at all."""
 ROWS = {"ranks": "queries"}
 """What is counted where that is not rows, by kind."""
 
@@ -172,7 +176,8 @@ def calibration(predictions: Predictions, temperature: float | None, *, seed: in
     """V003: expected calibration error, as saved and, of classes, with the temperature fitted on validation."""
     name, stated = predictions.model, kind_of(predictions).decisions(predictions)
     if stated is None:
-        return Finding("V003", "not_applicable", "This task states no probabilities.", name)
+        message = UNSTATED.get(predictions.kind, "This task states no probabilities.")
+        return Finding("V003", "not_applicable", message, name)
     if len(stated[0]) < FEWEST_ROWS_ECE:
         what = DECISIONS[predictions.kind]
         message = f"{len(stated[0]):,} {what} are too few to judge calibration (at least {FEWEST_ROWS_ECE})."

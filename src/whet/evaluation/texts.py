@@ -33,12 +33,15 @@ LIKELIHOOD = ("token_nats", "perplexity", "bits_per_byte", "token_accuracy")
 """How likely the true text is."""
 
 SAID = {
-    "generation": ("chrf", "rouge_l", "exact_match_text", "stop_rate", "repetition"),
-    "translation": ("bleu", "chrf", "stop_rate", "repetition"),
-    "summarization": ("rouge_l", "rouge1", "rouge2", "chrf", "stop_rate", "repetition"),
+    "generation": ("chrf", "rouge_l", "exact_match_text", "label_accuracy", "format_valid", "stop_rate", "repetition"),
+    "translation": ("bleu", "chrf", "rouge_l", "rouge1", "rouge2", "format_valid", "stop_rate", "repetition"),
+    "summarization": ("rouge_l", "rouge1", "rouge2", "chrf", "format_valid", "stop_rate", "repetition"),
     "language": (),
 }
 """By purpose, what is measured of the text that is said."""
+
+RESTS_ON = {"label_accuracy": "chosen", "format_valid": "valid", "stop_rate": "finished"}
+"""Metrics that only some models have -> the field of the predictions that they rest on."""
 
 MOST_NATS = 700.0
 """From here on perplexity is no longer written out (a number of 300 digits)."""
@@ -48,7 +51,7 @@ def metrics(predictions: TextPredictions) -> tuple[str, ...]:
     """Of the likelihood and of what is said, those that the model gives; first, what the purpose is judged by."""
     likelihood = tuple(name for name in LIKELIHOOD if _has(predictions, name))
     said = () if predictions.said is None else SAID[predictions.purpose]
-    said = tuple(name for name in said if name != "stop_rate" or predictions.finished is not None)
+    said = tuple(name for name in said if name not in RESTS_ON or getattr(predictions, RESTS_ON[name]) is not None)
     return said + likelihood if predictions.purpose in ("translation", "summarization") else likelihood + said
 
 
@@ -129,6 +132,7 @@ def sums(predictions: TextPredictions, *, soft: bool = True) -> Sums:
         "bytes": predictions.num_bytes,
         "right": predictions.num_right,
         "finished": predictions.finished,
+        "valid": predictions.valid,
         "nats": predictions.nats if soft else None,
     }
     blocks = {name: dense(values) for name, values in counted.items() if values is not None}
@@ -153,6 +157,8 @@ def _said(predictions: TextPredictions) -> dict[str, Block]:
         blocks["rouge"] = _table([rouge(said, row) for said, row in pairs])
     if "exact_match_text" in names:
         blocks["exact"] = dense(predictions.correct)
+    if "label_accuracy" in names and predictions.chosen is not None:
+        blocks["chosen"] = dense(predictions.accepts(predictions.chosen))
     return blocks
 
 
@@ -188,6 +194,8 @@ FORMULAS: dict[str, Formula] = {
     "rouge2": _rouge(1),
     "rouge_l": _rouge(2),
     "exact_match_text": mean_of("exact"),
+    "label_accuracy": mean_of("chosen"),
+    "format_valid": mean_of("valid"),
     "stop_rate": mean_of("finished"),
     "repetition": _repetition,
 }
@@ -261,6 +269,10 @@ def details(predictions: TextPredictions) -> dict[str, Any]:
         counts["said_tokens"] = int(predictions.num_said.sum())
     if predictions.finished is not None:
         counts["cut_short"] = int((~predictions.finished).sum())
+    if predictions.valid is not None:
+        counts["of_other_form"] = int((~predictions.valid).sum())
+    if predictions.chosen is not None:
+        counts["labels_right"] = int(predictions.accepts(predictions.chosen).sum())
     sides = {"said": said, "gold": gold}
     lengths = {name: {"mean": float(some.mean()), "median": float(np.median(some))} for name, some in sides.items()}
     signatures = {name: signature for name, (_, signature) in _by_sacrebleu(predictions).items()}

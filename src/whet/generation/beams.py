@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from whet.errors import Problem, UserError
 from whet.generation.closed import label_nats
 from whet.generation.reading_prompts import room
+from whet.generation.reading_sources import answer_room, table
 from whet.generation.sampling import Constraint, Said, Sampling
 from whet.generation.spoken import Spoken
 
@@ -23,6 +25,7 @@ def search(
     sampling: Sampling,
     eos_ids: Collection[int],
     constraint: Constraint | None = None,
+    begins: NDArray[np.int64] | None = None,
 ) -> list[Said]:
     """The likeliest text found behind each prompt, by its nats per token. A stop text cuts it afterwards.
 
@@ -31,40 +34,66 @@ def search(
     if constraint is not None:
         remedy = "Say generation.num_beams=1."
         raise UserError(Problem("C011", "generation", "beams cannot be searched under a constraint.", remedy))
-    width = max(len(one) for one in prompts)
-    longest = room(network)
-    limit = sampling.max_tokens if longest is None else min(sampling.max_tokens, longest - width)
-    device = next(network.parameters()).device
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else next(iter(eos_ids), 0)
-    tokens = torch.full((len(prompts), width), pad, dtype=torch.long, device=device)
-    mask = torch.zeros_like(tokens)
-    for number, prompt in enumerate(prompts):
-        tokens[number, width - len(prompt) :] = torch.from_numpy(np.asarray(prompt, np.int64)).to(device)
-        mask[number, width - len(prompt) :] = 1
-    with torch.no_grad():
-        found = network.generate(
-            input_ids=tokens,
-            attention_mask=mask,
-            generation_config=_settings(limit, sampling.num_beams, list(eos_ids), pad),
-        )
+    settings = _settings(sampling, list(eos_ids), pad)
+    found = _behind(network, prompts, settings) if begins is None else _written(network, prompts, begins, settings)
     return [
-        _said(network, tokenizer, prompt, row, sampling, frozenset(eos_ids))
-        for prompt, row in zip(prompts, found[:, width:].tolist(), strict=True)
+        _said(network, tokenizer, prompt, row, sampling, frozenset(eos_ids), begins)
+        for prompt, row in zip(prompts, found.tolist(), strict=True)
     ]
 
 
-def _settings(limit: int, num_beams: int, eos_ids: list[int], pad: int) -> Any:
+def _behind(network: Any, prompts: Sequence[NDArray[np.int64]], settings: Any) -> Tensor:
+    """(B, T) what a decoder says behind each prompt; padded on the left, so that all end in one column."""
+    width = max(len(one) for one in prompts)
+    longest = room(network)
+    if longest is not None:
+        settings.max_new_tokens = min(settings.max_new_tokens, longest - width)
+    turned, mask = table(network, [one[::-1] for one in prompts], settings.pad_token_id)
+    return _generated(network, settings, turned.flip(1), mask.flip(1))[:, width:]
+
+
+def _written(network: Any, sources: Sequence[NDArray[np.int64]], begins: NDArray[np.int64], settings: Any) -> Tensor:
+    """(B, T) what an encoder-decoder says to each source.
+
+    A second token that is given counts as said to transformers, and to the length that likelihoods are divided by: it
+    is so for whoever generates with the saved model.
+    """
+    longest = answer_room(network, begins)
+    if longest is not None:
+        settings.max_new_tokens = min(settings.max_new_tokens, longest)
+    tokens, mask = table(network, sources, settings.pad_token_id)
+    given = begins if len(begins) > 2 else begins[:1]
+    settings.decoder_start_token_id = int(begins[0])
+    if len(given) < len(begins):
+        settings.forced_bos_token_id = int(begins[1])
+        settings.max_new_tokens += 1
+    first = torch.from_numpy(np.asarray(given, np.int64)).to(tokens.device).repeat(len(sources), 1)
+    return _generated(network, settings, tokens, mask, decoder_input_ids=first)[:, len(begins) :]
+
+
+def _generated(network: Any, settings: Any, tokens: Tensor, mask: Tensor, **more: Tensor) -> Tensor:
+    """By ``settings`` alone: transformers fills what they leave open from those that a model brings."""
+    brought = network.generation_config
+    network.generation_config = settings
+    try:
+        with torch.no_grad():
+            found: Tensor = network.generate(input_ids=tokens, attention_mask=mask, generation_config=settings, **more)
+    finally:
+        network.generation_config = brought
+    return found
+
+
+def _settings(sampling: Sampling, eos_ids: list[int], pad: int) -> Any:
     from transformers import GenerationConfig
 
     return GenerationConfig(
-        max_new_tokens=limit,
-        num_beams=num_beams,
+        max_new_tokens=sampling.max_tokens,
+        num_beams=sampling.num_beams,
+        length_penalty=float(sampling.length_penalty),
         do_sample=False,
         eos_token_id=eos_ids or None,
         pad_token_id=pad,
-        repetition_penalty=1.0,
-        no_repeat_ngram_size=0,
-        length_penalty=1.0,
     )
 
 
@@ -75,6 +104,7 @@ def _said(
     ids: list[int],
     sampling: Sampling,
     eos_ids: frozenset[int],
+    begins: NDArray[np.int64] | None,
 ) -> Said:
     """Up to its end: what transformers puts behind it is padding."""
     spoken = Spoken(tokenizer, eos_ids, sampling.stop)
@@ -82,5 +112,6 @@ def _said(
         spoken.say(token, 0.0)
         if spoken.finished:
             break
-    nats = float(label_nats(network, tokenizer, [prompt], [np.asarray(spoken.ids, np.int64)])[0, 0])
+    said = [np.asarray(spoken.ids, np.int64)]
+    nats = float(label_nats(network, tokenizer, [prompt], said, begins=begins)[0, 0])
     return Said(spoken.ids, spoken.text, spoken.finished, nats)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from whet.errors import Problem, UserError
 from whet.generation.reading_prompts import Reading, batches, in_use, read, read_shared, refuse_long, room
+from whet.generation.reading_sources import answer_room, checked, read_sources, refuse_long_sources
 
 BATCH_TOKENS = 8192
 """Tokens of prompts and labels that are held at once."""
@@ -23,33 +24,51 @@ def label_nats(
     prompts: Sequence[NDArray[np.int64]],
     labels: Sequence[NDArray[np.int64]],
     *,
+    begins: NDArray[np.int64] | None = None,
     batch_tokens: int = BATCH_TOKENS,
     progress: Callable[[int], None] | None = None,
 ) -> NDArray[np.float64]:
     """(n, L) nats of each label behind each prompt: the smaller, the likelier. A prompt is read once.
 
+    :param prompts: token ids; of an encoder-decoder the sources.
     :param labels: token ids, one or more each, with the token that ends an answer where it is to count.
+    :param begins: what every answer of an encoder-decoder begins with; None for a decoder.
     :raises UserError: C010, a prompt leaves no room for the longest label; C012, a label has no tokens.
     """
     if any(len(one) == 0 for one in labels):
         raise UserError(Problem("C012", "the labels", "one of them has no tokens.", "Name every label."))
     longest = max((len(one) for one in labels), default=0)
-    limit = room(network)
-    refuse_long(prompts, None if limit is None else limit - longest + 1)
+    if checked(network, begins) is None:
+        limit = room(network)
+        refuse_long(prompts, None if limit is None else limit - longest + 1)
+    else:
+        refuse_long_sources(network, prompts)
+        _refuse_long_labels(network, begins, longest)
     found = np.zeros((len(prompts), len(labels)))
     if not labels:
         return found
     finished = 0
     with in_use(network):
-        shared = read_shared(network, prompts)
+        shared = read_shared(network, prompts) if begins is None else None
         for rows in _batches([len(one) for one in prompts], longest, len(labels), batch_tokens):
-            reading = read(network, [prompts[row] for row in rows], shared)
-            for some in _parts(labels, len(rows) * int(reading.mask.shape[1] + longest), batch_tokens):
+            some_prompts = [prompts[row] for row in rows]
+            if begins is None:
+                reading = read(network, some_prompts, shared)
+            else:
+                reading = read_sources(network, some_prompts, begins)
+            for some in _parts(labels, len(rows) * (reading.width + longest), batch_tokens):
                 found[np.ix_(rows, some)] = _nats(reading, [labels[number] for number in some])
             finished += len(rows)
             if progress:
                 progress(finished)
     return found
+
+
+def _refuse_long_labels(network: Any, begins: Any, longest: int) -> None:
+    limit = answer_room(network, begins)
+    if limit is not None and longest > limit:
+        what = f"one has {longest:,} tokens, and the model writes {limit:,}."
+        raise UserError(Problem("C010", "the labels", what, "Shorten it, or take a longer model."))
 
 
 def _batches(lengths: Sequence[int], longest: int, num_labels: int, batch_tokens: int) -> list[list[int]]:

@@ -21,8 +21,8 @@ def json_schema(tokenizer: Any, schema: str | Mapping[str, Any], eos_ids: Collec
 
     :param tokenizer: a fast tokenizer of transformers.
     :param eos_ids: tokens that end an answer, one at least.
-    :raises UserError: C013, llguidance is not installed; C014, the schema cannot be read or followed; C015, nothing
-        ends an answer.
+    :raises UserError: C013, llguidance is not installed, or the tokenizer is no fast one; C014, the schema cannot be
+        read or followed; C015, nothing ends an answer.
     """
     library = _library()
     text = schema if isinstance(schema, str) else json.dumps(schema)
@@ -60,6 +60,9 @@ def _constraint(library: Any, tokenizer: Any, grammar: str, eos_ids: Collection[
     if not eos_ids:
         remedy = "Name a template that has one, or give the tokenizer an end-of-text token."
         raise UserError(Problem("C015", "generation", "nothing ends an answer: there is no stop token.", remedy))
+    if not tokenizer.is_fast:
+        what = "answers of a given form need a fast tokenizer, which the base does not have."
+        raise UserError(Problem("C013", "generation", what, "Leave the form out, or use another base."))
     backend = tokenizer.backend_tokenizer.to_str()
     vocabulary = library.LLTokenizer(_uncut(backend), n_vocab=len(tokenizer), eos_token=sorted(eos_ids))
     wrong = library.LLMatcher.validate_grammar(grammar, vocabulary)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from whet.generation import beams
 from whet.generation.closed import label_nats
 from whet.generation.reading_prompts import Reading, batches, in_use, read, read_shared, refuse_long, room
+from whet.generation.reading_sources import answer_room, checked, read_sources, refuse_long_sources
 from whet.generation.sampling import Constraint, Said, Sampling, choose, cost, forbid, row_generator
 from whet.generation.spoken import Spoken
 
@@ -33,31 +34,35 @@ def generate(
     sampling: Sampling,
     *,
     eos_ids: Collection[int] | None = None,
+    begins: NDArray[np.int64] | None = None,
     batch_tokens: int = BATCH_TOKENS,
     progress: Callable[[int], None] | None = None,
     constraint: Constraint | None = None,
 ) -> list[Said]:
     """What ``network`` says to each of ``prompts``, in their order.
 
-    :param network: a causal language model of transformers.
-    :param prompts: token ids, one or more each.
+    :param network: a language model of transformers: a decoder, or an encoder-decoder.
+    :param prompts: token ids, one or more each; of an encoder-decoder the sources.
     :param eos_ids: tokens that end an answer, as :func:`whet.batches.chat.stops` gives them; None: the tokenizer's.
+    :param begins: what every answer of an encoder-decoder begins with, and is no part of it, as
+        :func:`whet.models.sequences.prefix` gives it; None for a decoder.
     :param progress: receives the number of prompts done.
     :param constraint: what may follow; not with ``num_beams``.
     :raises UserError: C010, a prompt leaves no room for an answer; C011, beams under a constraint.
     """
-    refuse_long(prompts, room(network))
+    _refuse(network, prompts, begins)
     ends = _ends(tokenizer, eos_ids)
     done: list[Said | None] = [None] * len(prompts)
     finished = 0
     with in_use(network):
-        shared = read_shared(network, prompts) if sampling.num_beams == 1 else None
+        alike = sampling.num_beams == 1 and begins is None
+        shared = read_shared(network, prompts) if alike else None
         for rows in batches([len(one) for one in prompts], sampling.max_tokens, batch_tokens // sampling.num_beams):
             chosen = [prompts[row] for row in rows]
             if sampling.num_beams > 1:
-                answers = beams.search(network, tokenizer, chosen, sampling, ends, constraint)
+                answers = beams.search(network, tokenizer, chosen, sampling, ends, constraint, begins)
             else:
-                writing = Writing.begun(network, tokenizer, chosen, sampling, ends, shared, constraint, rows)
+                writing = Writing.begun(network, tokenizer, chosen, sampling, ends, shared, constraint, rows, begins)
                 while writing.step():
                     pass
                 answers = writing.said()
@@ -76,16 +81,17 @@ def stream(
     sampling: Sampling,
     *,
     eos_ids: Collection[int] | None = None,
+    begins: NDArray[np.int64] | None = None,
     constraint: Constraint | None = None,
 ) -> Iterator[str]:
     """What :func:`generate` would say to one prompt, piece by piece as it is said. Beams are not used.
 
     :raises UserError: C010, the prompt leaves no room for an answer.
     """
-    refuse_long([prompt], room(network))
+    _refuse(network, [prompt], begins)
     ends = _ends(tokenizer, eos_ids)
     with in_use(network):
-        writing = Writing.begun(network, tokenizer, [prompt], sampling, ends, None, constraint, [0])
+        writing = Writing.begun(network, tokenizer, [prompt], sampling, ends, None, constraint, [0], begins)
         told = ""
         going = True
         while going:
@@ -94,6 +100,24 @@ def stream(
             if text.startswith(told) and len(text) > len(told):
                 yield text[len(told) :]
                 told = text
+
+
+def _refuse(network: Any, prompts: Sequence[NDArray[np.int64]], begins: NDArray[np.int64] | None) -> None:
+    if checked(network, begins) is None:
+        refuse_long(prompts, room(network))
+    else:
+        refuse_long_sources(network, prompts)
+
+
+def _limits(
+    network: Any, prompts: Sequence[NDArray[np.int64]], begins: NDArray[np.int64] | None, max_tokens: int
+) -> list[int]:
+    """The longest answer to each prompt."""
+    if begins is not None:
+        most = answer_room(network, begins)
+        return [max_tokens if most is None else min(max_tokens, most)] * len(prompts)
+    longest = room(network)
+    return [max_tokens if longest is None else min(max_tokens, longest - len(one)) for one in prompts]
 
 
 def _ends(tokenizer: Any, eos_ids: Collection[int] | None) -> Collection[int]:
@@ -125,15 +149,13 @@ class Writing:
         shared: Reading | None,
         constraint: Constraint | None,
         numbers: Sequence[int],
+        begins: NDArray[np.int64] | None = None,
     ) -> Writing:
         """Read ``prompts``; ``numbers`` are what ``constraint`` knows them by."""
-        longest = room(network)
-        limits = [
-            sampling.max_tokens if longest is None else min(sampling.max_tokens, longest - len(one)) for one in prompts
-        ]
+        limits = _limits(network, prompts, begins, sampling.max_tokens)
         rows = [Spoken(tokenizer, frozenset(eos_ids), sampling.stop) for _ in prompts]
         streams = [row_generator(sampling.seed, one) for one in prompts]
-        reading = read(network, prompts, shared)
+        reading = read(network, prompts, shared) if begins is None else read_sources(network, prompts, begins)
         return Writing(reading, rows, sampling, limits, numbers, streams, constraint, list(range(len(rows))))
 
     def step(self) -> bool:

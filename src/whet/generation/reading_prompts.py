@@ -26,6 +26,14 @@ SHARED_AT_LEAST = 8
 """Tokens that prompts must have in common for reading them apart to be worth the call."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What the first half of an encoder-decoder made of B sources: ``hidden`` (B, L, H), ``mask`` (B, L)."""
+
+    hidden: Tensor
+    mask: Tensor
+
+
 @dataclass(slots=True)
 class Reading:
     """B rows in the middle of being read or written.
@@ -34,6 +42,7 @@ class Reading:
     - ``mask`` (B, S): 1 for columns that hold a token.
     - ``lengths`` (B,): tokens of each row.
     - ``logits`` (B, V) float32: of the token behind them.
+    - ``sources``: what the rows are written from; None for a decoder.
     """
 
     network: Any
@@ -41,13 +50,19 @@ class Reading:
     mask: Tensor
     lengths: Tensor
     logits: Tensor
+    sources: Sources | None = None
+
+    @property
+    def width(self) -> int:
+        """Tokens a row that are held, padding and sources with them."""
+        return int(self.mask.shape[1]) + (0 if self.sources is None else int(self.sources.mask.shape[1]))
 
     def go_on(self, tokens: Tensor, all_logits: bool = False) -> Tensor:
         """Read ``tokens`` (B, T) of each row; (B, T or 1, V) float32 what comes behind them."""
         size, width = tokens.shape
         positions = self.lengths.unsqueeze(1) + torch.arange(width, device=tokens.device)
         self.mask = torch.cat([self.mask, self.mask.new_ones(size, width)], 1)
-        found = _called(self.network, tokens, self.mask, positions, self.cache, all_logits)
+        found = called(self.network, tokens, self.mask, positions, self.cache, all_logits, self.sources)
         self.lengths = self.lengths + width
         self.logits = found[:, -1]
         return found
@@ -56,13 +71,18 @@ class Reading:
         """Forget all rows but ``rows`` (k,)."""
         self.cache.batch_select_indices(rows)
         self.mask, self.lengths, self.logits = self.mask[rows], self.lengths[rows], self.logits[rows]
+        if self.sources is not None:
+            self.sources = Sources(self.sources.hidden[rows], self.sources.mask[rows])
 
     def repeated(self, times: int) -> Reading:
         """Every row ``times`` times, one behind the other; this one stays as it is."""
         cache = copy.deepcopy(self.cache)
         cache.batch_repeat_interleave(times)
         mask, lengths, logits = (one.repeat_interleave(times, 0) for one in (self.mask, self.lengths, self.logits))
-        return Reading(self.network, cache, mask, lengths, logits)
+        sources = self.sources
+        if sources is not None:
+            sources = Sources(*(one.repeat_interleave(times, 0) for one in (sources.hidden, sources.mask)))
+        return Reading(self.network, cache, mask, lengths, logits, sources)
 
 
 def read(network: Any, prompts: Sequence[NDArray[np.int64]], begun: Reading | None = None) -> Reading:
@@ -87,7 +107,7 @@ def read(network: Any, prompts: Sequence[NDArray[np.int64]], begun: Reading | No
         cache = copy.deepcopy(begun.cache)
         cache.batch_repeat_interleave(len(prompts))
         mask = torch.cat([mask.new_ones(len(prompts), known), mask], 1)
-    logits = _called(network, tokens, mask, positions, cache, False)[:, -1]
+    logits = called(network, tokens, mask, positions, cache, False)[:, -1]
     return Reading(network, cache, mask, lengths, logits)
 
 
@@ -142,14 +162,22 @@ def refuse_long(prompts: Sequence[NDArray[np.int64]], limit: int | None) -> None
 
     :raises UserError: C010.
     """
-    empty = sum(len(one) == 0 for one in prompts)
-    if empty:
-        remedy = "Give the model something to go on from."
-        raise UserError(Problem("C010", "the prompts", f"{empty:,} of {len(prompts):,} have no tokens.", remedy))
+    refuse_empty(prompts)
     long = [len(one) for one in prompts if limit is not None and len(one) >= limit]
     if long:
         what = f"{len(long):,} of {len(prompts):,} have no room for an answer: up to {max(long):,} tokens of {limit:,}."
         raise UserError(Problem("C010", "the prompts", what, "Cut them (chat.cut=prompt), or take a longer model."))
+
+
+def refuse_empty(prompts: Sequence[NDArray[np.int64]]) -> None:
+    """Raise where a prompt has no token at all.
+
+    :raises UserError: C010.
+    """
+    empty = sum(len(one) == 0 for one in prompts)
+    if empty:
+        remedy = "Give the model something to go on from."
+        raise UserError(Problem("C010", "the prompts", f"{empty:,} of {len(prompts):,} have no tokens.", remedy))
 
 
 def _empty_cache(network: Any) -> Any:
@@ -158,13 +186,39 @@ def _empty_cache(network: Any) -> Any:
     return DynamicCache(config=network.config)
 
 
-def _called(network: Any, tokens: Tensor, mask: Tensor, positions: Tensor, cache: Any, all_logits: bool) -> Tensor:
+def called(
+    network: Any,
+    tokens: Tensor,
+    mask: Tensor,
+    positions: Tensor,
+    cache: Any,
+    all_logits: bool,
+    sources: Sources | None = None,
+) -> Tensor:
     """(B, T or 1, V) float32."""
+    if sources is not None:
+        return _written(network, tokens, cache, all_logits, sources)
     fewer = {} if all_logits or not _takes(network, "logits_to_keep") else {"logits_to_keep": 1}
     given = {"position_ids": positions} if _takes(network, "position_ids") else {}
     with torch.no_grad():
         found: Tensor = network(
             input_ids=tokens, attention_mask=mask, past_key_values=cache, use_cache=True, **given, **fewer
+        ).logits
+    kept = found if all_logits else found[:, -1:]
+    return kept.float()
+
+
+def _written(network: Any, tokens: Tensor, cache: Any, all_logits: bool, sources: Sources) -> Tensor:
+    """The same of an encoder-decoder; its rows are equally long, so that no place holds padding."""
+    from transformers.modeling_outputs import BaseModelOutput
+
+    with torch.no_grad():
+        found: Tensor = network(
+            encoder_outputs=BaseModelOutput(last_hidden_state=sources.hidden),
+            attention_mask=sources.mask,
+            decoder_input_ids=tokens,
+            past_key_values=cache,
+            use_cache=True,
         ).logits
     kept = found if all_logits else found[:, -1:]
     return kept.float()

@@ -26,6 +26,7 @@ class Sampling:
       those with at least this share of the likeliest one's probability; taken in this order, as transformers does.
     - ``stop``: texts that end an answer and are no part of it.
     - ``num_beams``: more than 1: search for the likeliest text; nothing is drawn then.
+    - ``length_penalty``: of beams: the likelihood of a text is divided by its length to this power.
     """
 
     max_tokens: int = 256
@@ -36,6 +37,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
     seed: int = 0
     num_beams: int = 1
+    length_penalty: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

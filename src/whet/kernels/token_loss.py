@@ -27,6 +27,7 @@ class _TokenLoss(torch.autograd.Function):
         targets: Tensor,
         counts: Tensor,
         cap: float | None,
+        smoothing: float,
     ) -> Tensor:
         wants_features, wants_weight, wants_bias = ctx.needs_input_grad[:3]
         grad_features = torch.empty_like(features) if wants_features else None
@@ -40,12 +41,18 @@ class _TokenLoss(torch.autograd.Function):
             bend = None if cap is None else 1 - (logits / cap).square()  # of the cap, at each logit
             true = logits.gather(1, targets[some, None])
             level = logits.logsumexp(1, keepdim=True)
-            total += ((level - true)[:, 0].double() * counts[some].double()).sum()
+            costs = (level - true)[:, 0].double()
+            if smoothing:
+                even = (level - logits.mean(1, keepdim=True))[:, 0].double()
+                costs = (1 - smoothing) * costs + smoothing * even
+            total += (costs * counts[some].double()).sum()
             if grad_features is None and grad_weight is None:
                 continue
-            # softmax less one for the true word, times how much the token counts
+            # softmax less what each word should have, times how much the token counts
             slope = logits.sub_(level).exp_()
-            slope.scatter_add_(1, targets[some, None], torch.full_like(true, -1.0))
+            if smoothing:
+                slope.sub_(smoothing / logits.shape[1])
+            slope.scatter_add_(1, targets[some, None], torch.full_like(true, smoothing - 1.0))
             slope.mul_(counts[some, None])
             if bend is not None:
                 slope.mul_(bend)
@@ -70,6 +77,7 @@ class _TokenLoss(torch.autograd.Function):
             None,
             None,
             None,
+            None,
         )
 
 
@@ -80,14 +88,17 @@ def token_loss(
     targets: Tensor,
     counts: Tensor,
     cap: float | None = None,
+    smoothing: float = 0.0,
 ) -> Tensor:
     """The summed cross-entropy of k tokens, in nats; scalar float32.
 
     :param features: (k, H) what the last layer sees; :param weight: (V, H); :param bias: (V,) or None.
     :param targets: (k,) int64, the true words; :param counts: (k,) float32, how much each token counts.
     :param cap: logits x become cap * tanh(x / cap), as in Gemma 2.
+    :param smoothing: share of each target that is spread evenly over all words (arXiv 1512.00567).
     """
-    found: Tensor = _TokenLoss.apply(features.to(weight.dtype), weight, bias, targets, counts, cap)  # type: ignore[no-untyped-call]
+    seen = features.to(weight.dtype)
+    found: Tensor = _TokenLoss.apply(seen, weight, bias, targets, counts, cap, smoothing)  # type: ignore[no-untyped-call]
     return found
 
 

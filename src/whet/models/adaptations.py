@@ -124,7 +124,7 @@ def _peft_task(model: TaskModel) -> tuple[Any, Sequence[str]]:
     if model.pooling is not None:
         return TaskType.FEATURE_EXTRACTION, ()
     if model.kind.kind == "language":  # PEFT has no name for masked and permuted ones
-        return (TaskType.CAUSAL_LM if model.guesses == "next" else None), ()
+        return {"next": TaskType.CAUSAL_LM, "target": TaskType.SEQ_2_SEQ_LM}.get(model.guesses or ""), ()
     if model.kind.kind == "span" and "QuestionAnswering" in type(model.network).__name__:
         if model.reads_types:  # PEFT's class for answers forgets which tokens are the question's (0.21)
             return None, ()

@@ -28,11 +28,15 @@ def add_tokens(tokenizer: Any, tokens: Iterable[str]) -> list[str]:
     A token of letters and digits is found where it stands as a word, any other wherever it stands.
 
     :returns: the tokens that were added.
-    :raises UserError: M012, an empty token, or one that the tokenizer does not find again.
+    :raises UserError: M012, an empty token, one that the tokenizer does not find again, or no fast tokenizer.
     """
     problems = Problems()
     added = []
-    for token in dict.fromkeys(tokens):
+    wanted = list(dict.fromkeys(tokens))
+    if wanted and not tokenizer.is_fast:  # M2M100's would give them the numbers of its languages
+        what = "the base has no fast tokenizer, and tokens are added to fast ones only."
+        raise UserError(Problem("M012", "tokens to add", what, "Leave them out."))
+    for token in wanted:
         if not token.strip():
             problems.add("M012", "a token to add", f"{token!r} is empty.", "Leave it out.")
         elif not is_known(tokenizer, token):
@@ -71,20 +75,47 @@ def grow_vocabulary(network: Any, old_parts: Mapping[int, Sequence[int]]) -> Non
     their own rows.
 
     :param old_parts: new ids to the ids they were made of.
+    :raises UserError: M012, the two halves of the network look words up in tables of their own.
     """
     if not old_parts:
         return
+    if _has_two_vocabularies(network):
+        what = "the base's two halves have a table of words each, so that it is not known where they belong."
+        raise UserError(Problem("M012", "tokens to add", what, "Leave them out, or use another base."))
     if max(old_parts) >= network.get_input_embeddings().weight.shape[0]:
-        network.resize_token_embeddings(max(old_parts) + 1, mean_resizing=False)
+        _resize(network, max(old_parts) + 1)
     table = network.get_input_embeddings().weight
     tables = [table]
     output = network.get_output_embeddings()
     if output is not None:
         tables += [output.weight] if output.weight is not table else []
         tables += [output.bias] if getattr(output, "bias", None) is not None else []
+    beside = getattr(network, "final_logits_bias", None)  # BART's and Marian's
+    tables += [beside[0]] if beside is not None else []
     for rows in tables:
         for number, old in old_parts.items():
             rows[number] = rows[list(old)].mean(0)
+
+
+def _has_two_vocabularies(network: Any) -> bool:
+    """Whether some half of an encoder-decoder has another table than the network."""
+    if not getattr(network.config, "is_encoder_decoder", False) or network.get_output_embeddings() is None:
+        return False
+    table = network.get_input_embeddings().weight
+    halves = (network.get_encoder(), network.get_decoder())
+    return any(half.get_input_embeddings().weight is not table for half in halves)
+
+
+def _resize(network: Any, size: int) -> None:
+    """What is tied stays tied, and what is not, though the configuration speaks of one table, is not tied either."""
+    config, output = network.config, network.get_output_embeddings()
+    said = getattr(config, "tie_word_embeddings", False)
+    if output is not None and output.weight is not network.get_input_embeddings().weight:
+        config.tie_word_embeddings = False
+    network.resize_token_embeddings(size, mean_resizing=False)
+    config.tie_word_embeddings = said
+    if isinstance(output := network.get_output_embeddings(), nn.Linear):
+        output.out_features = len(output.weight)  # Marian's forgets it where it is tied
 
 
 # --- positions ----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from whet.errors import Problem, UserError
+from whet.models import sequences, targets
 from whet.models.families import FAMILIES
 from whet.models.networks import Guess, Loaded, explained, guesses, holds, read_config
 from whet.models.places import Place
@@ -28,12 +29,16 @@ def guesses_of(place: Place) -> Guess | None:
 
 
 def refuse_headless(place: Place, config: Any) -> None:
-    """Check, without loading it, that a decoder brings its last layer or ties it to its embeddings.
+    """Check, without loading it, that what writes brings its last layer or ties it to its embeddings.
 
     :raises UserError: M008, it does neither: a new one would know no word.
     """
-    listed = config.model_type in FAMILIES and guesses(config) == "next"
-    if listed and not config.tie_word_embeddings and not any(holds(place.folder, name) for name in _HEADS):
+    guess = guesses(config)
+    tied = config.tie_word_embeddings
+    if guess == "target":  # transformers ties T5's tables whatever its file says, and keeps two where there are two
+        tied = place.config.get("tie_word_embeddings", True)
+    listed = guess == "target" or (config.model_type in FAMILIES and guess == "next")
+    if listed and not tied and not any(holds(place.folder, name) for name in _HEADS):
         raise UserError(_headless(place))
 
 
@@ -65,7 +70,7 @@ def started_anew(model: TaskModel, place: Place, loaded: Loaded) -> set[str]:
     head = _head_name(model)
     anew = {name.rpartition(".")[0] for name in loaded.missing}
     if f"{head}.weight" in loaded.missing and not model.shares_embedding:
-        if model.guesses == "next":
+        if model.guesses in ("next", "target"):
             raise UserError(_headless(place))
         return {name for name in anew if not _around(name, head)} | {head}
     below = {name for name in anew if not _around(name, head)}
@@ -107,10 +112,13 @@ def settle(model: TaskModel, tokenizer: Any, place: Place) -> None:
     table = model.trunk.get_input_embeddings()
     if model.guesses == "next" and isinstance(table, nn.Embedding):
         table.padding_idx = None  # it may be the token that ends a text, whose row would get no gradient
-    if not model.shares_embedding:  # a file may hold two tables where its configuration speaks of one
-        model.network.config.tie_word_embeddings = False
+    writes = model.guesses == "target"
+    if not model.shares_embedding and not writes:  # a file may hold two tables where its configuration speaks of one
+        model.network.config.tie_word_embeddings = False  # of two halves it also says whether they share a table
+    if writes:
+        targets.keep_precision(model.network)
     settle_generation(model.network, tokenizer)
-    if model.family is None:
+    if model.family is None or writes:
         _prove(model, place)
 
 
@@ -134,16 +142,19 @@ def settle_generation(network: Any, tokenizer: Any) -> None:
     if found is None:
         return
     names = ("bos_token_id", "eos_token_id", "pad_token_id")
+    starts = ("decoder_start_token_id", "forced_bos_token_id")
     try:
         found.validate(strict=True)
     except ValueError:
         from transformers import GenerationConfig
 
-        kept = {name: getattr(found, name) for name in (*names, "decoder_start_token_id")}
+        kept = {name: getattr(found, name) for name in (*names, *starts)}
         network.generation_config = found = GenerationConfig(**kept)
     for name in names:
         if getattr(found, name) is None:
             setattr(found, name, getattr(tokenizer, name))
+    if guesses(network.config) == "target":
+        sequences.fill_in(network, tokenizer)
 
 
 @torch.no_grad()
@@ -156,8 +167,11 @@ def _prove(model: TaskModel, place: Place) -> None:
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     with explained(place.folder, "M008", "cannot be used as a language model"):
         try:
+            writes = model.guesses == "target"
+            inputs |= {"decoder_input_ids": ids.flip(1)} if writes else {}
             plain = model.network(**inputs).logits[0].float()
-            ours = model.logits(caught(model.network, model.linear_head, inputs)[0])
+            found = (targets.reaching if writes else caught)(model.network, model.linear_head, inputs)
+            ours = model.logits(found[0])
         except (AttributeError, TypeError, IndexError) as error:  # it takes or gives something else
             raise ValueError(str(error)) from error
     model.train(was)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ from whet.models.task_model import TaskModel
 
 
 def load_tokenizer(place: Place, add_tokens: Sequence[str] = ()) -> Any:
-    """The fast tokenizer of a base.
+    """The tokenizer of a base: a fast one, or of an encoder-decoder what its family has.
 
     :param add_tokens: words that become tokens of their own where they are not already.
     :raises UserError: M006, it has none or it cannot be read; M012, a token cannot be added.
@@ -36,17 +37,42 @@ def load_tokenizer(place: Place, add_tokens: Sequence[str] = ()) -> Any:
     if folder is None:  # transformers would make one up that knows no word
         raise UserError(Problem("M006", str(place.folder), "has no tokenizer.", "Add its tokenizer.json."))
     with quiet(), explained(place.folder, "M006", "its tokenizer cannot be loaded"):
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    if not getattr(tokenizer, "is_fast", False):
-        raise UserError(Problem("M006", str(place.folder), "has no fast tokenizer.", "Add its tokenizer.json."))
+        tokenizer = _tokenizer_in(folder)
+    if not (getattr(tokenizer, "is_fast", False) or _may_be_slow(place)):
+        raise UserError(_slow(place))
     if tokenizer.pad_token is None and tokenizer.eos_token is not None:
         tokenizer.pad_token = tokenizer.eos_token
     growth.add_tokens(tokenizer, add_tokens)
     return tokenizer
 
 
+def _tokenizer_in(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder)
+    except ImportError as error:
+        if _SENTENCEPIECE not in str(error).lower():
+            raise
+        what = f"its tokenizer needs the library {_SENTENCEPIECE}, which is not installed."
+        raise UserError(Problem("M006", str(folder), what, f"Install it: pip install {_SENTENCEPIECE}.")) from error
+
+
+def _may_be_slow(place: Place) -> bool:
+    """Whether a tokenizer written in Python will do: sources and targets are encoded by their class's own rules.
+
+    Marian's and M2M100's have no other. An adapter's folder has no configuration; its base was looked at.
+    """
+    if not (place.folder / "config.json").exists():
+        return True
+    return networks.guesses(networks.read_config(place)) == "target"
+
+
+def _slow(place: Place) -> Problem:
+    return Problem("M006", str(place.folder), "has no fast tokenizer.", "Add its tokenizer.json.")
+
+
+_SENTENCEPIECE = "sentencepiece"
 _TOKENIZER_FILES = ("tokenizer.json", "vocab*", "*.model", "*.tiktoken")
 
 
@@ -64,8 +90,8 @@ def refuse_unusable(place: Place, kind: HeadKind, wanted: str) -> None:
     """Check, without loading it, that the base can be read and can carry a head of ``kind``.
 
     :param wanted: ``head.pooling`` of the recipe; of no account for heads of tokens.
-    :raises UserError: M007, its configuration or weights cannot be read; M008, it cannot carry this head;
-        M009, this pooling makes no sense for it.
+    :raises UserError: M006, its tokenizer is too slow for this head; M007, its configuration or weights cannot be
+        read; M008, it cannot carry this head; M009, this pooling makes no sense for it.
     """
     count_parameters(place)
     config = networks.read_config(place)
@@ -74,6 +100,8 @@ def refuse_unusable(place: Place, kind: HeadKind, wanted: str) -> None:
         raise UserError(networks.no_class(place, config, kind))
     if kind == "language":
         language.refuse_headless(place, config)
+    elif _may_be_slow(place) and not (place.folder / "tokenizer.json").exists() and not load_tokenizer(place).is_fast:
+        raise UserError(_slow(place))  # all other heads need a fast one
 
 
 def choose_pooling(place: Place, wanted: str, kind: HeadKind = "classes") -> tuple[Pooling | None, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from whet.models.families import FAMILIES
 from whet.models.heads import Head, HeadKind
 from whet.models.places import Place
 
-Guess = Literal["next", "masked", "permuted"]
-"""Which tokens a language model says."""
+Guess = Literal["next", "masked", "permuted", "target"]
+"""Which tokens a language model says; 'target': it reads a source with one half and writes a target with the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,22 @@ def read_config(place: Place) -> Any:
     from transformers import AutoConfig
 
     with quiet(), explained(place.folder, "M007", "cannot be loaded"):
-        return AutoConfig.from_pretrained(place.folder)
+        found = AutoConfig.from_pretrained(place.folder)
+        start = _generation(place).get(_START)
+        if getattr(found, "is_encoder_decoder", False) and start is not None and _START not in place.config:
+            found.decoder_start_token_id = int(start)  # a class's own default is some other model's
+    return found
+
+
+_START = "decoder_start_token_id"
+
+
+def _generation(place: Place) -> dict[str, Any]:
+    """What a base's generation_config.json says; nothing where it has none that can be read."""
+    try:
+        return dict(json.loads((place.folder / "generation_config.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
 
 
 def auto_class(config: Any, kind: HeadKind, pooled: bool) -> Any:
@@ -67,7 +83,7 @@ def auto_class(config: Any, kind: HeadKind, pooled: bool) -> Any:
 
 
 def guesses(config: Any) -> Guess | None:
-    """What a language model of this architecture says: the next token, masked ones, or tokens in a permuted order.
+    """What a language model of this architecture says: the next token, masked ones, those of a target, or any order.
 
     None where it is none; :func:`why_no_language` says why.
     """
@@ -78,8 +94,6 @@ def guesses(config: Any) -> Guess | None:
 
 def why_no_language(config: Any) -> str:
     """Why a model of this architecture cannot be trained as a language model; empty where it can."""
-    if getattr(config, "is_encoder_decoder", False):
-        return "it reads with one half and writes with the other, which is no plain language model"
     found = _guesses(config)
     if found is None:
         return "transformers has no language model of this type"
@@ -96,6 +110,8 @@ def why_no_language(config: Any) -> str:
 def _guesses(config: Any) -> Guess | None:
     import transformers
 
+    if getattr(config, "is_encoder_decoder", False):
+        return "target" if type(config) in transformers.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING else None
     family = FAMILIES.get(config.model_type)
     if family is not None and family.language is not None:
         return "permuted" if family.permuted else "next" if family.causal else "masked"
@@ -110,6 +126,8 @@ def _language_class(config: Any) -> Any:
     found = guesses(config)
     if found is None:
         return None
+    if found == "target":
+        return transformers.AutoModelForSeq2SeqLM
     return transformers.AutoModelForMaskedLM if found == "masked" else transformers.AutoModelForCausalLM
 
 

@@ -23,6 +23,7 @@ from whet.models.about import About
 from whet.models.families import FAMILIES
 from whet.models.networks import quiet
 from whet.models.sentence import DENSE, INNER
+from whet.models.targets import inputs as sources_and_targets
 
 Ask = Callable[[Mapping[str, Tensor]], Tensor]
 """Padded inputs to what the model says of them: (B, C) a text, or (B, L, K) a token."""
@@ -82,29 +83,34 @@ def nats(
     """What the counted tokens cost a saved language model, by plain transformers or PEFT, padded, in fp32.
 
     :param base: folder or hub id of the base, for an adapter.
-    :param targets: (N,) for each token of ``encoded.ids`` the one that is to be said there (of a decoder the next
-        one, of a masked model the hidden one); below zero where nothing is counted.
-    :returns: (S,) summed negative log likelihood of each sequence, in nats.
+    :param targets: (N,) for each token of ``encoded.ids`` the one that is to be said there (of a decoder, and of a
+        target, the next one, of a masked model the hidden one); below zero where nothing is counted.
+    :returns: (S,) summed negative log likelihood of each sequence, in nats; of a source 0.
     :raises ValueError: a permuted language model, whose tokens would see themselves.
     """
-    if networks.guesses(_config(folder, about, base)) == "permuted":
+    guess = networks.guesses(_config(folder, about, base))
+    if guess == "permuted":
         raise ValueError("a permuted language model needs the order of its tokens")
     with quiet():
         ask, tokenizer = _loaded(folder, about, base)
     pad_id = int(tokenizer.pad_token_id or 0)
     wanted = torch.from_numpy(targets)
-    found = np.zeros(len(encoded))
+    found = np.zeros(encoded.num_sequences)
     with torch.inference_mode():
         for start in range(0, len(encoded), rows_at_once):
             units = np.arange(start, min(start + rows_at_once, len(encoded)))
-            inputs = flat.make(encoded, units, None).padded(pad_id)
+            batch = flat.make(encoded, units, None)
+            if guess == "target":
+                inputs, _ = sources_and_targets(batch, pad_id)
+                said = units * 2 + 1
+            else:
+                inputs, said = batch.padded(pad_id), batch.sequences
             if "token_type_ids" not in tokenizer.model_input_names:
                 inputs.pop("token_type_ids", None)
-            for row, logits in zip(units, ask(inputs), strict=True):  # a row at a time: (L, V) in fp64 is large
+            for row, logits in zip(said, ask(inputs), strict=True):  # a row at a time: (L, V) in fp64 is large
                 true = wanted[encoded.offsets[row] : encoded.offsets[row + 1]]
                 some = true >= 0
-                said = logits[: len(true)][some].double()
-                found[row] = float(F.cross_entropy(said, true[some], reduction="sum"))
+                found[row] = float(F.cross_entropy(logits[: len(true)][some].double(), true[some], reduction="sum"))
     return found
 
 

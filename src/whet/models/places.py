@@ -156,7 +156,7 @@ def _from_hub(name: str) -> Place:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
-    wanted = ["*.json", "*.safetensors", "*.txt", "*.model", "*/config.json"]
+    wanted = ["*.json", "*.safetensors", "*.txt", "*.model", "*.spm", "*/config.json"]
     try:
         folder = snapshot_download(name, allow_patterns=wanted)
     except RepositoryNotFoundError:

@@ -22,7 +22,7 @@ from torch import nn
 
 from whet.errors import Problem, UserError
 from whet.files import folder_beside, read_json, sha256, write_json
-from whet.models import averaging, networks, sentence
+from whet.models import averaging, networks, sentence, targets
 from whet.models.about import ABOUT, About, load_about
 from whet.models.families import FAMILIES
 from whet.models.loading import load_model, load_tokenizer, with_head
@@ -127,6 +127,10 @@ def _load_whole(folder: Path, about: About) -> tuple[TaskModel, Any]:
     with quiet(), networks.explained(folder, "M032", "cannot be loaded"):
         network, info = cls.from_pretrained(place.folder, dtype=torch.float32, output_loading_info=True, **more)
     missing, unused = networks.account(info)
+    if hasattr(network, targets.BIAS) and not networks.holds(
+        place.folder, targets.BIAS
+    ):  # transformers would say zeros
+        missing |= {targets.BIAS}
     _refuse_incomplete(folder, missing, unused)
     if not pooled_own:
         model = with_head(network, about.head, tokenizer, place)

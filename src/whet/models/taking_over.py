@@ -27,7 +27,8 @@ def take_over(
     fresh = {name.rpartition(".")[0] for name in loaded.missing if model.pooling is None}
     unused = {name for name in loaded.unused if not (extra_layer and averaging.is_extra(name, network.config))}
     left_out = {_top(network, name) for name in unused} | set(extra_modules(place))
-    if model.family is not None and model.family.encoder and holds(place.folder, "decoder."):
+    half = model.family is not None and model.family.encoder and model.kind.kind != "language"
+    if half and holds(place.folder, "decoder."):
         left_out.add("decoder")
     kept: tuple[str, ...] = ()
     if model.kind.kind == "language":

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from whet.batches.flat import FlatBatch
 from whet.kernels import dropout as byte_dropout
 from whet.kernels.embedding import CompactEmbedding
-from whet.models import flat_attention
+from whet.models import flat_attention, padded_attention, targets
 from whet.models.families import Family
 from whet.models.heads import Head, Level
 from whet.models.networks import Guess, guesses
@@ -93,7 +93,7 @@ class TaskModel(nn.Module):
 
     @property
     def guesses(self) -> Guess | None:
-        """Which tokens a language model says: the next one, masked ones, or tokens in a permuted order."""
+        """Which tokens a language model says: the next one, masked ones, those of a target, or in a permuted order."""
         return guesses(self.network.config) if self.kind.kind == "language" else None
 
     @property
@@ -106,7 +106,20 @@ class TaskModel(nn.Module):
     def shares_embedding(self) -> bool:
         """Whether the last layer multiplies by the very table that tokens are looked up in."""
         head = self.head
-        return head is not None and head.weight is getattr(self.trunk.get_input_embeddings(), "weight", None)
+        if head is None:
+            return False
+        tables = [self.trunk.get_input_embeddings()]
+        if self.guesses == "target":  # Marian may have a table for each half
+            tables.append(self.network.get_decoder().get_input_embeddings())
+        return any(head.weight is getattr(table, "weight", None) for table in tables)
+
+    @property
+    def logit_bias(self) -> Tensor | None:
+        """(V or C,) what is added to the product of the last layer: its own bias, or one that the class keeps apart."""
+        head = self.head
+        if head is not None and head.bias is not None:
+            return head.bias
+        return targets.bias_of(self.network) if self.guesses == "target" else None
 
     @property
     def feature_width(self) -> int:
@@ -158,6 +171,9 @@ class TaskModel(nn.Module):
     def use_flat_batches(self) -> bool:
         """Switch to flat batches and byte dropout; False where the family does not allow it."""
         if self.why_padded:
+            if self.network.config._attn_implementation == "sdpa":
+                padded_attention.register()
+                self.network.set_attn_implementation(padded_attention.NAME)
             return False
         flat_attention.register()
         self.network.set_attn_implementation(flat_attention.NAME)
@@ -168,6 +184,8 @@ class TaskModel(nn.Module):
     @property
     def why_padded(self) -> str:
         """Why batches cannot go through without padding; empty where they can."""
+        if self.guesses == "target":
+            return targets.WHY_PADDED
         if self.family is None:
             return f"{self.network.config.model_type!r} is not a family known to take flat batches"
         return flat_attention.refuses(self.network.config) if self.family.flat else self.family.remark
@@ -188,13 +206,17 @@ class TaskModel(nn.Module):
         """What the last linear layer sees: (S, F) a sequence, or (T, F) a real token, in flat order.
 
         Of vectors: the pooled vector before it is brought to unit length. Of a language model: rows may be
-        chosen before they go through :meth:`logits`, the largest product of all.
+        chosen before they go through :meth:`logits`, the largest product of all. Of one that writes targets: zeros at
+        the tokens of sources.
 
         :raises ValueError: a permuted language model, whose tokens would see themselves: see
             :func:`whet.models.permutation.features`.
         """
-        if self.guesses == "permuted":
+        guess = self.guesses
+        if guess == "permuted":
             raise ValueError("a permuted language model needs the order of its tokens")
+        if guess == "target":
+            return targets.features(self.network, self.linear_head, batch, self.pad_id)
         output = None if self.family is None else self.family.output(self.kind.kind)
         if self.pooling is None and output is None:
             return self._caught_features(batch)
@@ -210,6 +232,8 @@ class TaskModel(nn.Module):
         if head is None:
             return F.normalize(features.float(), dim=-1) if self.kind.normalise else features.float()
         said: Tensor = head(self.drop(features).to(head.weight.dtype)).float()
+        if head.bias is None and (added := self.logit_bias) is not None:
+            said = said + added.float()
         cap = self.logit_cap
         return said if cap is None else cap * torch.tanh(said / cap)
 
@@ -291,10 +315,11 @@ class TaskModel(nn.Module):
         """Train only the embedding rows ``touched`` (R,).
 
         False where the table is not a plain one, or where more rows than those of the data can be touched: the
-        last layer multiplies by all of them, and a masked language model is shown words that are not there.
+        last layer multiplies by all of them, and a masked language model is shown words that are not there. Two
+        halves of a model may look things up in one table, so that it is not replaced.
         """
         table = self.trunk.get_input_embeddings()
-        if self.shares_embedding or self.guesses == "masked":
+        if self.shares_embedding or self.guesses in ("masked", "target"):
             return False
         if type(table) is not nn.Embedding or not table.weight.requires_grad:
             return False

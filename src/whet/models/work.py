@@ -13,7 +13,8 @@ def flops_per_token(model: TaskModel, mean_length: float, share_said: float = 0.
     moves; attention: two products of every pair of tokens, forward and twice backward. The layer
     nearest to the input needs no gradient of its input; that is neglected, as everybody does. Local
     attention counts as if it saw everything, since all of it is computed. The head is not counted, but for
-    a language model, where it is among the largest products.
+    a language model, where it is among the largest products. Of a model that writes targets each half is counted for
+    its own tokens: what is said stands for the tokens of targets.
 
     :param share_said: the share of tokens that go through the last layer of a language model.
     """
@@ -22,11 +23,17 @@ def flops_per_token(model: TaskModel, mean_length: float, share_said: float = 0.
     weights = 0.0
     for name, parameter in model.network.named_parameters():
         if parameter.ndim > 1 and id(parameter) not in skipped and "pooler" not in name and "bias" not in name:
-            weights += (6.0 if parameter.requires_grad else 4.0) * parameter.numel() * _times_used(name, config)
+            used = _times_used(name, config) * (_share(name, share_said) if model.guesses == "target" else 1.0)
+            weights += (6.0 if parameter.requires_grad else 4.0) * parameter.numel() * used
     if model.kind.kind == "language":
         moves = model.linear_head.weight.requires_grad
         weights += share_said * (6.0 if moves else 4.0) * model.linear_head.weight.numel()
     return float(weights + 12.0 * mean_length * config.hidden_size * config.num_hidden_layers)
+
+
+def _share(name: str, share_said: float) -> float:
+    """Of the tokens that reach a weight of an encoder-decoder; its decoder reads the source beside them, neglected."""
+    return 1.0 - share_said if name.removeprefix("model.").startswith("encoder.") else share_said
 
 
 def _times_used(name: str, config: object) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from whet.recipe.schema import BASELINES, PROBED, Recipe
+from whet.recipe.schema import BASELINES, PROBED, PROMPTED, Recipe
 
 _RATES = ((30e6, 2e-4), (60e6, 1e-4), (200e6, 5e-5), (float("inf"), 2e-5))
 """Peak rate of full fine-tuning by number of weights: smaller models stand and need larger steps."""
@@ -57,7 +57,7 @@ def resolve(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
     derived = _derive(recipe, facts)
     result: dict[str, Choice] = {}
     for name, value in _options(recipe):
-        if value == "auto" and name in derived:
+        if (value == "auto" and name in derived) or name == "evaluation.baselines":
             result[name] = derived[name]
         elif value == _default(name):
             result[name] = Choice(value, "default")
@@ -119,7 +119,7 @@ def _derive(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
         ),
         "lora.target_modules": Choice("auto", "every linear layer of the pretrained model"),
         "training.label_smoothing": _smoothing(recipe),
-        "evaluation.baselines": Choice(list(BASELINES[recipe.task]), f"all of {recipe.task}"),
+        "evaluation.baselines": _baselines(recipe),
         **_shaping(recipe, facts.limit, facts.columns),
     }
 
@@ -136,9 +136,19 @@ def _method(recipe: Recipe, facts: Facts) -> Choice:
 
 
 def _smoothing(recipe: Recipe) -> Choice:
-    if recipe.task == "text-classification":
-        return Choice(0.1, "for classes")
-    return Choice(0.0, "none but for classes")
+    if recipe.task in ("text-classification", "translation"):
+        return Choice(0.1, "for classes and translations")
+    return Choice(0.0, "none but for classes and translations")
+
+
+def _baselines(recipe: Recipe) -> Choice:
+    """Their names; ``prompting`` stands for the ways of it."""
+    wanted = recipe.evaluation.baselines
+    if wanted == "auto":
+        return Choice(list(BASELINES[recipe.task]), f"all of {recipe.task}")
+    named = [wanted] if isinstance(wanted, str) else wanted
+    several = [one for name in named for one in (PROMPTED if name == "prompting" else (name,))]
+    return Choice(list(dict.fromkeys(several)), "set in the recipe")
 
 
 def _shaping(recipe: Recipe, limit: int, columns: tuple[str, ...]) -> dict[str, Choice]:

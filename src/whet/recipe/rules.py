@@ -7,24 +7,35 @@ from collections.abc import Iterator
 from whet.recipe.schema import (
     BASELINES,
     PROBED,
+    PROMPTABLE,
+    PROMPTED,
     AnswersRecipe,
     ChatRecipe,
     GenerationRecipe,
+    JudgeRecipe,
     LoraRecipe,
     MaskingRecipe,
+    PromptingRecipe,
     Recipe,
     SimilarityRecipe,
+    SourcesRecipe,
     TrainingRecipe,
 )
 
+SAYING = ("text-generation", "translation", "summarization")
+"""Tasks whose models write texts."""
 WINDOWED = ("question-answering", "token-classification", "language-modeling")
 """Tasks that read a long text in windows; the others cut it."""
 
 OF_SOME_TASKS: dict[str, tuple[str, ...]] = {
     "answers": ("question-answering",),
     "similarity": ("sentence-similarity", "ranking"),
-    "chat": ("text-generation",),
-    "generation": ("text-generation",),
+    "chat": SAYING,
+    "sources": SAYING[1:],
+    "generation": SAYING,
+    "judge": SAYING,
+    "evaluation.comet": ("translation",),
+    "prompting": PROMPTABLE,
     "masking": ("fill-mask",),
     "data.stride": WINDOWED,
 }
@@ -48,6 +59,9 @@ def contradictions(recipe: Recipe) -> Iterator[Contradiction]:
     yield from _rows_left_to_train(recipe)
     yield from _probe_of_the_task(recipe)
     yield from _baselines_of_the_task(recipe)
+    yield from _someone_to_ask(recipe)
+    if recipe.task in PROMPTABLE:
+        yield from _prompting_is_used(recipe)
     yield from _options_of_the_task(recipe)
 
 
@@ -113,15 +127,64 @@ def _probe_of_the_task(recipe: Recipe) -> Iterator[Contradiction]:
 def _baselines_of_the_task(recipe: Recipe) -> Iterator[Contradiction]:
     if recipe.evaluation.baselines == "auto":
         return
-    known = BASELINES[recipe.task]
-    for name in recipe.evaluation.baselines:
+    promptable = recipe.task in PROMPTABLE
+    known = (*BASELINES[recipe.task], *(("prompting", *PROMPTED) if promptable else ()))
+    named = recipe.evaluation.baselines
+    for name in [named] if isinstance(named, str) else named:
         if name not in known:
             yield (
                 "R026",
                 "evaluation.baselines",
                 f"{name!r} is no baseline of {recipe.task}.",
-                f"Its baselines: {', '.join(known)}.",
+                f"Its baselines: {', '.join(dict.fromkeys(known))}.",
             )
+
+
+def _someone_to_ask(recipe: Recipe) -> Iterator[Contradiction]:
+    """An endpoint and the model there go together; prices and limits belong to an endpoint."""
+    names = {"prompting": ("base", recipe.prompting.base == "auto"), "judge": ("model", recipe.judge.model is None)}
+    for part, (option, unnamed) in names.items():
+        asked: PromptingRecipe | JudgeRecipe = getattr(recipe, part)
+        if asked.endpoint is not None and unnamed:
+            yield (
+                "R032",
+                f"{part}.{option}",
+                "is not set, but there is an endpoint.",
+                "Name the model that answers there.",
+            )
+        if asked.endpoint is None and (asked.max_cost is not None or asked.price_input or asked.price_output):
+            yield (
+                "R032",
+                f"{part}.endpoint",
+                "is not set, but prices or a limit are.",
+                "Name the endpoint, or remove them.",
+            )
+        if asked.max_cost is not None and asked.price_input is None and asked.price_output is None:
+            yield (
+                "R032",
+                f"{part}.max_cost",
+                "is set, but no prices are.",
+                f"Set {part}.price_input and {part}.price_output.",
+            )
+    if recipe.judge.endpoint is None and recipe.judge != JudgeRecipe() and recipe.judge.max_cost is None:
+        yield (
+            "R032",
+            "judge.endpoint",
+            "is not set, but options of the judge are.",
+            "Name the endpoint, or remove them.",
+        )
+
+
+def _prompting_is_used(recipe: Recipe) -> Iterator[Contradiction]:
+    named = recipe.evaluation.baselines
+    several = BASELINES[recipe.task] if named == "auto" else [named] if isinstance(named, str) else named
+    if recipe.prompting != PromptingRecipe() and not {"prompting", *PROMPTED} & set(several):
+        yield (
+            "R033",
+            "prompting",
+            "its options are set, but no baseline is asked in words.",
+            "Add prompting to evaluation.baselines, or remove them.",
+        )
 
 
 def _options_of_the_task(recipe: Recipe) -> Iterator[Contradiction]:
@@ -129,6 +192,10 @@ def _options_of_the_task(recipe: Recipe) -> Iterator[Contradiction]:
         "answers": recipe.answers != AnswersRecipe(),
         "similarity": recipe.similarity != SimilarityRecipe(),
         "chat": recipe.chat != ChatRecipe(),
+        "sources": recipe.sources != SourcesRecipe(),
+        "judge": recipe.judge != JudgeRecipe(),
+        "evaluation.comet": recipe.evaluation.comet is not None,
+        "prompting": recipe.prompting != PromptingRecipe(),
         "generation": recipe.generation != GenerationRecipe(),
         "masking": recipe.masking != MaskingRecipe(),
         "data.stride": recipe.data.stride != "auto",

@@ -295,7 +295,8 @@ class TrainingRecipe(_Part):
     warmup_share: Annotated[float, Field(ge=0, lt=1)] = Field(0.06, description="Share of the steps that warm up.")
     clip_norm: Positive = Field(1.0, description="Largest norm of the gradient.")
     label_smoothing: Auto | Annotated[float, Field(ge=0, lt=1)] = Field(
-        "auto", description="Share of the target spread evenly; of classes 0.1, of anything else none."
+        "auto",
+        description="Share of the target spread evenly; of classes and translations 0.1, of anything else none.",
     )
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="Of products; master weights stay fp32.")
     evaluations_per_epoch: Count = Field(1, description="How often validation is looked at.")
@@ -317,7 +318,8 @@ class EvaluationRecipe(_Part):
     alpha: Share = Field(0.05, description="Level of the tests.")
     resamples: Annotated[int, Field(ge=100)] = Field(2000, description="Bootstrap resamples of an interval.")
     comet: str | None = Field(
-        None, description="A COMET model (name or checkpoint) that scores translations, where unbabel-comet is installed."
+        None,
+        description="A COMET model (name or checkpoint) that scores translations, where unbabel-comet is installed.",
     )
 
 

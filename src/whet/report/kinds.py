@@ -54,6 +54,8 @@ OF_TASK = {
     "regression": "values",
     "ranking": "ranks",
     "text-generation": "texts",
+    "translation": "texts",
+    "summarization": "texts",
     "language-modeling": "texts",
     "fill-mask": "texts",
 }

@@ -18,6 +18,7 @@ from whet.report import (
     data_sections,
     loss_sections,
     numbers,
+    prompting_section,
     rank_sections,
     span_sections,
     text_sections,
@@ -86,10 +87,13 @@ WRITTEN: tuple[Builder, ...] = (text_sections.examples, text_sections.writing)
 """Sections on what was written, which a task that only learns texts has none of."""
 
 
-def builders(kind: str, task: str = "") -> list[Builder]:
-    """The sections in the order of the page; of a kind that is not known, those that all kinds have."""
+def builders(kind: str, task: str = "", prompted: bool = False) -> list[Builder]:
+    """The sections in the order of the page; of a kind that is not known, those that all kinds have.
+
+    :param prompted: whether a language model was asked in words.
+    """
     closer = [one for one in BUILDERS.get(kind, []) if task not in OF_LANGUAGE or one not in WRITTEN]
-    return [*FIRST, *closer, *LAST]
+    return [*FIRST, *([prompting_section.prompting] if prompted else []), *closer, *LAST]
 
 
 def write_report(run_folder: Path) -> Path:
@@ -108,7 +112,8 @@ def write_report(run_folder: Path) -> Path:
 
 def page(run: RunFiles) -> str:
     """The page as text; same files, same page."""
-    sections = [guarded(build, run) for build in builders(run.kind, run.task)]
+    chosen = builders(run.kind, run.task, prompting_section.prompted(run))
+    sections = [guarded(build, run) for build in chosen]
     script, style = _resource("page.js"), _resource("page.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (

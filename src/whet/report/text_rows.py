@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-SHOWN_BESIDE = ("base", "prompted_base", "nearest_answer", "copy_source", "lead3")
+SHOWN_BESIDE = ("base", "few_shot", "nearest_answer", "copy_source", "lead3")
 """Models whose texts help to read those of another, in this order."""
 
 

@@ -28,6 +28,10 @@ A_GROUP = 4
 """Rows shown of the worst, of the middle and of the best."""
 LONGEST_PROMPT = 300
 LONGEST = 420
+LONGEST_LABEL = 60
+COMET = "comet"
+MORE = ("format_valid", "label_accuracy", COMET)
+"""What only some runs know of texts: columns of their own where it is known."""
 TITLES = {"examples": "Said beside accepted", "writing": "How it writes"}
 
 
@@ -106,6 +110,10 @@ def _exchange(
         facts = [("chrF", numbers.percent(near[row]))]
         if predictions.finished is not None and not predictions.finished[row]:
             facts.append(("Cut", "by the limit on its length"))
+        if predictions.valid is not None and not predictions.valid[row]:
+            facts.append(("Form", "not the one asked for"))
+        if predictions.chosen is not None:
+            facts.append(("Likeliest known answer", shortened(predictions.chosen[row], LONGEST_LABEL)))
         sayings.append(Saying(model, shortened(predictions.said[row].strip(), LONGEST), facts))
     return Exchange(_end_of(str(source.get("text") or "")), sayings, source.get("line"))
 
@@ -143,12 +151,13 @@ def _endings(run: RunFiles) -> Table | None:
         Column("Accepted", True, "Characters of the accepted text, median."),
         Column("Said / accepted", True, "Characters said for each character of the accepted texts."),
     ]
+    order = [one for one in ranked(scores, str((run.scores or {}).get("primary", ""))) if _wrote(details.get(one))]
+    more = [one for one in MORE if any(_more(one, scores[model], details[model]) is not None for model in order)]
+    columns += [Column(_title(one), True, _meaning(one)) for one in more]
     rows = []
-    for model in ranked(scores, str((run.scores or {}).get("primary", ""))):
-        about = details.get(model) or {}
-        lengths, counts = about.get("lengths"), about.get("counts") or {}
-        if not lengths:
-            continue
+    for model in order:
+        about = details[model]
+        lengths, counts = about["lengths"], about.get("counts") or {}
         ended, repetition = (numbers.measured(scores[model].get(name))[0] for name in ("stop_rate", "repetition"))
         cells = [words(model), number(ended, numbers.percent(ended))]
         for value in (counts.get("cut_short"), counts.get("empty")):
@@ -158,9 +167,30 @@ def _endings(run: RunFiles) -> Table | None:
             cells.append(number(value, numbers.count(value)))
         ratio = about.get("length_ratio")
         cells.append(number(ratio, numbers.decimal(ratio, 2)))
+        for name in more:
+            value = _more(name, scores[model], about)
+            cells.append(number(value, numbers.decimal(value) if name == COMET else numbers.percent(value)))
         rows.append(Row(cells, marked=model == run.shown_model))
     caption = "How texts end, and how many characters they have (medians)"
     return Table(caption, columns, rows, sortable=len(rows) > 2) if rows else None
+
+
+def _wrote(about: Any) -> bool:
+    return bool((about or {}).get("lengths"))
+
+
+def _more(name: str, scores: Mapping[str, Any], about: Mapping[str, Any]) -> float | None:
+    """A number of :data:`MORE`; None where the model has none."""
+    return numbers.measured(about.get(COMET) if name == COMET else scores.get(name))[0]
+
+
+def _title(name: str) -> str:
+    return "COMET" if name == COMET else numbers.metric(name).title
+
+
+def _meaning(name: str) -> str:
+    learned = "Agreement with source and reference, as a learned model sees it."
+    return learned if name == COMET else numbers.metric(name).meaning
 
 
 def _lengths(model: str, predictions: TextPredictions) -> Picture:

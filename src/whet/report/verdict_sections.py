@@ -56,6 +56,7 @@ def _facts(run: RunFiles, told: dict[str, Any]) -> list[tuple[str, str, str]]:
             name = f"{title} of {model}" + (f", {role}" if role else "")
             facts.append((name, written(value, metric), interval(low, high, metric)))
     facts += _difference_fact(told, metric, rows)
+    facts += [_beside_fact(one, rows) for one in told.get("beside") or [] if numbers.is_number(one.get("difference"))]
     if numbers.is_number(told.get("num_rows")):
         facts.append((f"Test {rows}", numbers.count(told["num_rows"]), ""))
     if numbers.is_number(told.get("minimum_detectable_effect")):
@@ -76,6 +77,14 @@ def _difference_fact(told: dict[str, Any], metric: str, rows: str) -> list[tuple
     name = f"{one.get('candidate')} minus {one.get('against')}, same {rows}"
     gap = numbers.difference(one["difference"], metric) + numbers.unit(metric)
     return [(name, gap, interval(one.get("low"), one.get("high"), metric))]
+
+
+def _beside_fact(pair: dict[str, Any], rows: str) -> tuple[str, str, str]:
+    """The difference to a baseline that the metric of the verdict cannot measure, by the one that can."""
+    metric = str(pair.get("metric"))
+    name = f"{pair.get('candidate')} minus {pair.get('against')} by {numbers.spoken(metric)}, same {rows}"
+    gap = numbers.difference(pair["difference"], metric) + numbers.unit(metric)
+    return name, gap, interval(pair.get("low"), pair.get("high"), metric)
 
 
 def _relevance(pair: dict[str, Any], told: dict[str, Any]) -> tuple[bool, bool, float]:

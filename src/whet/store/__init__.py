@@ -1,7 +1,7 @@
 """The store: an index of run folders in SQLite, or in PostgreSQL by URL.
 
 The folders are the truth; the index only answers quickly, and ``rebuild`` makes it again from
-them. One file a matter, read in this order:
+them. Beside it lies what endpoints said, which no folder has. One file a matter, read in this order:
 
 ``place``       where the index lies
 ``location``    its address as SQLAlchemy takes it, and how to name it without its password

@@ -13,7 +13,7 @@ A run calls :func:`note_run`, which gives trouble back instead of raising it. To
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,9 +26,9 @@ from whet.store.aside import set_aside
 from whet.store.connection import make_engine, writing
 from whet.store.folder import FolderRecord, is_gone, is_storable, read_folder, stamp_of, whole_path
 from whet.store.location import Location, locate
-from whet.store.rows import RebuildResult, RunRow, ScoreRow, to_run
+from whet.store.rows import RebuildResult, ReplyRow, RunRow, ScoreRow, to_run
 from whet.store.schema import check_soundness, ensure_schema
-from whet.store.statements import drop, put, select_runs
+from whet.store.statements import drop, put, put_reply, replies_with, select_runs
 from whet.store.tables import runs, scores
 from whet.store.trouble import told_clearly
 from whet.store.unavailable import StoreUnavailable
@@ -158,6 +158,16 @@ class Store:
         for record in chosen:
             problems += record.problems
         return RebuildResult(len(wanted), len(chosen), len(gone), tuple(problems))
+
+    def keep_reply(self, row: ReplyRow) -> None:
+        """Keep what an endpoint said; the first that was said to a hash stays."""
+        with self._writing() as connection:
+            put_reply(connection, row)
+
+    def replies(self, hashes: Sequence[str]) -> dict[str, ReplyRow]:
+        """What was said to those of ``hashes`` that were asked before, by hash."""
+        with self._reading() as connection:
+            return {row.hash: row for row in replies_with(connection, hashes)}
 
     @property
     def _mine(self) -> ColumnElement[bool]:

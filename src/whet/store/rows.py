@@ -1,4 +1,4 @@
-"""What the index answers with: a run, a score, the outcome of a rebuild."""
+"""What the index answers with: a run, a score, the outcome of a rebuild, what an endpoint said."""
 
 from __future__ import annotations
 
@@ -72,6 +72,23 @@ class RebuildResult:
     recorded: int
     dropped: int
     problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRow:
+    """What an endpoint said once.
+
+    - ``hash``: SHA-256 of what was asked, of whom and how, hexadecimal.
+    - ``finish``: why it ended, in the service's word: ``stop``, ``length``, ...
+    - ``seconds``: the request took.
+    """
+
+    hash: str
+    text: str
+    tokens_in: int
+    tokens_out: int
+    finish: str
+    seconds: float
 
 
 def to_run(values: dict[str, Any]) -> RunRow:

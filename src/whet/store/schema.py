@@ -14,14 +14,14 @@ from sqlalchemy.engine import Connection, Engine
 from whet.errors import Problem
 from whet.store.connection import writing
 from whet.store.location import Location
-from whet.store.tables import runs, scores
+from whet.store.tables import replies, runs, scores
 from whet.store.unavailable import ELSEWHERE, REBUILD, StoreUnavailable
 from whet.store.versions import SCHEMA, VERSIONS
 
 _TABLES = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table'",
     "postgresql": "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND pg_table_is_visible(oid)"
-    " AND relname IN ('alembic_version', 'runs', 'scores')",
+    " AND relname IN ('alembic_version', 'runs', 'scores', 'replies')",
 }
 
 
@@ -63,7 +63,7 @@ def ensure_schema(engine: Engine, location: Location) -> None:
 def _refuse(found: Found, location: Location) -> None:
     if any(version in VERSIONS for version in found.versions):
         return
-    if not found.versions and not found.tables & {"runs", "scores"}:
+    if not found.versions and not found.tables & {"runs", "scores", "replies"}:
         return
     if any(len(version) == 4 and version.isdecimal() for version in found.versions):
         what = f"the run index was made by a newer whet (schema {found.versions[0]}, this one knows {SCHEMA})."
@@ -92,7 +92,7 @@ def migrate(connection: Connection, to: str) -> None:
 
 
 def check_soundness(connection: Connection, location: Location) -> None:
-    """Read a SQLite file through and through, and touch both tables.
+    """Read a SQLite file through and through, and touch every table.
 
     :raises StoreUnavailable: S003, a page is damaged. What the driver itself says is left to the caller.
     """
@@ -100,5 +100,5 @@ def check_soundness(connection: Connection, location: Location) -> None:
         said = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
         if said != "ok":
             raise StoreUnavailable(Problem("S003", location.shown, f"the run index is damaged ({said}).", REBUILD))
-    for table in (runs, scores):
+    for table in (runs, scores, replies):
         connection.execute(select(table).limit(1)).all()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import and_, delete, insert, or_, select
@@ -10,7 +12,11 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.sql import ColumnElement, Select
 
 from whet.store.folder import FolderRecord
-from whet.store.tables import runs, scores
+from whet.store.rows import ReplyRow
+from whet.store.tables import replies, runs, scores
+
+AT_ONCE = 500
+"""Hashes in one statement; SQLite takes a limited number of parameters."""
 
 
 def put(connection: Connection, record: FolderRecord, machine: str, mine: ColumnElement[bool]) -> None:
@@ -44,3 +50,19 @@ def select_runs() -> Select[Any]:
         .select_from(runs.outerjoin(scores, headline))
         .order_by(runs.c.started_at.desc().nulls_last(), runs.c.id)
     )
+
+
+def put_reply(connection: Connection, row: ReplyRow) -> None:
+    """Insert a reply; one that is there already stays, as somebody may have seen it."""
+    known = connection.execute(select(replies.c.hash).where(replies.c.hash == row.hash)).first()
+    if known is None:
+        connection.execute(insert(replies), {**asdict(row), "created_at": datetime.now(UTC)})
+
+
+def replies_with(connection: Connection, hashes: Sequence[str]) -> Iterator[ReplyRow]:
+    """Those of ``hashes`` that were answered."""
+    columns = [column for column in replies.columns if column is not replies.c.created_at]
+    for start in range(0, len(hashes), AT_ONCE):
+        query = select(*columns).where(replies.c.hash.in_(hashes[start : start + AT_ONCE]))
+        for row in connection.execute(query):
+            yield ReplyRow(**row._mapping)

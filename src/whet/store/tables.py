@@ -63,3 +63,16 @@ scores = Table(
     Column("low", Float),
     Column("high", Float),
 )
+
+replies = Table(
+    "replies",
+    metadata,
+    Column("hash", String, primary_key=True),  # SHA-256 of what was asked, of whom and how
+    Column("text", String, nullable=False),
+    Column("tokens_in", BigInteger, nullable=False),
+    Column("tokens_out", BigInteger, nullable=False),
+    Column("finish", String, nullable=False),  # why it ended, in the service's word
+    Column("seconds", Float, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),  # UTC
+)
+"""What endpoints said. Unlike the runs, this cannot be made again from folders, only asked and paid for again."""

@@ -15,5 +15,5 @@ class StoreUnavailable(UserError):
 
 
 REBUILD = "Run 'whet runs --rebuild': it moves the damaged file aside and reads the run folders again."
-REBUILD_SERVER = "Drop the tables runs, scores and alembic_version, then run 'whet runs --rebuild'."
+REBUILD_SERVER = "Drop the tables runs, scores, replies and alembic_version, then run 'whet runs --rebuild'."
 ELSEWHERE = "Set WHET_STORE to another place; no run folder is affected."

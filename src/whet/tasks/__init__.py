@@ -10,6 +10,8 @@ TASKS = {
     "regression": "whet.tasks.regression:Regression",
     "ranking": "whet.tasks.ranking:Ranking",
     "text-generation": "whet.tasks.text_generation:TextGeneration",
+    "translation": "whet.tasks.rewriting:Translation",
+    "summarization": "whet.tasks.rewriting:Summarization",
     "language-modeling": "whet.tasks.language_modeling:LanguageModeling",
     "fill-mask": "whet.tasks.fill_mask:FillMask",
 }

@@ -38,11 +38,6 @@ class FillMask(LanguageTask):
         self._vocabulary = int(setting.settled.get("vocabulary", 1))
 
     @property
-    def carried(self) -> dict[str, Any]:
-        """What stands for a hidden token, and how many tokens there are."""
-        return {"mask_id": self._mask_id, "vocabulary": self._vocabulary}
-
-    @property
     def share(self) -> float:
         """Of words that are hidden."""
         return float(self.setting.options.get("masking.share", SHARE))
@@ -99,7 +94,7 @@ class FillMask(LanguageTask):
 
     def objective(self) -> Objective[Any]:
         """Cross-entropy of hidden tokens, of which others are chosen each time."""
-        return LanguageLoss(self._anew)
+        return LanguageLoss(self._anew, self.label_smoothing)
 
     @property
     def choose(self) -> Choose:

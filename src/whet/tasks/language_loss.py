@@ -102,6 +102,7 @@ class LanguageLoss:
     """Cross-entropy of the wanted tokens; no other token goes through the last layer."""
 
     choose: Choose
+    label_smoothing: float = 0.0
 
     def __call__(self, model: nn.Module, batch: FlatBatch) -> StepLoss:
         """Summed over weighted tokens, in nats."""
@@ -110,7 +111,15 @@ class LanguageLoss:
         wanted = permuted_tokens(batch, drawn_anew(batch)) if anew else self.choose(batch)
         features = wanted.features(trained)
         head = trained.linear_head
-        total = token_loss(features, head.weight, head.bias, wanted.ids, wanted.weights, trained.logit_cap)
+        total = token_loss(
+            features,
+            head.weight,
+            trained.logit_bias,
+            wanted.ids,
+            wanted.weights,
+            trained.logit_cap,
+            self.label_smoothing,
+        )
         return StepLoss(total, float(wanted.weights.sum()))
 
 
@@ -118,8 +127,7 @@ def read_nats(model: Any, batch: FlatBatch, choose: Choose) -> Tensor:
     """(T, 3) at the place of every wanted token 1, its nats, and whether it was the likeliest; 0 elsewhere."""
     wanted = choose(batch)
     features = wanted.features(model)
-    head = model.linear_head
-    nats, right = token_nats(features, head.weight, head.bias, wanted.ids, model.logit_cap)
+    nats, right = token_nats(features, model.linear_head.weight, model.logit_bias, wanted.ids, model.logit_cap)
     found = torch.zeros(batch.num_tokens, 3)
     found[wanted.said] = torch.stack([torch.ones_like(nats), nats, right.float()], 1)
     return found
@@ -127,7 +135,7 @@ def read_nats(model: Any, batch: FlatBatch, choose: Choose) -> Tensor:
 
 def rows_of(encoded: Encoded) -> NDArray[np.int64]:
     """(S,) the row that each sequence came from."""
-    return np.arange(encoded.num_sequences) if encoded.rows is None else np.asarray(encoded.rows)
+    return np.arange(encoded.num_sequences) // encoded.parts if encoded.rows is None else np.asarray(encoded.rows)
 
 
 def sums_by_row(outputs: Tensor, encoded: Encoded, num_rows: int) -> NDArray[np.float64]:

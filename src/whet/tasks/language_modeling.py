@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from whet.batches import flat
 from whet.batches.encoding import Counted, Encoded, Piece, gather, token_numbers, uncut_backend
 from whet.batches.flat import FlatBatch, Targets, for_prediction
 from whet.data.forms import Examples
 from whet.data.predictions import TextPredictions, TextPurpose
 from whet.data.saying import say_texts
 from whet.engine.protocols import Objective
+from whet.models import sequences
 from whet.models.heads import Head, HeadKind
-from whet.models.networks import Guess
+from whet.models.networks import Guess, guesses
 from whet.models.pooling import Pooling
 from whet.models.task_model import TaskModel
 from whet.tasks.language_loss import (
@@ -32,8 +35,13 @@ from whet.tasks.language_loss import (
     rows_of,
     sums_by_row,
 )
+from whet.tasks.span_corruption import DRAWN, Spans, refuse_without, sentinels_of
 from whet.tasks.task import BATCH_TOKENS, Columns, Task, Told
 
+BEGINS, ENDS, SENTINELS = "begins", "ends", "sentinels"
+"""In ``setting.settled``: ids that targets of an encoder-decoder begin and end with, and that stand for spans."""
+KNOWN = ("mask_id", "vocabulary", BEGINS, ENDS, SENTINELS)
+"""What tasks of language models know of the base, in ``setting.settled``."""
 STRIDE = 0
 """Tokens of the window before that a window of a long document sees again, without counting them."""
 
@@ -56,19 +64,28 @@ class LanguageTask(Task):
         return Head("language")
 
     @property
+    def carried(self) -> dict[str, Any]:
+        """What is known of the base."""
+        return {name: self.setting.settled[name] for name in KNOWN if name in self.setting.settled}
+
+    @property
     def choose(self) -> Choose:
         """Which tokens count where nothing is trained; the same at every look."""
         return next_tokens
 
     def objective(self) -> Objective[Any]:
         """Cross-entropy."""
-        return LanguageLoss(next_tokens)
+        return LanguageLoss(next_tokens, self.label_smoothing)
+
+    @property
+    def label_smoothing(self) -> float:
+        """Share of a target that is spread over all words; it is none of what a look measures."""
+        found = self.setting.options.get("training.label_smoothing", 0.0)
+        return 0.0 if found == "auto" else float(found)
 
     def targets(self, examples: Examples, encoded: Encoded) -> Targets:
         """None beside the tokens themselves."""
-        from torch import zeros
-
-        return Targets(zeros(len(encoded), 0))
+        return Targets(torch.zeros(len(encoded), 0))
 
     def read(self, model: TaskModel, batch: FlatBatch) -> Tensor:
         """(T, 3): see :func:`whet.tasks.language_loss.read_nats`."""
@@ -83,7 +100,10 @@ class LanguageTask(Task):
 
     def asked(self, encoded: Encoded, num_rows: int) -> list[NDArray[np.int64]]:
         """Of each row the ids of the tokens that count at every look, in their order."""
-        _, ids = self.shown(encoded)
+        ids = np.full(encoded.num_tokens, -1, np.int64)
+        for batch in for_prediction(encoded, BATCH_TOKENS):
+            wanted, numbers = self.choose(batch), token_numbers(encoded.offsets, batch.sequences)
+            ids[numbers[wanted.said.numpy()]] = wanted.ids.numpy()
         rows = np.repeat(rows_of(encoded), np.diff(encoded.offsets))[ids >= 0]
         return np.split(ids[ids >= 0], np.searchsorted(rows, np.arange(1, num_rows)))
 
@@ -120,7 +140,7 @@ class LanguageModeling(LanguageTask):
     """Documents, each token from those before it; a long one in windows."""
 
     name = "language-modeling"
-    guesses = ("next", "permuted")
+    guesses = ("next", "permuted", "target")
 
     def encode(
         self, tokenizer: Any, blocks: Iterable[Columns], limit: int, into: Path | None, progress: Told | None = None
@@ -129,26 +149,94 @@ class LanguageModeling(LanguageTask):
         stride = self.setting.options.get("data.stride", STRIDE)
         stride = min(stride if isinstance(stride, int) else STRIDE, limit // 2)
         counted = Counted(limit)
-        return gather(_pieces(tokenizer, blocks, limit, stride, counted, progress), counted, into)
+        if self._spans is not None:
+            refuse_without(self._spans.sentinels)
+        framed = _framed(tokenizer) if self._spans is None else _Frame([], [])
+        # what stands for spans, and what ends both halves, must fit behind the window
+        room = limit if self._spans is None else limit - len(self._spans.ends) - 1
+        return gather(_pieces(tokenizer, blocks, room, stride, framed, counted, progress), counted, into)
+
+    @property
+    def _spans(self) -> Spans | None:
+        """How an encoder-decoder's windows are corrupted; None for others, which say every token."""
+        known = self.setting.settled
+        return None if BEGINS not in known else Spans(known[SENTINELS], known[BEGINS], known[ENDS])
+
+    def objective(self) -> Objective[Any]:
+        """Cross-entropy: of every token, or of spans that are drawn anew each time."""
+        spans = self._spans
+        if spans is None:
+            return super().objective()
+        return LanguageLoss(
+            lambda batch: spans.corrupt(batch, torch.rand(DRAWN, batch.num_tokens), True), self.label_smoothing
+        )
+
+    @property
+    def choose(self) -> Choose:
+        """Every token, or the same spans at every look."""
+        spans, seed = self._spans, int(self.setting.options.get("seed", 0))
+        if spans is None:
+            return next_tokens
+        return lambda batch: spans.corrupt(batch, drawn_fixed(batch, seed, "spans", DRAWN), False)
+
+    def shown(self, encoded: Encoded) -> tuple[Encoded, NDArray[np.int64]]:
+        """Of an encoder-decoder the sources and targets that windows become."""
+        if self._spans is None:
+            return super().shown(encoded)
+        wanted = self.choose(flat.make(encoded, np.arange(len(encoded)), None))
+        ids = np.full(wanted.batch.num_tokens, -1, np.int64)
+        ids[wanted.read.numpy()] = wanted.ids.numpy()
+        return wanted.batch.encoded, ids
+
+    def num_bytes(self, examples: Examples) -> NDArray[np.int64] | None:
+        """(n,) bytes of the rows; None where spans of them are said alone."""
+        return super().num_bytes(examples) if self._spans is None else None
 
 
-def known_of(tokenizer: Any) -> dict[str, Any]:
-    """What tasks of language models must know of a tokenizer, for ``setting.settled``."""
-    return {"mask_id": int(tokenizer.mask_token_id or 0), "vocabulary": len(tokenizer)}
+def known_of(tokenizer: Any, config: Any, target_language: str | None = None) -> dict[str, Any]:
+    """What tasks of language models must know of a base, for ``setting.settled``.
+
+    :param config: of transformers; :param target_language: code of the language that is written, where there are any.
+    """
+    known = {"mask_id": int(tokenizer.mask_token_id or 0), "vocabulary": len(tokenizer)}
+    if guesses(config) != "target":
+        return known
+    begins = sequences.prefix(tokenizer, config, target_language)
+    return {**known, BEGINS: list(begins), ENDS: list(sequences.suffix(tokenizer)), SENTINELS: sentinels_of(tokenizer)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What stands before a document, and is only read; and behind it."""
+
+    before: list[int]
+    behind: list[int]
+
+
+def _framed(tokenizer: Any) -> _Frame:
+    start = next((one for one in (tokenizer.bos_token_id, tokenizer.eos_token_id) if one is not None), None)
+    end = tokenizer.eos_token_id
+    return _Frame([] if start is None else [start], [] if end is None else [end])
 
 
 def _pieces(
-    tokenizer: Any, blocks: Iterable[Columns], limit: int, stride: int, counted: Counted, progress: Told | None
+    tokenizer: Any,
+    blocks: Iterable[Columns],
+    limit: int,
+    stride: int,
+    frame: _Frame,
+    counted: Counted,
+    progress: Told | None,
 ) -> Iterator[Piece]:
     backend = uncut_backend(tokenizer)
-    start = next((one for one in (tokenizer.bos_token_id, tokenizer.eos_token_id) if one is not None), None)
-    end = tokenizer.eos_token_id
+    start = frame.before[0] if frame.before else None
+    nothing = [int(tokenizer.eos_token_id or 0)]  # stands for a text without any token
     done = 0
     for block in blocks:
         windows: list[tuple[int, list[int], list[float]]] = []
         encodings = backend.encode_batch_fast(list(block["text"]), add_special_tokens=False)
         for number, encoding in enumerate(encodings):
-            ids = [*encoding.ids, *([] if end is None else [end])]
+            ids = [*encoding.ids, *frame.behind] or nothing
             counted.tokens_total += len(ids)
             windows += [(done + number, *window) for window in windows_of(ids, start, limit, stride)]
         done += len(encodings)

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whet.batches import chat, chat_findings
 from whet.batches.encoding import Counted, Encoded, Piece, gather
-from whet.batches.templates import ANSWERS, COMPLETED, template_of
+from whet.batches.templates import ANSWERS, COMPLETED, refuse_unparsable, template_of
+from whet.data.answer_format import AnswerFormat
 from whet.data.forms import Examples
-from whet.data.predictions import TextPredictions
+from whet.data.predictions import TextPredictions, TextPurpose
+from whet.errors import UserError
 from whet.findings import Finding
-from whet.generation.loop import Sampling, generate
+from whet.generation.loop import Constraint, Said, Sampling, generate
 from whet.models.task_model import TaskModel
+from whet.tasks.closed_answers import answer_ids, closed_answers, likeliest
+from whet.tasks.formed_answers import CONSTRAIN, constrained
+from whet.tasks.known_answers import already_said
 from whet.tasks.language_modeling import LanguageTask
-from whet.tasks.task import Columns, Embed, Told
+from whet.tasks.task import Columns, Embed, Setting, Told
 
 LOOKED_AT = 200
 """Conversations that findings are about."""
+CLOSED, FORMAT = "closed_answers", "answer_format"
+"""In ``setting.settled``: the answers of training where they are few, and the form that answers shall have."""
 Messages = Sequence[Mapping[str, Any]]
 
 
@@ -30,11 +38,31 @@ class TextGeneration(LanguageTask):
     """Conversations, of which the answers are learnt and said."""
 
     name = "text-generation"
-    purpose = "generation"
+    purpose: ClassVar[TextPurpose] = "generation"
+    reads: ClassVar[tuple[str, ...]] = ("text", "messages", "tools")
+    """Arrow columns that rows are made of, as far as there are any."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self._closed: tuple[str, ...] = tuple(setting.settled.get(CLOSED, ()))
+
+    def learn(self, train: Examples) -> None:
+        """Whether the answers of training are a closed set."""
+        self._closed = closed_answers(train) if self.purpose == "generation" else ()
+
+    @property
+    def carried(self) -> dict[str, Any]:
+        """What is known of the base, the closed set of answers, and the form that they shall have."""
+        wanted = self.answer_format
+        return super().carried | {CLOSED: list(self._closed)} | ({} if wanted is None else {FORMAT: wanted.to_json()})
 
     def blocks(self, examples: Examples, embed: Embed | None = None, seed: int = 0) -> Iterable[Columns]:
-        """Messages and tools."""
-        return examples.column_blocks(("text", "messages", "tools"))
+        """What rows are made of, and where each comes from."""
+        names = [name for name in self.reads if name == "text" or examples.shape.has(name)]
+        for file, batch in examples.files():
+            lines = batch["line"].to_pylist()
+            place = [f"{file}:{line}" if file else f"row {line}" for line in lines]
+            yield {**{name: batch[name].to_pylist() for name in names}, "place": place}
 
     def encode(
         self, tokenizer: Any, blocks: Iterable[Columns], limit: int, into: Path | None, progress: Told | None = None
@@ -51,7 +79,7 @@ class TextGeneration(LanguageTask):
     ) -> Iterator[Piece]:
         done = 0
         for block in blocks:
-            rows = [fitted(row, limit, self._cut) for row in self._rendered(tokenizer, block)]
+            rows = [fitted(row, limit, self.cuts) for row in self._rendered(tokenizer, block)]
             counted.rows += sum(row.num_cut > 0 for row in rows)
             counted.tokens_cut += sum(row.num_cut for row in rows)
             counted.tokens_total += sum(len(row.ids) + row.num_cut for row in rows)
@@ -67,28 +95,41 @@ class TextGeneration(LanguageTask):
 
     def _rendered(self, tokenizer: Any, block: Columns) -> Iterator[chat.Rendered]:
         """The rows of a block; one that only wants an answer is all prompt."""
-        template = self._template(tokenizer)
-        rows = list(zip(block["messages"], block.get("tools") or [None] * len(block["messages"]), strict=True))
+        template, count = self.template(tokenizer), len(block["messages"])
+        rows = list(zip(block["messages"], block.get("tools") or [None] * count, strict=True))
+        places = list(block.get("place") or [])
         answered = [bool(messages) and messages[-1]["role"] in ANSWERS for messages, _ in rows]
-        whole = [row for row, some in zip(rows, answered, strict=True) if some]
-        rendered = chat.render_rows(tokenizer, whole, template=template, train=self._train)
-        for (messages, tools), some in zip(rows, answered, strict=True):
+        whole = list(compress(rows, answered))
+        rendered = chat.render_rows(
+            tokenizer, whole, template=template, train=self.trained_turns, places=list(compress(places, answered))
+        )
+        for number, ((messages, tools), some) in enumerate(zip(rows, answered, strict=True)):
             if some:
                 yield next(rendered)
                 continue
             asked = messages or [{"role": "prompt", "content": tokenizer.bos_token or tokenizer.eos_token or " "}]
-            ids = chat.render_prompt(tokenizer, asked, tools, template=template)
+            try:
+                ids = chat.render_prompt(tokenizer, asked, tools, template=template)
+            except UserError as error:
+                raise chat.located(error, places[number]) if places else error from None
             yield chat.Rendered(ids, np.zeros(len(ids), np.float32), len(ids))
 
+    def talks(self, tokenizer: Any, examples: Examples) -> list[chat.Row]:
+        """The rows as conversations."""
+        tools = examples.column("tools") if examples.shape.has("tools") else [None] * len(examples)
+        return list(zip(examples.column("messages"), tools, strict=True))
+
     @property
-    def _train(self) -> Any:
+    def trained_turns(self) -> Any:
+        """What ``chat.train`` says."""
         return self.setting.options.get("chat.train", "answers")
 
     @property
-    def _cut(self) -> Any:
+    def cuts(self) -> Any:
+        """What ``chat.cut`` says."""
         return self.setting.options.get("chat.cut", "prompt")
 
-    def _template(self, tokenizer: Any) -> str | None:
+    def template(self, tokenizer: Any) -> str | None:
         """What ``chat.template`` says; None: the tokenizer's own, or none where rows are no conversations."""
         wanted = str(self.setting.options.get("chat.template", "auto"))
         return None if wanted == "auto" else template_of(tokenizer, wanted)[0]
@@ -100,8 +141,15 @@ class TextGeneration(LanguageTask):
         tools = examples.rows(rows, "tools") if examples.shape.has("tools") else [None] * len(rows)
         sample = [row for row in zip(messages, tools, strict=True) if row[0] and row[0][-1]["role"] in ANSWERS]
         return chat_findings.look_at(
-            tokenizer, self._template(tokenizer), sample, train=self._train, limit=limit, where=self._cut
+            tokenizer, self.template(tokenizer), sample, train=self.trained_turns, limit=limit, where=self.cuts
         )
+
+    def known(self, model: TaskModel, encoded: Encoded, examples: Examples, progress: Told | None = None) -> Finding:
+        """G009, of some hundred training rows: which of their answers ``model``, the untouched base, gives already."""
+        rows = np.arange(0, len(examples), max(1, len(examples) // LOOKED_AT))[:LOOKED_AT]
+        sample = encoded.of_rows(rows)
+        places = [examples.place(int(row)) for row in rows]
+        return already_said(self.outputs(model, sample, progress), sample, places)
 
     def answer(
         self, name: str, model: TaskModel, tokenizer: Any, encoded: Encoded, examples: Examples, progress: Told | None
@@ -111,32 +159,96 @@ class TextGeneration(LanguageTask):
         assert isinstance(found, TextPredictions)
         if examples.split == "validation":  # it settles nothing, and saying takes its time
             return found
-        prompts = [encoded.row(row)[: encoded.second[row]].astype(np.int64) for row in range(len(examples))]
-        completes = any(one["role"] in COMPLETED for row in examples.column("messages")[:1] for one in row)
-        ends = chat.stops(tokenizer, self._template(tokenizer), completes)
-        said = generate(model.network, tokenizer, prompts, self.sampling, eos_ids=ends, progress=progress)
+        said = self.say(model, tokenizer, encoded, examples, progress)
+        texts = tuple(one.text.strip() for one in said)
+        wanted = self.answer_format
         return replace(
             found,
-            said=tuple(one.text.strip() for one in said),
+            said=texts,
             finished=np.asarray([one.finished for one in said], bool),
             num_said=np.asarray([len(one.ids) for one in said], np.int64),
+            valid=None if wanted is None else wanted.valid(texts),
+            chosen=self._chosen(model, tokenizer, encoded, examples, progress),
         )
+
+    def say(
+        self, model: TaskModel, tokenizer: Any, encoded: Encoded, examples: Examples, progress: Told | None
+    ) -> list[Said]:
+        """What ``model`` says to each row."""
+        ends = chat.stops(tokenizer, self.template(tokenizer), self._completes(tokenizer, examples))
+        return generate(
+            model.network,
+            tokenizer,
+            prompts_of(encoded),
+            self.sampling,
+            eos_ids=ends,
+            progress=progress,
+            constraint=self.constraint(tokenizer, ends),
+        )
+
+    def _completes(self, tokenizer: Any, examples: Examples) -> bool:
+        """Whether rows are texts that go on, rather than conversations."""
+        return any(one["role"] in COMPLETED for row in examples.rows([0][: len(examples)], "messages") for one in row)
+
+    def _chosen(
+        self, model: TaskModel, tokenizer: Any, encoded: Encoded, examples: Examples, progress: Told | None
+    ) -> tuple[str, ...] | None:
+        """Of a closed set of answers the likeliest to each row; None where answers are open, or nobody knows them."""
+        if not self._closed or not examples.shape.has("answers") or not len(examples):
+            return None
+        first = examples.rows([0], "messages")[0]
+        labels = answer_ids(tokenizer, self.template(tokenizer), first, self._closed)
+        return likeliest(
+            model.network, tokenizer, prompts_of(encoded), dict(zip(self._closed, labels, strict=True)), progress
+        )
+
+    # --- the form of answers --------------------------------------------------------------------------
+
+    @property
+    def answer_format(self) -> AnswerFormat | None:
+        """The form that answers shall have; None where any will do.
+
+        :raises UserError: C013, C017 and C018, as :meth:`AnswerFormat.of`.
+        """
+        return AnswerFormat.of(self.setting.options, self.setting.settled.get(FORMAT))
+
+    def constraint(self, tokenizer: Any, ends: Sequence[int]) -> Constraint | None:
+        """What lets a model write nothing but the form that is asked for, where the recipe says so."""
+        if not self.setting.options.get(CONSTRAIN):
+            return None
+        return constrained(tokenizer, self.answer_format, ends, self.sampling.num_beams)
+
+    def refuse(self, tokenizer: Any) -> None:
+        """Raise, before rows are read, where the recipe asks for what cannot be.
+
+        :raises UserError: C001 and C002, the template is not there, or is no Jinja; C011, C013 to C015 and C017 to
+            C019, the form of answers cannot be read, checked or kept to.
+        """
+        refuse_unparsable(tokenizer, str(self.setting.options.get("chat.template", "auto")))
+        _ = self.answer_format
+        if self.setting.options.get(CONSTRAIN):
+            self.constraint(tokenizer, chat.stops(tokenizer, self.template(tokenizer)))
 
     @property
     def sampling(self) -> Sampling:
         """How answers are generated."""
         options = self.setting.options
-        names = ("max_tokens", "temperature", "top_p", "top_k", "min_p", "num_beams")
+        names = ("max_tokens", "temperature", "top_p", "top_k", "min_p", "num_beams", "length_penalty")
         given = {name: options[f"generation.{name}"] for name in names if f"generation.{name}" in options}
         return Sampling(**given, stop=tuple(options.get("generation.stop", ())), seed=int(options.get("seed", 0)))
 
     def num_bytes(self, examples: Examples) -> NDArray[np.int64]:
         """(n,) UTF-8 bytes of the turns that count."""
         found = [
-            sum(len(str(one[part] or "").encode()) for one in counted_turns(row, self._train) for part in SAID)
+            sum(len(str(one[part] or "").encode()) for one in counted_turns(row, self.trained_turns) for part in SAID)
             for row in examples.column("messages")
         ]
         return np.asarray(found, np.int64)
+
+
+def prompts_of(encoded: Encoded) -> list[NDArray[np.int64]]:
+    """What stands before the answer of each row."""
+    return [encoded.row(row)[: encoded.second[row]].astype(np.int64) for row in range(len(encoded))]
 
 
 SAID = ("content", "tool_calls")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from whet import registry
 from whet.baselines import BASELINES
 from whet.baselines.material import Fitted, Keepable, Material
 from whet.data import audit
+from whet.data.answer_format import in_format
 from whet.data.predictions import Predictions
 from whet.data.predictions import load as load_predictions
 from whet.data.predictions import save as save_predictions
@@ -19,8 +21,12 @@ from whet.evaluation.scoring import score_all
 from whet.evaluation.settling import settle, settled
 from whet.evaluation.verdict import decide
 from whet.files import read_json, write_json
+from whet.recipe.schema import PROMPTABLE
+from whet.tasks.text_generation import TextGeneration
+from whet.workflows import asking
 from whet.workflows.events import Said
 from whet.workflows.gathering import gather
+from whet.workflows.learned_scores import comet
 from whet.workflows.running import Running
 from whet.workflows.training import Trained
 
@@ -41,14 +47,17 @@ def baseline(run: Running, name: str) -> Iterator[Event]:
         found |= fitted.save(folder, found)
         found["size_bytes"] = sum(path.stat().st_size for path in folder.iterdir())
         found["predict_rows_per_second"] = sum(map(len, said.values())) / seconds
-    write_json(run.folder.facts(name), {"train_seconds": time.monotonic() - start, **found})
+    more = dict(getattr(fitted, "facts", {}))
+    write_json(run.folder.facts(name), {"train_seconds": time.monotonic() - start, **found, **more})
     yield from ()
 
 
 def _material(run: Running) -> Material:
-    more: dict[str, Any] = {}
+    more: dict[str, Any] = {"options": run.options}
+    if run.recipe.task in PROMPTABLE:
+        more |= {"speaker": partial(asking.speaker, run), "prompted": asking.prompted(run)}
     if run.head_kind == "language":
-        more = {"tokens": run.asked, "vocabulary_size": len(run.tokenizer), "untouched": run.untouched}
+        more |= {"tokens": run.asked, "vocabulary_size": len(run.tokenizer), "untouched": run.untouched}
     return Material(
         run.recipe.task, run.data.splits, run.labels, run.multi_label, run.gold, run.unit_vectors, run.embed, **more
     )
@@ -79,7 +88,8 @@ def _keep(run: Running, said: dict[str, Predictions]) -> dict[str, Any]:
     """Save the predictions of one model on both splits, after fitting on validation alone what can be fitted."""
     fitted = settle(said["validation"])
     for split, one in said.items():
-        save_predictions(settled(one, fitted), run.folder.predictions(one.model, split))
+        shaped = in_format(one, run.task.answer_format) if isinstance(run.task, TextGeneration) else one
+        save_predictions(settled(shaped, fitted), run.folder.predictions(one.model, split))
     return fitted
 
 
@@ -98,8 +108,21 @@ def score(run: Running, models: Sequence[str], baselines: Sequence[str]) -> Iter
     )
     kept = {name: facts(run, name).get("temperature") for name in models}
     scores["temperature_in_model"] = {name: value for name, value in kept.items() if value is not None}
+    _by_learned_model(run, found, scores)
     write_json(run.folder.scores, scores)
     yield from ()
+
+
+def _by_learned_model(run: Running, found: Sequence[Predictions], scores: dict[str, Any]) -> None:
+    """Into the details of each model what COMET gives it, where the recipe names one."""
+    wanted = run.recipe.evaluation.comet
+    if wanted is None:
+        return
+    on_test = [one for one in found if one.split == "test"]
+    sources = run.examples("test").column("text")
+    number = run.recipe.evaluation.resamples
+    for name, value in comet(wanted, on_test, sources, seed=run.recipe.seed, num_resamples=number).items():
+        scores["details"].setdefault(name, {})["comet"] = value
 
 
 def judge(run: Running, baselines: Sequence[str], candidates: Sequence[str]) -> Iterator[Event]:

@@ -18,7 +18,7 @@ from whet.recipe import Recipe, dump
 from whet.recipe.resolve import candidates
 from whet.report import write_card, write_report
 from whet.store.index import note_run
-from whet.workflows import environment, evaluating, preparing, shipping, training, usage
+from whet.workflows import environment, evaluating, judging, preparing, shipping, training, usage
 from whet.workflows.events import Said
 from whet.workflows.rows import Tell
 from whet.workflows.running import Running
@@ -66,6 +66,8 @@ def _stages(run: Running) -> Iterator[Event]:
     rivals = [name for name in baselines if name in scored]
     yield from stage("score", partial(evaluating.score, run, scored, rivals))
     yield from stage("judge", partial(evaluating.judge, run, rivals, models))
+    if judging.wanted(run):
+        yield from stage("ask the judge", partial(judging.judge, run, rivals, models))
     yield from stage("ship", partial(shipping.ship, run, models))
     yield from stage("report", partial(_report, run))
 

@@ -21,7 +21,11 @@ from whet.models.task_model import TaskModel
 from whet.recipe.resolve import Facts, resolve
 from whet.recipe.rules import WINDOWED
 from whet.tasks import TASKS
+from whet.tasks.task import Setting
+from whet.tasks.text_generation import TextGeneration
+from whet.workflows.asking import refuse_silent
 from whet.workflows.events import OfModel, Said
+from whet.workflows.learned_scores import refuse_missing
 from whet.workflows.rows import read_rows
 from whet.workflows.running import SPLITS, Running, fastest
 
@@ -31,6 +35,9 @@ def read(run: Running) -> Iterator[Event]:
     loading.refuse_unusable(run.place, run.head_kind, run.recipe.head.pooling)  # before a long file is read
     if run.head_kind == "language":
         _refuse_other_guesses(run)
+        _refuse_of_task(run)
+    refuse_silent(run)
+    refuse_missing(run.recipe.evaluation.comet, run.recipe.task)
     _ = run.tokenizer
     found = read_rows(run.recipe, run.folder.data, run.tell)
     run.data = found
@@ -44,14 +51,30 @@ def read(run: Running) -> Iterator[Event]:
     yield Said(f"rows: {sizes}{labels}")
 
 
+def _refuse_of_task(run: Running) -> None:
+    """:raises UserError: what a task that writes refuses before rows are read."""
+    task = registry.load(TASKS, run.recipe.task, "task")(Setting(options=run.options))
+    if isinstance(task, TextGeneration):
+        task.refuse(run.tokenizer)
+
+
+SAYS = {
+    "next": "says the next token",
+    "masked": "says hidden tokens",
+    "permuted": "says tokens in any order",
+    "target": "reads a source and writes a target",
+    None: "says no token",
+}
+"""What language models do, in words."""
+
+
 def _refuse_other_guesses(run: Running) -> None:
     """:raises UserError: M015, the base is a language model of another kind than the task trains."""
     task = registry.load(TASKS, run.recipe.task, "task")
     found = guesses_of(run.place)
     if found not in task.guesses:
         known = [name for name in TASKS if found in getattr(registry.load(TASKS, name, "task"), "guesses", ())]
-        says = {"next": "next token", "masked": "hidden tokens", "permuted": "tokens in any order", None: "no token"}
-        what = f"is a language model that says the {says[found]}, which {run.recipe.task} does not train."
+        what = f"is a language model that {SAYS[found]}, which {run.recipe.task} does not train."
         remedy = f"Use --task {' or '.join(known)}." if known else "Use another base."
         raise UserError(Problem("M015", str(run.place.folder), what, remedy))
 
@@ -109,14 +132,13 @@ FAST_PATH_TOLERANCE = 1e-3
 def prove(run: Running) -> Iterator[Event]:
     """Flat batches against padded ones on a few training rows, before anything rests on them."""
     model = run.new_model()
-    if not model.flat:
-        for note in _new(model):
-            yield Said(note)
-        yield Said("batches are padded: " + (model.why_padded if run.fast else "asked for"))
-        return
     for note in _new(model):
         yield Said(note)
     model.eval()
+    yield from _already_known(run, model)
+    if not model.flat:
+        yield Said("batches are padded: " + (model.why_padded if run.fast else "asked for"))
+        return
     lengths = run.encoded["train"].lengths
     units = np.linspace(0, len(lengths) - 1, FAST_PATH_ROWS).astype(np.int64)
     rows = np.argsort(lengths, kind="stable")[units]
@@ -130,6 +152,16 @@ def prove(run: Running) -> Iterator[Event]:
     if not equal:
         message = f"flat batches differ from padded ones by {gap:.2g}, so padded ones are used"
         yield OfModel("", Noted("E006", message, 0))
+
+
+def _already_known(run: Running, model: TaskModel) -> Iterator[Event]:
+    """G009: answers of training that the untouched base says by itself."""
+    if not isinstance(run.task, TextGeneration) or model.guesses != "next":
+        return
+    found = run.task.known(model, run.encoded["train"], run.examples("train"))
+    _into_audit(run, found)
+    if found.bin in ("issue", "tip"):
+        yield Said(f"  {found.code} {found.message}")
 
 
 def _new(model: TaskModel) -> Iterator[str]:

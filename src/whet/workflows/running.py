@@ -30,15 +30,17 @@ from whet.errors import Interrupted, Problem, UserError
 from whet.files import read_json, write_json, write_text
 from whet.folder import RunFolder
 from whet.inference import trained
-from whet.models import adaptations, loading, places
+from whet.models import adaptations, loading, places, sequences
 from whet.models.changes import Changes
 from whet.models.heads import Head
+from whet.models.language import guesses_of
+from whet.models.networks import Guess, read_config
 from whet.models.pooling import Pooling
 from whet.models.task_model import TaskModel
 from whet.recipe import Recipe
 from whet.recipe.resolve import Choice, early
 from whet.tasks import TASKS
-from whet.tasks.language_modeling import LanguageTask, known_of
+from whet.tasks.language_modeling import BEGINS, LanguageTask, known_of
 from whet.tasks.task import Setting, Task
 from whet.workflows.events import StageFinished, StageStarted
 from whet.workflows.rows import Tell, form_of
@@ -131,11 +133,16 @@ class Running:
             train.has_pairs,
             tuple(name for name, _ in train.shape.more),
             self.options,
-            known_of(self.tokenizer) if self.head_kind == "language" else {},
+            self._known_of_base if self.head_kind == "language" else {},
         )
         found: Task = registry.load(TASKS, self.recipe.task, "task")(setting)
         found.learn(train)
         return found
+
+    @property
+    def _known_of_base(self) -> dict[str, Any]:
+        wanted = self.recipe.sources.target_language
+        return known_of(self.tokenizer, read_config(self.place), None if wanted == "auto" else wanted)
 
     @property
     def head_kind(self) -> Any:
@@ -187,6 +194,8 @@ class Running:
 
     def _model(self, head: Head, seed: int) -> TaskModel:
         model = loading.load_model(self.place, head, self.tokenizer, seed, self.changes)
+        if model.guesses == "target":
+            sequences.declare(model.network, self._known_of_base[BEGINS])
         if self.fast:
             model.use_flat_batches()
         return model
@@ -271,10 +280,21 @@ class Running:
         sizes = task.num_bytes(examples)
         return Asked(task.asked(self.encoded[split], len(examples)), sizes)
 
+    @cached_property
+    def guesses(self) -> Guess | None:
+        """Which tokens the base says; None where it is no language model."""
+        return guesses_of(self.place)
+
+    @cached_property
+    def language_model(self) -> TaskModel:
+        """The untouched base with the layer over its vocabulary, in fp32."""
+        model = self._model(Head("language"), self.recipe.seed)
+        model.eval()
+        return model
+
     def untouched(self, splits: Sequence[str]) -> dict[str, Predictions]:
         """The answers of a language model as it came, by split."""
-        model = self.new_model()
-        model.eval()
+        model = self.language_model
         found = {}
         for split in splits:
             encoded, examples = self.encoded[split], self.examples(split)

@@ -155,8 +155,10 @@ def _likelihoods_agree(
     assert isinstance(task, LanguageTask)
     shown, wanted = task.shown(encoded)
     theirs = parity.nats(folder, about, str(run.place.folder), shown, wanted)
-    of_sequence = replace(encoded, rows=None)
-    ours = sums_by_row(task.outputs(model.model, encoded), of_sequence, encoded.num_sequences)[:, 1]
+    size = encoded.num_sequences
+    of_sequence = replace(encoded, rows=np.arange(size))
+    ours = sums_by_row(task.outputs(model.model, encoded), of_sequence, size)[:, 1]
+    theirs = theirs.reshape(size, -1).sum(1)  # a window may be shown as a source and a target
     gap = np.abs(theirs - ours)
     wrong = rows_of(encoded)[gap > PARITY_TOLERANCE * np.maximum(1.0, np.abs(theirs))]
     return len(rows) - len(np.unique(wrong)), float(gap.max(initial=0.0))

@@ -125,6 +125,8 @@ def _stands_for_none(encoded: Encoded, sequence: int) -> bool:
 def _titles(encoded: Encoded, sequences: NDArray[np.int64], head_kind: str) -> list[str]:
     """Which sequence of its row each is; "" where there is but one."""
     if encoded.parts > 1:
+        if head_kind == "language":
+            return ["source" if one % 2 == 0 else "target" for one in sequences]
         names = ("first text", "second text", "a text that does not belong to the first")
         return [names[int(one) % encoded.parts] for one in sequences]
     total = len(sequences)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from whet.evaluation.settling import NEVER
 from whet.models.about import About
@@ -119,6 +121,29 @@ SNIPPETS = {
 }
 """By task where it has one of its own, else by kind of head."""
 
+_WRITER = _Snippet(
+    "AutoModelForSeq2SeqLM",
+    "run.predict(['some text'])[0].text",
+    """from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained('RUN/model')
+model = AutoModelForSeq2SeqLM.from_pretrained('RUN/model')
+inputs = tokenizer({asked}, truncation=True, max_length={max_length}, return_tensors='pt')
+said = model.generate(**inputs, max_new_tokens={max_tokens}, num_beams={num_beams})
+print(tokenizer.decode(said[0], skip_special_tokens=True))""",
+)
+"""Of an encoder-decoder."""
+_REWRITER = _Snippet(
+    "AutoModelForCausalLM",
+    "run.predict(['some text'])[0].text",
+    """from transformers import pipeline
+
+generate = pipeline('text-generation', model='RUN/model')
+print(generate({asked}, max_new_tokens={max_tokens}, num_beams={num_beams}, return_full_text=False))""",
+)
+"""Of a decoder that translates or summarises."""
+_REWRITES = ("translation", "summarization")
+
 AVERAGING = (
     "\nThe base was trained with mean pooling, which its architecture's classifier cannot express. "
     "The model therefore carries one more layer that does nothing but average; "
@@ -139,6 +164,10 @@ def usage(about: About, base: str) -> str:
 
 
 def _snippet(about: About) -> _Snippet:
+    if "begins" in about.task_facts.get("settled", {}):
+        return _WRITER
+    if about.task in _REWRITES:
+        return _REWRITER
     return SNIPPETS.get(about.task) or SNIPPETS[about.head_kind]
 
 
@@ -163,17 +192,32 @@ def _elsewhere(about: About, base: str) -> str:
 def _filled(code: str, about: About) -> str:
     """A snippet with what is known of the model."""
     settled = about.task_facts.get("settled", {})
+    options = about.task_facts.get("options", {})
     no_answer_from = settled.get("no_answer_from", NEVER)
     known = {
         "max_length": str(about.max_length),
         "inputs": "'some text', 'another text'" if about.pairs else "'some text'",
         "of_logits": "" if about.task == "regression" else ".sigmoid()",
-        "further": str(int(about.task_facts.get("options", {}).get("answers.max_tokens", 30)) - 1),
+        "further": str(int(options.get("answers.max_tokens", 30)) - 1),
+        "asked": _asked(about, options),
+        "max_tokens": str(options.get("generation.max_tokens", 256)),
+        "num_beams": str(options.get("generation.num_beams", 1)),
         "silence": _SILENCE.format(no_answer_from=no_answer_from) if no_answer_from < NEVER else "",
     }
     for name, value in known.items():
         code = code.replace(f"{{{name}}}", value)
     return code
+
+
+def _asked(about: About, options: Mapping[str, Any]) -> str:
+    """What a model that rewrites reads of a source, as Python code."""
+    wanted = str(options.get("sources.template", "auto"))
+    if wanted == "auto":
+        writes = "begins" in about.task_facts.get("settled", {})
+        wanted = (
+            "{text}" if writes else "{text}\n\n" + f"{about.task.capitalize().replace('Summarization', 'Summary')}:"
+        )
+    return repr(wanted.replace("{text}", "some text"))
 
 
 def _difference(about: About) -> str:

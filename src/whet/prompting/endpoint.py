@@ -1,0 +1,227 @@
+"""A language model at an OpenAI-compatible endpoint, asked through the package ``openai``.
+
+The key is read from the environment when requests are made, and held nowhere else: not in an attribute, a file, a
+log or a reply that is kept.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whet.errors import Problem, UserError
+from whet.prompting.address import is_here, read_address
+from whet.prompting.asking import Asker, Question, sent_messages
+from whet.prompting.budget import Budget, LimitReached, Prices
+from whet.prompting.replies import fingerprint, reply_of
+from whet.prompting.session import Session
+from whet.prompting.speaker import Progress, Prompt, Reply, Spent, estimated_tokens
+from whet.store.rows import ReplyRow
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+NO_KEY = "none"
+"""What is sent where a service on this machine needs no key: the protocol wants some word."""
+
+
+class Endpoint:
+    """A :class:`~whet.prompting.speaker.Speaker` elsewhere.
+
+    - ``remarks``: what is to be known of its answers, in words; such as that it takes no temperature.
+    """
+
+    weighs = False
+    longest: int | None = None
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        key_variable: str = KEY_VARIABLE,
+        *,
+        prices: Prices | None = None,
+        max_cost: float | None = None,
+        requests_at_once: int = 4,
+        timeout_seconds: float = 60.0,
+        retries: int = 5,
+        store_url: str | None = None,
+    ) -> None:
+        """Check what can be checked without a request.
+
+        :param url: where ``/chat/completions`` follows, such as ``http://localhost:8000/v1``.
+        :param model: its name there.
+        :param max_cost: no request is made that could take the sum beyond it, in the currency of ``prices``.
+        :param retries: new tries of one request where the service is busy, fails or is late.
+        :param store_url: where replies are kept, see :func:`whet.store.index.open_store`.
+        :raises UserError: P020, this is no address; P021, there is no key; P022, the package is missing; P026, a
+            limit without prices.
+        """
+        self.url, self._host = read_address(url)
+        self.model = model
+        self.name = f"{model} at {self._host}"
+        self.remarks: list[str] = []
+        self._variable = key_variable
+        self._prices = prices
+        self._at_once = requests_at_once
+        self._timeout_seconds = timeout_seconds
+        self._retries = retries
+        self._store_url = store_url
+        self._budget = Budget(max_cost)
+        self._spent = Spent(price=None if prices is None else 0.0)
+        self._plain_limit = self._tempered = True
+        if max_cost is not None and prices is None:
+            what = "a spending limit needs the prices of a million tokens that are read and written."
+            raise UserError(Problem("P026", self.name, what, "Give both prices (0 where it is free), or no limit."))
+        self._key()
+        _package()
+
+    @staticmethod
+    def of(asked: Any, model: str, store_url: str | None = None) -> Endpoint:
+        """The endpoint that a part of the recipe (``prompting`` or ``judge``) names.
+
+        :param model: its name there.
+        :raises UserError: as the class; P026 also where one of the prices is given without the other.
+        """
+        given = (asked.price_input, asked.price_output)
+        if (given[0] is None) != (given[1] is None):
+            what = "one price is given without the other, so that nothing can be counted."
+            raise UserError(Problem("P026", str(asked.endpoint), what, "Give both prices, 0 where it is free."))
+        return Endpoint(
+            asked.endpoint,
+            model,
+            asked.key_variable,
+            prices=None if given[0] is None else Prices(*given),
+            max_cost=asked.max_cost,
+            requests_at_once=asked.requests_at_once,
+            timeout_seconds=asked.timeout_seconds,
+            retries=asked.retries,
+            store_url=store_url,
+        )
+
+    def count(self, prompt: Prompt) -> int:
+        """About how many tokens a prompt has, on the high side."""
+        return estimated_tokens(prompt)
+
+    def say(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_tokens: int,
+        stop: Sequence[str] = (),
+        progress: Progress | None = None,
+    ) -> list[Reply]:
+        """Answer ``prompts``, in their order; what was asked before, here or in an earlier run, is not asked again.
+
+        :raises UserError: P021, the key is gone; P023, the service refuses; P024, it does not answer; P025, the
+            spending limit; P027, what it says is no reply. All replies so far are kept.
+        :raises StoreUnavailable: replies cannot be kept.
+        """
+        from whet.store.index import open_store
+
+        questions = [self._question(number, prompt, max_tokens, tuple(stop)) for number, prompt in enumerate(prompts)]
+        with open_store(self._store_url) as store:
+            session = Session(store, questions, progress)
+            try:
+                if session.open:
+                    with self._asker() as asker:
+                        session.ask(asker, self._at_once)
+            except LimitReached:
+                raise UserError(self._limit_reached(len(session.open), len(questions))) from None
+            finally:
+                self._count(session.answered.values())
+        replies = self._replies(questions, session, tuple(stop))
+        self._spent.cached += sum(reply.cached for reply in replies)
+        return replies
+
+    def weigh(
+        self, prompts: Sequence[Prompt], answers: Sequence[str], progress: Progress | None = None
+    ) -> NDArray[np.float64]:
+        """Not offered: the protocol has no way to ask how likely a given answer is.
+
+        :raises UserError: P031.
+        """
+        remedy = "Ask it to say the answer."
+        raise UserError(Problem("P031", self.name, "cannot be asked how likely given answers are.", remedy))
+
+    def spent(self) -> Spent:
+        """What it has cost so far."""
+        return replace(self._spent)
+
+    def _question(self, number: int, prompt: Prompt, max_tokens: int, stop: tuple[str, ...]) -> Question:
+        messages = sent_messages(prompt)
+        settings = {"max_tokens": max_tokens, "stop": list(stop), "temperature": 0}
+        return Question(number, fingerprint(self.url, self.model, messages, settings), messages, max_tokens, stop)
+
+    @contextmanager
+    def _asker(self) -> Iterator[Asker]:
+        openai = _package()
+        key = self._key()
+        here = is_here(self._host)
+        with openai.OpenAI(
+            api_key=key or NO_KEY,
+            base_url=self.url,
+            timeout=self._timeout_seconds,
+            max_retries=0,
+            # what the environment says of proxies is about other machines
+            http_client=openai.DefaultHttpxClient(trust_env=False) if here else None,
+        ) as client:
+            asker = Asker(client, self.model, self.name, self._variable, key, self._retries, self._prices, self._budget)
+            asker.plain_limit, asker.tempered = self._plain_limit, self._tempered
+            try:
+                yield asker
+            finally:
+                self._plain_limit = asker.plain_limit
+                if self._tempered and not asker.tempered:
+                    self._tempered = False
+                    self.remarks.append("takes no temperature, so that its answers may differ when it is asked again")
+
+    def _key(self) -> str:
+        """The key; "" for a service on this machine that needs none.
+
+        :raises UserError: P021.
+        """
+        key = os.environ.get(self._variable, "").strip()
+        if not key and not is_here(self._host):
+            what = f"the environment variable {self._variable} holds no key."
+            remedy = "Set it, or name another one with key_variable; any word will do where no key is asked for."
+            raise UserError(Problem("P021", self.name, what, remedy))
+        if not (key.isascii() and key.isprintable() and " " not in key):
+            what = f"the environment variable {self._variable} holds what cannot be a key."
+            raise UserError(Problem("P021", self.name, what, "A key is one word of plain letters, digits and signs."))
+        return key
+
+    def _count(self, answered: Iterable[ReplyRow]) -> None:
+        for row in answered:
+            price = None if self._prices is None else self._prices.of(row.tokens_in, row.tokens_out)
+            self._spent.add(reply_of(row, (), cached=False), price)
+
+    def _replies(self, questions: Sequence[Question], session: Session, stop: tuple[str, ...]) -> list[Reply]:
+        """In the order of the prompts; of equal ones the first was asked, and the others knew."""
+        paid = set(session.answered)
+        found = []
+        for question in questions:
+            found.append(reply_of(session.known[question.hash], stop, question.hash not in paid))
+            paid.discard(question.hash)
+        return found
+
+    def _limit_reached(self, num_open: int, num_prompts: int) -> Problem:
+        budget = self._budget
+        unsure = f", and up to {budget.unsure:.4g} for requests without a reply" if budget.unsure else ""
+        what = f"one more request could go beyond max_cost={budget.limit:g}: {budget.paid:.4g} is spent{unsure}; "
+        what += f"{num_open:,} of {num_prompts:,} prompts are not answered yet."
+        remedy = "Raise max_cost, or ask about fewer rows; replies so far are kept and cost nothing again."
+        return Problem("P025", self.name, what, remedy)
+
+
+def _package() -> Any:
+    try:
+        import openai
+    except ImportError:
+        remedy = "Run: pip install 'whet[endpoint]'"
+        raise UserError(Problem("P022", "endpoints", "need the package openai, which is missing.", remedy)) from None
+    return openai

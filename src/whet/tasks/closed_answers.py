@@ -1,0 +1,79 @@
+"""Answers that come from a small closed set: which they are, and the likeliest of them to each prompt."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whet.batches import chat
+from whet.batches.templates import ANSWERS, COMPLETED
+from whet.data.forms import Examples
+from whet.generation.closed import label_nats
+from whet.generation.reading_prompts import room
+from whet.tasks.task import Told
+
+MOST = 50
+"""Different answers that a closed set has at most."""
+LONGEST = 100
+"""Characters; longer answers are texts, and no labels."""
+
+
+def closed_answers(train: Examples) -> tuple[str, ...]:
+    """The different last answers of training, the most frequent first; () where they are no closed set.
+
+    They are one where there are 2 to :data:`MOST`, each short, without a call of a tool, and said more than once.
+    """
+    counts: Counter[str] = Counter()
+    for block in train.column_blocks(("messages",)):
+        for messages in block.get("messages", ()):
+            last = messages[-1] if messages else {"role": ""}
+            if last["role"] not in ANSWERS or last.get("tool_calls") or len(last["content"]) > LONGEST:
+                return ()
+            counts[last["content"].strip()] += 1
+        if len(counts) > MOST:
+            return ()
+    closed = len(counts) > 1 and min(counts.values()) > 1 and min(map(len, counts)) > 0
+    return tuple(answer for answer, _ in counts.most_common()) if closed else ()
+
+
+def answer_ids(
+    tokenizer: Any, template: str | None, messages: Sequence[Mapping[str, Any]], answers: Sequence[str]
+) -> list[NDArray[np.int64]]:
+    """Token ids of each of ``answers`` behind a prompt, with the token that ends it.
+
+    :param messages: a row, whose last answer, if it has one, gives way.
+    """
+    before = [*messages[:-1]] if messages and messages[-1]["role"] in ANSWERS else [*messages]
+    completes = any(one["role"] in COMPLETED for one in messages)
+    old = messages[-1]["content"] if completes and len(before) < len(messages) else ""
+    blank = old[: len(old) - len(old.lstrip())]  # a completion often brings the blank behind its prompt
+    role = "completion" if completes else "assistant"
+    rows = [([*before, {"role": role, "content": blank + answer}], None) for answer in answers]
+    found = []
+    for one in chat.render_rows(tokenizer, rows, template=template, train="last"):
+        end = int(np.flatnonzero(one.weights)[-1]) + 1  # templates may write on behind the token that ends it
+        found.append(one.ids[one.prompt_length : end])
+    return found
+
+
+def likeliest(
+    network: Any,
+    tokenizer: Any,
+    prompts: Sequence[NDArray[np.int64]],
+    answers: Mapping[str, NDArray[np.int64]],
+    progress: Told | None,
+) -> tuple[str, ...]:
+    """(n,) the answer of fewest nats behind each prompt; of equally likely ones the first.
+
+    A prompt that leaves no room for the longest answer loses of its beginning, as prompts do.
+    """
+    names, longest = list(answers), max(map(len, answers.values()))
+    limit = room(network)
+    if limit is not None:
+        prompts = [chat.cut_prompt(one, max(1, limit - longest)) for one in prompts]
+    nats = label_nats(network, tokenizer, prompts, list(answers.values()), progress=progress)
+    return tuple(names[int(number)] for number in nats.argmin(axis=1))
