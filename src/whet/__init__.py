@@ -9,19 +9,20 @@
 The floors of the house. A room imports only from floors below its own; rooms on one floor do not
 know each other. ``tests/test_floors.py`` holds it.
 
-    9  cli                                the door for people
-    8  workflows                          fit, evaluate, predict, compare: the only room that knows everyone
-    7  baselines  report                  what must be beaten · the page for people
-    6  inference                          a trained model in use
-    5  tasks  evaluation                  one file a task · predictions > numbers > verdict
+    10 cli                                the door for people
+    9  workflows                          fit, evaluate, predict, compare: the only room that knows everyone
+    8  baselines  report                  what must be beaten · the page for people
+    7  inference  prompting               a trained model in use · one that is asked in words
+    6  tasks  evaluation                  one file a task · predictions > numbers > verdict
+    5  generation                         a language model writes
     4  models                             a model ready to train, and its files
     3  data  batches  engine              rows · tensors · the loop
     2  recipe  store  kernels  folder     what is wanted · index of runs · mathematics · a run's files
     1  findings  registry  files  seeds  threads
     0  errors
 
-kernels, batches, engine, models, tasks and inference may import torch; the others may not, and the
-doors load it only when a command needs it.
+kernels, batches, engine, models, generation, tasks, inference and prompting may import torch; the others
+may not, and the doors load it only when a command needs it.
 """
 
 from __future__ import annotations

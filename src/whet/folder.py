@@ -102,6 +102,11 @@ class RunFolder:
         return self.path / "judge.json"
 
     @property
+    def prompting(self) -> Path:
+        """What asking a language model costs beside training one, where one was asked."""
+        return self.path / "prompting.json"
+
+    @property
     def report(self) -> Path:
         """The page for people."""
         return self.path / "report.html"

@@ -79,7 +79,7 @@ def test_the_source_itself():
     found = copy_source.fit(support("translation"), 0).predictions("test")
     assert found.said == tuple(ASKED.column("text"))
     assert (found.model, found.purpose) == ("copy_source", "translation")
-    assert set(values_of(found)) == {"bleu", "chrf", "repetition"}
+    assert set(values_of(found)) == {"bleu", "chrf", "rouge1", "rouge2", "rouge_l", "repetition"}
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,8 @@ def test_output_weights_follow_and_tied_ones_stay_tied(family: str, auto: Any, t
     settings = config(family, len(words), words.pad_token_id)
     settings.tie_word_embeddings = tied
     network = auto.from_config(settings)
+    if family == "t5":  # its halves share a table whether or not the last layer does
+        network.set_input_embeddings(network.shared)
     torch.nn.init.normal_(network.get_output_embeddings().weight)
     parts = {len(words): [5, 6], len(words) + 1: [7]}
     before = network.get_output_embeddings().weight.clone()

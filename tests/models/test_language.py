@@ -332,13 +332,12 @@ def test_every_family_is_refused_or_not_before_it_is_loaded(bases: Bases):
         assert choose_pooling(place, "mean", "language")[0] is None
     assert language.guesses_of(find(str(bases("gpt2", language=True)))) == "next"
     assert language.guesses_of(find(str(bases("bert", plain=True)))) == "masked"
-    assert language.guesses_of(find(str(bases("t5", plain=True)))) is None
+    assert language.guesses_of(find(str(bases("t5", plain=True)))) == "target"
 
 
 @pytest.mark.parametrize(
     ("family", "settings", "why"),
     [
-        ("t5", {}, "reads with one half and writes with the other"),
         ("bert", {"is_decoder": True}, "makes it a decoder"),
         ("deberta-v2", {"legacy": False}, "table of embeddings itself"),
         ("gemma3_text", {"use_bidirectional_attention": True}, "lets tokens see those behind them"),

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer
 
 from tests.made_models import POSITIONS, WRITERS, config, make_base
 from whet.batches import flat
 from whet.errors import UserError
 from whet.generation.loop import Sampling, generate
 from whet.kernels.token_loss import token_loss
-from whet.models import adaptations, growth, language, parity, saving, sequences
+from whet.models import adaptations, growth, language, networks, parity, saving, sequences
 from whet.models.heads import Head
 from whet.models.loading import load_model, load_tokenizer, longest_input, refuse_unusable
 from whet.models.places import find
@@ -476,6 +476,12 @@ def test_a_tuned_writer_is_a_base_for_other_heads(bases: Bases, tmp_path: Path, 
         known = ready.model.trunk.state_dict()
         same = [n for n, v in model.trunk.state_dict().items() if n in known and torch.equal(v, known[n])]
         assert len(same) > 10
+
+
+def test_a_mixture_of_experts_is_refused():
+    experts = AutoConfig.for_model("switch_transformers")
+    assert networks.guesses(experts) is None
+    assert "mixture of experts" in networks.why_no_language(experts)
 
 
 # --- work -----------------------------------------------------------------------------------------------

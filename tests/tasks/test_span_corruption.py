@@ -1,15 +1,27 @@
 from __future__ import annotations
 
+from itertools import pairwise
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.made_models import WORDS, make_base
 from whet.batches.encoding import Cut, Encoded
 from whet.batches.flat import make
+from whet.data.forms import Examples, Shape
+from whet.data.predictions import TextPredictions
 from whet.errors import UserError
+from whet.models.changes import Changes
+from whet.models.loading import load_model, load_tokenizer
+from whet.models.networks import read_config
+from whet.models.places import find
+from whet.tasks.language_modeling import LanguageModeling, known_of
 from whet.tasks.span_corruption import Spans, refuse_without, sentinels_of, spans_of
+from whet.tasks.task import Setting
 
 SENTINELS = list(range(1000, 1008))
 SPANS = Spans(SENTINELS, begins=[0], ends=[1])
@@ -32,8 +44,8 @@ def test_spans_lie_apart_and_hold_the_share(length: int, share: float, most: int
     spans = spans_of(length, drawn, share, most)
     assert 1 <= len(spans) <= most
     assert all(start < end for start, end in spans)
-    assert all(one[1] <= other[0] for one, other in zip(spans, spans[1:], strict=False))
-    assert 0 <= spans[0][0] and spans[-1][1] <= length
+    assert all(one[1] <= other[0] for one, other in pairwise(spans))
+    assert spans[0][0] >= 0 and spans[-1][1] <= length
     taken = sum(end - start for start, end in spans)
     assert taken == min(max(1, round(length * share)), max(1, length - 1))
 
@@ -85,3 +97,46 @@ def test_sentinels_are_found_in_their_order() -> None:
     assert sentinels_of(Words(3)) == [100, 99, 98]
     with pytest.raises(UserError, match="no tokens that stand for spans"):
         refuse_without(sentinels_of(Words(0)))
+
+
+def test_a_t5_learns_spans_of_a_few_texts(tmp_path: Path) -> None:
+    place = find(str(make_base(tmp_path / "base", "t5", language=True)))
+    changes = Changes(add_tokens=tuple(f"<extra_id_{number}>" for number in range(6)))
+    tokenizer = load_tokenizer(place, changes.add_tokens)
+    task = LanguageModeling(Setting(settled=known_of(tokenizer, read_config(place))))
+    model = load_model(place, task.head(None), tokenizer, 3, changes)
+    texts = [" ".join(WORDS[(5 * row + step) % len(WORDS)] for step in range(14)) for row in range(8)]
+    examples = Examples.of({"text": texts}, Shape(()), "train")
+    encoded = task.encode(tokenizer, task.blocks(examples), 16, None)
+
+    def nats() -> TextPredictions:
+        model.eval()
+        found = task.predictions("m", task.outputs(model, encoded), encoded, examples)
+        assert isinstance(found, TextPredictions)
+        return found
+
+    before = nats()
+    assert before.tokens is not None and (before.tokens >= 2).all() and before.num_bytes is None
+    assert nats().nats.tolist() == before.nats.tolist()  # type: ignore[union-attr]  (the same spans at every look)
+    optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
+    for step in range(300):
+        torch.manual_seed(step)
+        model.train()
+        found = task.objective()(model, make(encoded, np.arange(8), None))
+        optimiser.zero_grad()
+        (found.total / found.num_counted).backward()
+        optimiser.step()
+    assert nats().nats.sum() < 0.4 * before.nats.sum()  # type: ignore[union-attr]
+    asked = task.asked(encoded, 8)
+    assert [len(one) for one in asked] == before.tokens.tolist()
+    shown, wanted = task.shown(encoded)
+    assert shown.parts == 2 and (wanted >= 0).sum() == before.tokens.sum()
+
+
+def test_a_base_without_sentinels_is_refused(tmp_path: Path) -> None:
+    place = find(str(make_base(tmp_path / "base", "marian", language=True)))
+    tokenizer = load_tokenizer(place)
+    task = LanguageModeling(Setting(settled=known_of(tokenizer, read_config(place))))
+    examples = Examples.of({"text": [WORDS[0]]}, Shape(()), "train")
+    with pytest.raises(UserError, match="M014"):
+        task.encode(tokenizer, task.blocks(examples), 16, None)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from whet.baselines import prompt_costs
 from whet.baselines.material import Material
-from whet.baselines.prompt_asking import Asked, Asking, Turns, demonstration, together
+from whet.baselines.prompt_asking import Asking, Turns
 from whet.baselines.prompt_entities import AskEntities
+from whet.baselines.prompt_fitting import Fitting, Shown
 from whet.baselines.prompt_labels import AskLabels
 from whet.baselines.prompt_numbers import AskNumbers
 from whet.baselines.prompt_questions import AskQuestions
@@ -32,10 +33,6 @@ COUNTED = 100
 ROOM = 8
 """Tokens that an answer may have beyond the longest of training, and that a template may put around it."""
 LEAST_TOKENS, MOST_TOKENS = 16, 1024
-TOKENS_A_MESSAGE = 16
-"""More than templates put around a message; only to see which prompts are surely short enough without counting."""
-SHORTEST = 0.01
-"""Share of a row below which it is not shortened further."""
 
 ASKING: dict[str, Callable[[Material], Asking]] = {
     "text-classification": AskLabels,
@@ -48,8 +45,6 @@ ASKING: dict[str, Callable[[Material], Asking]] = {
     "summarization": AskTexts,
 }
 """Task -> how it is put in words."""
-Shown = Sequence[Sequence[int]]
-"""Of each row, the numbers of the training rows before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +98,8 @@ class Rival(Protocol):
 def rival_of(material: Material) -> Rival:
     """Who answers for this material.
 
-    :raises UserError: P050, the task cannot be asked in words; P051, there is nobody to ask.
+    :raises UserError: P050, the task cannot be asked in words; P051, there is nobody to ask; P052, whoever is asked
+        reads too few tokens.
     """
     ask = ASKING.get(material.task)
     scored = material.task != "sentence-similarity" or material.splits["train"].shape.has("score")
@@ -171,14 +167,15 @@ class Spoken:
         self._material, self._asking, self._speaker = material, asking, speaker
         self._train = material.splits["train"]
         self._before = speaker.spent()
-        self._known: dict[int, Turns] = {}
         wanted = str(material.options.get("prompting.instruction", "auto"))
         self._instruction = asking.instruction() if wanted == "auto" else wanted
         self._weighs = bool(asking.closed) and speaker.weighs
         self._calibrates = self._weighs and bool(material.options.get("prompting.calibrate", True))
         self._priors: dict[tuple[int, ...], NDArray[np.float64]] = {}
-        self._max_tokens = self._longest_answer()
-        self._frame = speaker.count([{"role": "user", "content": "a"}])
+        limit, most = speaker.longest, self._longest_answer()
+        self._max_tokens = most if limit is None or self._weighs else min(most, max(1, limit // 2))
+        self._fitting = Fitting(speaker, asking, self._train, self._instruction, self._max_tokens)
+        self._fitting.refuse_narrow(material.task)
 
     @property
     def keys(self) -> list[tuple[int, ...]]:
@@ -194,14 +191,14 @@ class Spoken:
         """Answers to ``rows`` of a split, or to all."""
         examples = self._material.splits[split]
         examples = examples if rows is None else examples.take(rows)
-        prompts, left, num_cut = self._prompts(self._asking.asked(examples), shown)
+        prompts = self._fitting.prompts(self._asking.asked(examples), shown)
         if self._weighs:
-            said, cost = self._weighed(name, examples, prompts, fair)
-            return Answered(said, left, num_cut, cost=cost)
-        replies = self._speaker.say(prompts, max_tokens=self._max_tokens)
+            said, cost = self._weighed(name, examples, prompts.turns, fair)
+            return Answered(said, prompts.left, prompts.num_cut, cost=cost)
+        replies = self._speaker.say(prompts.turns, max_tokens=self._max_tokens)
         read = self._asking.read(name, examples, replies)
         cost = prompt_costs.of_replies(replies, self._prices)
-        return Answered(read.said, left, num_cut, int(read.unparsable.sum()), read.more, cost)
+        return Answered(read.said, prompts.left, prompts.num_cut, int(read.unparsable.sum()), read.more, cost)
 
     def about(self) -> dict[str, Any]:
         """Who was asked what, and what it has cost."""
@@ -236,7 +233,7 @@ class Spoken:
         """(L,) mean probabilities behind inputs that say nothing."""
         if fair not in self._priors:
             blank = [self._asking.blank(words) for words in CONTENT_FREE]
-            prompts, _, _ = self._prompts(blank, [fair] * len(blank))
+            prompts = self._fitting.prompts(blank, [fair] * len(blank)).turns
             self._priors[fair] = shares(self._speaker.weigh(prompts, self._asking.closed)).mean(axis=0)
         return self._priors[fair]
 
@@ -253,49 +250,6 @@ class Spoken:
             texts = self._asking.answers(self._train.take(sample))
         longest = max(self._speaker.count([{"role": "user", "content": text or "-"}]) for text in texts)
         return longest + ROOM if self._weighs else max(LEAST_TOKENS, min(MOST_TOKENS, longest + ROOM))
-
-    # --- prompts ----------------------------------------------------------------------------------
-
-    def _prompts(self, asked: Sequence[Asked], shown: Shown) -> tuple[list[Turns], NDArray[np.int64], int]:
-        """A prompt a row, how many training rows each shows, and how many rows were shortened."""
-        self._learn({row for some in shown for row in some})
-        prompts: list[Turns] = []
-        left = np.zeros(len(asked), np.int64)
-        num_cut = 0
-        for number, (one, some) in enumerate(zip(asked, shown, strict=True)):
-            turns, left[number], is_cut = self._fitting(one, some)
-            prompts.append(turns)
-            num_cut += is_cut
-        return prompts, left, num_cut
-
-    def _learn(self, rows: set[int]) -> None:
-        new = sorted(rows - self._known.keys())
-        if new:
-            some = self._train.take(new)
-            pairs = zip(new, self._asking.asked(some), self._asking.answers(some), strict=True)
-            self._known |= {row: demonstration(asked, answer) for row, asked, answer in pairs}
-
-    def _fitting(self, asked: Asked, shown: Sequence[int]) -> tuple[Turns, int, bool]:
-        """The prompt with the last of ``shown`` that leave room for an answer; shortened where it has none alone."""
-        turns = asked.turns()
-        for first in range(len(shown) + 1):
-            prompt = together(self._instruction, [self._known[row] for row in shown[first:]], turns)
-            if self._fits(prompt):
-                return prompt, len(shown) - first, False
-        share = 1.0
-        while not self._fits(prompt) and share > SHORTEST:
-            share *= 0.8
-            prompt = together(self._instruction, (), asked.turns(share))
-        return prompt, 0, True
-
-    def _fits(self, prompt: Turns) -> bool:
-        limit = self._speaker.longest
-        if limit is None:
-            return True
-        room = limit - self._max_tokens
-        # a token stands for one byte at least
-        most = self._frame + sum(len(one["content"].encode()) + TOKENS_A_MESSAGE for one in prompt)
-        return most <= room or self._speaker.count(prompt) <= room
 
 
 def shares(nats: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -33,7 +33,8 @@ Draw = tuple[int, ...]
 def zero_shot(material: Material, seed: int) -> Said:
     """Only the instruction and the row.
 
-    :raises UserError: P050, the task cannot be asked in words; P051, there is nobody to ask; what a speaker raises.
+    :raises UserError: P050, the task cannot be asked in words; P051, there is nobody to ask; P052, whoever is asked
+        reads too few tokens; and what a speaker raises.
     """
     rival = rival_of(material)
     found = {split: _answer(rival, ZERO, material, split, ()) for split in ANSWERED}

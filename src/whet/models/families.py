@@ -30,7 +30,8 @@ class Family:
     - ``spare_positions``: rows in front of the table that the model itself leaves out.
     - ``pooler``: the bare model brings a pooler that pooling of our own never reads.
     - ``averages``: a mean-pooled classifier can be expressed as its own (:mod:`whet.models.averaging`).
-    - ``encoder``: the half that is used of an encoder-decoder; the other is left out.
+    - ``encoder``: the half that is used of an encoder-decoder; the other is left out, but where it writes targets
+      (:mod:`whet.models.targets`).
     - ``last_is_classifier``: the token that stands for the whole text is the last one, of a segment
       of its own; padding goes to the left.
     - ``permuted``: as a language model it learns tokens in any order (:mod:`whet.models.permutation`).

@@ -100,6 +100,8 @@ def why_no_language(config: Any) -> str:
     bidirectional = getattr(config, "use_bidirectional_attention", False)
     if found == "next" and (getattr(config, "is_causal", True) is False or bidirectional):
         return "its configuration lets tokens see those behind them, so that it cannot learn to say the next one"
+    if found == "target" and getattr(config, "num_experts", None):
+        return "it is a mixture of experts, whose halves cannot be asked apart"
     if found == "masked" and getattr(config, "is_decoder", False):
         return "its configuration makes it a decoder, which sees nothing behind a hidden token"
     if found == "masked" and getattr(config, "legacy", True) is False:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 NAME = "whet_padded"
@@ -20,12 +19,15 @@ def for_transformers(
     """The form that transformers calls, as its own ``sdpa``: (B, N, T, D) in, (B, T, N, D) out."""
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-    kind = query.dtype
-    mask = attention_mask
-    if mask is not None and mask.dtype != torch.bool:
-        mask = mask.float()
-    mixed, _ = sdpa_attention_forward(module, query.float(), key.float(), value.float(), mask, **more)
-    return mixed.to(kind), None
+    given = {name: _exact(value) for name, value in more.items()}  # T5 adds what it knows of distances
+    mask = None if attention_mask is None else _exact(attention_mask)
+    mixed, _ = sdpa_attention_forward(module, query.float(), key.float(), value.float(), mask, **given)
+    return mixed.to(query.dtype), None
+
+
+def _exact(value: Any) -> Any:
+    """A tensor of numbers in fp32; anything else as it is."""
+    return value.float() if isinstance(value, Tensor) and value.is_floating_point() else value
 
 
 def register() -> None:

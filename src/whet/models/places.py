@@ -53,6 +53,9 @@ class Place:
         return self.name if self.outer is None else str(Path(self.name) / self.folder.relative_to(self.outer))
 
 
+_PICKLED = "Pickled weights can run code when they are loaded. Convert them to safetensors first."
+
+
 def find(name: str) -> Place:
     """The place of base ``name``: 'minilm', a folder, or a hub id.
 
@@ -121,8 +124,7 @@ def _local(name: str, folder: Path) -> Place:
         remedy = "Name a folder with model.safetensors."
         raise UserError(Problem("M003", str(folder), "has a config.json but no weights.", remedy))
     if not any(path.suffix == ".safetensors" for path in weights):
-        remedy = "Pickled weights can run code when they are loaded. Convert them to safetensors first."
-        raise UserError(Problem("M005", str(folder), "holds its weights as pickle (.bin) only.", remedy))
+        raise UserError(Problem("M005", str(folder), "holds its weights as pickle (.bin) only.", _PICKLED))
     return Place(name, folder.resolve(), "")
 
 
@@ -170,5 +172,7 @@ def _from_hub(name: str) -> Place:
         )
         remedy = "Use --base minilm (no network needed), or copy the model folder here and name its path."
         raise UserError(Problem("M004", f"base {name!r}", what, remedy)) from None
+    if not any(Path(folder).rglob("*.safetensors")):
+        raise UserError(Problem("M005", f"base {name!r}", "has no weights as safetensors on the hub.", _PICKLED))
     found = _local(name, Path(folder))
     return Place(name, found.folder, name, found.outer)

@@ -119,7 +119,7 @@ def _derive(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
         ),
         "lora.target_modules": Choice("auto", "every linear layer of the pretrained model"),
         "training.label_smoothing": _smoothing(recipe),
-        "evaluation.baselines": _baselines(recipe),
+        "evaluation.baselines": baselines(recipe),
         **_shaping(recipe, facts.limit, facts.columns),
     }
 
@@ -141,7 +141,7 @@ def _smoothing(recipe: Recipe) -> Choice:
     return Choice(0.0, "none but for classes and translations")
 
 
-def _baselines(recipe: Recipe) -> Choice:
+def baselines(recipe: Recipe) -> Choice:
     """Their names; ``prompting`` stands for the ways of it."""
     wanted = recipe.evaluation.baselines
     if wanted == "auto":

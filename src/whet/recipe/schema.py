@@ -314,7 +314,7 @@ class EvaluationRecipe(_Part):
         "auto",
         description="Scored on the same rows; auto: all of the task; prompting: zero_shot, few_shot, nearest_shots.",
     )
-    margin: Annotated[float, Field(ge=0, lt=1)] = Field(0.01, description="A cheaper model may be this much worse.")
+    margin: Share = Field(0.01, description="A cheaper model may be this much worse.")
     alpha: Share = Field(0.05, description="Level of the tests.")
     resamples: Annotated[int, Field(ge=100)] = Field(2000, description="Bootstrap resamples of an interval.")
     comet: str | None = Field(

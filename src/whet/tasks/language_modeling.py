@@ -69,6 +69,11 @@ class LanguageTask(Task):
         return {name: self.setting.settled[name] for name in KNOWN if name in self.setting.settled}
 
     @property
+    def turns_rows(self) -> bool:
+        """Whether what a model sees are other sequences than those that rows were encoded as."""
+        return False
+
+    @property
     def choose(self) -> Choose:
         """Which tokens count where nothing is trained; the same at every look."""
         return next_tokens
@@ -155,6 +160,11 @@ class LanguageModeling(LanguageTask):
         # what stands for spans, and what ends both halves, must fit behind the window
         room = limit if self._spans is None else limit - len(self._spans.ends) - 1
         return gather(_pieces(tokenizer, blocks, room, stride, framed, counted, progress), counted, into)
+
+    @property
+    def turns_rows(self) -> bool:
+        """Whether windows become sources and targets."""
+        return self._spans is not None
 
     @property
     def _spans(self) -> Spans | None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
+from whet.baselines.material import Prompted
 from whet.data.predictions import Predictions
 from whet.errors import Problem, UserError
 from whet.prompting.speaker import Speaker
+from whet.recipe.resolve import baselines
+from whet.recipe.schema import PROMPTED
 from whet.tasks.primed import primed
 from whet.tasks.text_generation import TextGeneration
 
@@ -50,24 +56,21 @@ def endpoint(wanted: PromptingRecipe | JudgeRecipe, model: str) -> Speaker:
     return Endpoint.of(wanted, model)
 
 
-Primed = Callable[[str, str, Sequence[Sequence[int]]], Predictions]
-
-
-def prompted(run: Running) -> Primed | None:
+def prompted(run: Running) -> Prompted | None:
     """Answers of the run's own base to rows with training rows before them; None where it cannot give any.
 
     The function takes the name of the model, a split, and of each of its rows the numbers of the training rows
-    that are shown.
+    that are shown; it gives the answers, and how many rows each was shown in the end.
     """
     task = run.task
     if not asks_own(run) or not isinstance(task, TextGeneration) or run.guesses != "next":
         return None
 
-    def answer(name: str, split: str, shown: Sequence[Sequence[int]]) -> Predictions:
+    def answer(name: str, split: str, shown: Sequence[Sequence[int]]) -> tuple[Predictions, NDArray[np.int64]]:
         examples, plain = run.examples(split), run.encoded[split]
-        encoded, _ = primed(task, run.tokenizer, examples, run.examples("train"), shown, plain, run.limit)
+        encoded, left = primed(task, run.tokenizer, examples, run.examples("train"), shown, plain, run.limit)
         tell = run.telling(f"{name} on {split}", len(encoded))
-        return task.answer(name, run.language_model, run.tokenizer, encoded, examples, tell)
+        return task.answer(name, run.language_model, run.tokenizer, encoded, examples, tell), left
 
     return answer
 
@@ -80,9 +83,7 @@ def refuse_silent(run: Running) -> None:
     """
     if run.recipe.judge.endpoint is not None:
         endpoint(run.recipe.judge, str(run.recipe.judge.model))
-    named = run.recipe.evaluation.baselines
-    several = [named] if isinstance(named, str) else named
-    asked = any(name in ("prompting", "zero_shot", "few_shot", "nearest_shots") for name in several)
+    asked = set(PROMPTED) & set(baselines(run.recipe).value)
     if asked and run.recipe.prompting.endpoint is not None:
         endpoint(run.recipe.prompting, run.recipe.prompting.base)
     if asked and asks_own(run) and run.guesses not in ("next", "target"):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from whet import registry
@@ -16,12 +15,14 @@ from whet.data.predictions import Predictions
 from whet.data.predictions import load as load_predictions
 from whet.data.predictions import save as save_predictions
 from whet.engine.events import Event
+from whet.evaluation.break_even import Prices, standing
 from whet.evaluation.gates import gates
+from whet.evaluation.measures import lower_is_better
 from whet.evaluation.scoring import score_all
 from whet.evaluation.settling import settle, settled
 from whet.evaluation.verdict import decide
 from whet.files import read_json, write_json
-from whet.recipe.schema import PROMPTABLE
+from whet.recipe.schema import PROMPTABLE, PROMPTED
 from whet.tasks.text_generation import TextGeneration
 from whet.workflows import asking
 from whet.workflows.events import Said
@@ -55,7 +56,7 @@ def baseline(run: Running, name: str) -> Iterator[Event]:
 def _material(run: Running) -> Material:
     more: dict[str, Any] = {"options": run.options}
     if run.recipe.task in PROMPTABLE:
-        more |= {"speaker": partial(asking.speaker, run), "prompted": asking.prompted(run)}
+        more |= {"speaker": lambda: run.speaker, "prompted": asking.prompted(run)}
     if run.head_kind == "language":
         more |= {"tokens": run.asked, "vocabulary_size": len(run.tokenizer), "untouched": run.untouched}
     return Material(
@@ -144,7 +145,26 @@ def judge(run: Running, baselines: Sequence[str], candidates: Sequence[str]) -> 
     found = gates(verdict, list(test.values()), scores, seed=run.recipe.seed)
     gathered = gather(run.folder, found, {name: facts(run, name) for name in candidates})
     write_json(run.folder.findings, [finding.to_json() for finding in gathered])
+    _stand(run, verdict.to_json(), candidates)
     yield Said(verdict.reason)
+
+
+def _stand(run: Running, verdict: Mapping[str, Any], candidates: Sequence[str]) -> None:
+    """prompting.json: what asking a language model costs beside what training costs, where one was asked."""
+    asked = [name for name in PROMPTED if run.folder.facts(name).exists()]
+    if not asked or not candidates:
+        return
+    sign = -1.0 if lower_is_better(verdict["metric"]) else 1.0
+    tuned = max(candidates, key=lambda one: sign * float(verdict["values"][one]))
+    wanted = run.recipe.prompting
+    found = standing(
+        {name: facts(run, name) for name in asked},
+        tuned,
+        facts(run, tuned),
+        len(run.examples("train")),
+        Prices(wanted.machine_price, wanted.label_price),
+    )
+    write_json(run.folder.prompting, found)
 
 
 def _costs(run: Running, names: Sequence[str]) -> dict[str, dict[str, Any]]:

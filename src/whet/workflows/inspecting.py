@@ -35,9 +35,8 @@ def check(recipe: Recipe, tell: Any) -> dict[str, Choice]:
 
     with tempfile.TemporaryDirectory(prefix="whet-") as work:
         run = Running(recipe, RunFolder(Path(work)), tell, lambda: False)
-        run.data = read_rows(recipe, run.folder.data, tell)
-        audit.audit(run.data, run.form, tell).save(run.folder.data / "audit.json")
-        list(preparing.encode(run))
+        for stage in (preparing.read, preparing.look, preparing.encode):
+            list(stage(run))  # what a run would say meanwhile is in the reasons
         return {**resolve(recipe, preparing.facts_of(run)), **_columns(run.data)}
 
 

@@ -28,7 +28,7 @@ def wanted(run: Running) -> bool:
 def rival(run: Running, models: Sequence[str]) -> str:
     """Whose texts those of the trained model are held against.
 
-    :raises UserError: G001, the run has no such model, or none that says texts.
+    :raises UserError: R034, the run has no such model, or none that says texts.
     """
     named = run.recipe.judge.against
     known = [name for name in models if _said(run, name) is not None]
@@ -37,7 +37,7 @@ def rival(run: Running, models: Sequence[str]) -> str:
     found = next((name for name in (*PREFERRED, *known) if name in known), None)
     if named != "auto" or found is None:
         what = f"{named!r} is no model of the run that says texts."
-        raise UserError(Problem("G001", "judge.against", what, f"Known here: {', '.join(known) or 'none'}."))
+        raise UserError(Problem("R034", "judge.against", what, f"Known here: {', '.join(known) or 'none'}."))
     return found
 
 

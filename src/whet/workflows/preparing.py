@@ -135,6 +135,7 @@ def prove(run: Running) -> Iterator[Event]:
     for note in _new(model):
         yield Said(note)
     model.eval()
+    _refuse_unknown_tokens(run, model)
     yield from _already_known(run, model)
     if not model.flat:
         yield Said("batches are padded: " + (model.why_padded if run.fast else "asked for"))
@@ -152,6 +153,16 @@ def prove(run: Running) -> Iterator[Event]:
     if not equal:
         message = f"flat batches differ from padded ones by {gap:.2g}, so padded ones are used"
         yield OfModel("", Noted("E006", message, 0))
+
+
+def _refuse_unknown_tokens(run: Running, model: TaskModel) -> None:
+    """:raises UserError: M053, the tokenizer gives ids that the base has no row for."""
+    table = model.trunk.get_input_embeddings()
+    num_rows = table.weight.shape[0]
+    highest = max(int(np.max(run.encoded[split].ids, initial=0)) for split in SPLITS)
+    if highest >= num_rows:
+        what = f"its tokenizer gives the id {highest:,}, and the base has {num_rows:,} embeddings."
+        raise UserError(Problem("M053", str(run.place.folder), what, "Is this the base's own tokenizer?"))
 
 
 def _already_known(run: Running, model: TaskModel) -> Iterator[Event]:

@@ -37,11 +37,13 @@ from whet.models.language import guesses_of
 from whet.models.networks import Guess, read_config
 from whet.models.pooling import Pooling
 from whet.models.task_model import TaskModel
+from whet.prompting.speaker import Speaker
 from whet.recipe import Recipe
 from whet.recipe.resolve import Choice, early
 from whet.tasks import TASKS
 from whet.tasks.language_modeling import BEGINS, LanguageTask, known_of
 from whet.tasks.task import Setting, Task
+from whet.workflows import asking
 from whet.workflows.events import StageFinished, StageStarted
 from whet.workflows.rows import Tell, form_of
 
@@ -291,6 +293,11 @@ class Running:
         model = self._model(Head("language"), self.recipe.seed)
         model.eval()
         return model
+
+    @cached_property
+    def speaker(self) -> Speaker:
+        """Who is asked in words; one for the whole run, so that what was spent is counted once."""
+        return asking.speaker(self)
 
     def untouched(self, splits: Sequence[str]) -> dict[str, Predictions]:
         """The answers of a language model as it came, by split."""

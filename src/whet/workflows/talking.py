@@ -15,7 +15,7 @@ from whet.batches.templates import COMPLETED
 from whet.data.forms import Examples
 from whet.errors import Problem, UserError
 from whet.folder import RunFolder
-from whet.generation.loop import Sampling, generate, stream
+from whet.generation.loop import Constraint, Sampling, generate, stream
 from whet.inference.trained import TrainedModel
 from whet.models.about import load_about
 from whet.recipe import Recipe, from_options, load
@@ -39,6 +39,7 @@ class Voice:
     - ``system``: what stands before every conversation; "" for nothing.
     - ``completes``: it was trained on prompts and completions, each of which stands for itself.
     - ``num_left_out``: tokens of the conversation that the last question had no room for.
+    - ``constraint``: what may be said, where the run keeps its answers to a form.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Voice:
     completes: bool = False
     turns: list[chat.Message] = field(default_factory=list)
     num_left_out: int = 0
+    constraint: Constraint | None = None
 
     def ask(self, question: str) -> Iterator[str]:
         """The answer piece by piece, without blanks around it; what was said of it is kept though it is broken off.
@@ -101,9 +103,13 @@ class Voice:
 
     def _pieces(self, prompt: NDArray[np.int64]) -> Iterator[str]:
         if self.sampling.num_beams > 1:  # the likeliest text is known at its end only
-            said = generate(self.network, self.tokenizer, [prompt], self.sampling, eos_ids=self.ends)
+            said = generate(
+                self.network, self.tokenizer, [prompt], self.sampling, eos_ids=self.ends, constraint=self.constraint
+            )
             return iter([said[0].text])
-        return stream(self.network, self.tokenizer, prompt, self.sampling, eos_ids=self.ends)
+        return stream(
+            self.network, self.tokenizer, prompt, self.sampling, eos_ids=self.ends, constraint=self.constraint
+        )
 
 
 def _trimmed(pieces: Iterator[str]) -> Iterator[str]:
@@ -139,16 +145,18 @@ def open_voices(path: Path, changes: Mapping[str, Any], system: str = "", beside
     options = {**model.how.setting.options, **changed}
     how = TextGeneration(replace(model.how.setting, options=options))
     template, completes = str(options.get("chat.template", "auto")), _completes(path)
+    ends = chat.stops(model.tokenizer, template, completes)
     voice = Voice(
         "tuned",
         model.model.network,
         model.tokenizer,
         template,
-        chat.stops(model.tokenizer, template, completes),
+        ends,
         how.sampling,
         model.about.max_length,
         system,
         completes,
+        constraint=how.constraint(model.tokenizer, ends),
     )
     _refuse_unheard(voice)
     return [voice, _untouched(path, voice)] if beside else [voice]
@@ -159,7 +167,13 @@ def _untouched(path: Path, voice: Voice) -> Voice:
     run = Running(load(folder.recipe), folder, lambda *_: None, lambda: False)
     network = run.new_model().network
     ends = chat.stops(run.tokenizer, voice.template, voice.completes)
-    return replace(voice, name=BESIDE, network=network, tokenizer=run.tokenizer, ends=ends, turns=[])
+    # a constraint remembers what was said under it, so each voice has its own
+    how = run.task
+    assert isinstance(how, TextGeneration)
+    constraint = how.constraint(run.tokenizer, ends)
+    return replace(
+        voice, name=BESIDE, network=network, tokenizer=run.tokenizer, ends=ends, turns=[], constraint=constraint
+    )
 
 
 def _refuse_other_task(path: Path) -> None:

@@ -88,9 +88,28 @@ def _noted(marks: Marks, note: str, tags: list[str] | None = None) -> Marks:
     return Marks(marks.encoded, marks.rows, marks.ids, marks.loss, tags, marks.hidden, [note])
 
 
+def _turned(task: LanguageTask, marks: Marks) -> Marks:
+    """Windows as the sources and targets that they become."""
+    shown, wanted = task.shown(marks.encoded)
+    loss = np.zeros(shown.num_tokens, np.float32)
+    loss[np.flatnonzero(wanted >= 0) + 1] = 1.0
+    size = shown.num_tokens
+    return Marks(
+        shown,
+        np.repeat(marks.rows, shown.parts),
+        np.asarray(shown.ids, np.int64),
+        loss,
+        [""] * size,
+        np.full(size, -1, np.int64),
+        ["which spans are taken out is drawn anew in each pass of training; here as at every look"],
+    )
+
+
 def _said(run: Running, task: LanguageTask, marks: Marks) -> Marks:
     """The tokens that a language model is to say, as at every look."""
     encoded = marks.encoded
+    if task.turns_rows:
+        return _turned(task, marks)
     permuted = guesses_of(run.place) == "permuted"
     seed = int(task.setting.options.get("seed", 0))
     for batch in for_prediction(encoded, BATCH_TOKENS):

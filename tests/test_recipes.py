@@ -1,0 +1,258 @@
+"""The recipes that come with the project are right: valid, complete, and each of them runs dry on small data."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+
+from tests import made_rows, made_sources, made_talks, made_tasks
+from tests.made_models import make_base
+from whet.errors import UserError
+from whet.recipe import load
+from whet.recipe.reading import all_options, option_names
+from whet.recipe.resolve import Choice
+from whet.recipe.rules import concerns
+from whet.recipe.schema import TaskName
+from whet.workflows.inspecting import check
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "recipes"
+FILES = {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
+MEAN = {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}
+
+# --- in place of what a recipe names ---------------------------------------------------------------------
+
+Maker = Callable[[Path], Path]
+
+
+def _renamed(maker: Maker, names: dict[str, str], folder: Path) -> Path:
+    path = maker(folder)
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = [{names.get(name, name): value for name, value in row.items()} for row in rows]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def _talks(folder: Path) -> Path:
+    return made_talks.conversations(folder / "talks.jsonl")
+
+
+ROWS: dict[str, Maker] = {
+    "text-classification": made_rows.single,
+    "text-classification-several-labels": made_rows.several_csv,
+    "text-classification-prompting": made_rows.single,
+    "token-classification": made_tasks.entities,
+    "question-answering": made_tasks.questions,
+    "sentence-similarity": made_tasks.scored_pairs,
+    "sentence-similarity-pairs": made_tasks.pairs,
+    "regression": partial(_renamed, made_tasks.numbers, {"text": "description", "score": "price"}),
+    "ranking": made_tasks.relevance,
+    "ranking-cross-encoder": made_tasks.relevance,
+    "text-generation": _talks,
+    "text-generation-lora": _talks,
+    "text-generation-json": made_sources.orders,
+    "translation": made_sources.parallel,
+    "translation-languages": made_sources.translations,
+    "summarization": partial(made_sources.summaries, source="dialogue"),
+    "summarization-decoder": partial(made_sources.summaries, source="document"),
+    "language-modeling": made_sources.documents,
+    "language-modeling-spans": partial(made_sources.texts, column="abstract", title="where"),
+    "fill-mask": partial(made_sources.texts, column="text"),
+}
+"""Small data of the form that a recipe reads."""
+
+FAMILIES = {
+    "minilm": "bert",
+    "BAAI/bge-small-en-v1.5": "bert",
+    "cross-encoder/ms-marco-MiniLM-L6-v2": "bert",
+    "answerdotai/ModernBERT-base": "modernbert",
+    "distilbert/distilbert-base-cased": "distilbert",
+    "distilbert/distilbert-base-uncased": "distilbert",
+    "HuggingFaceTB/SmolLM2-135M": "llama",
+    "HuggingFaceTB/SmolLM2-135M-Instruct": "llama",
+    "HuggingFaceTB/SmolLM2-360M-Instruct": "llama",
+    "google-t5/t5-small": "t5",
+    "facebook/mbart-large-50-many-to-many-mmt": "mbart",
+}
+"""The architecture of each base that a recipe names."""
+WRITING = ("text-generation", "translation", "summarization", "language-modeling", "fill-mask")
+
+
+def tiny(folder: Path, name: str, task: str) -> Path:
+    """A base of two layers in place of ``name``."""
+    family = "qwen2" if "json" in str(folder) else FAMILIES[name]  # only a vocabulary of bytes can spell JSON
+    pooling = MEAN if name in ("minilm", "BAAI/bge-small-en-v1.5") else None
+    base = make_base(folder / "base", family, pooling, language=task in WRITING)
+    more = {"fill-mask": {"mask_token": "<unk>"}, "language-modeling": {"additional_special_tokens": SPANS}}
+    if task in more and (task == "fill-mask" or family == "t5"):
+        _with_tokens(base, more[task])
+    return base
+
+
+SPANS = [f"<extra_id_{number}>" for number in range(10)]
+
+
+def _with_tokens(base: Path, added: dict[str, Any]) -> None:
+    """Give the tokenizer special tokens, and the model of a T5 rows for them."""
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    words = AutoTokenizer.from_pretrained(base)
+    words.add_special_tokens(added)
+    words.save_pretrained(base)
+    if "additional_special_tokens" in added:
+        model = AutoModelForSeq2SeqLM.from_pretrained(base)
+        model.resize_token_embeddings(len(words), mean_resizing=False)
+        model.save_pretrained(base)
+
+
+@pytest.fixture(params=FILES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the commands of the recipes are meant to be called, with a key that opens nothing."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("OPENAI_API_KEY", "opens-nothing")
+
+
+def dry(name: str, folder: Path, **more: Any) -> dict[str, Choice]:
+    """What ``whet check`` says of a recipe, with small rows and a small base in place of its own."""
+    place = folder / name
+    place.mkdir()
+    written = load(FILES[name])
+    base = tiny(place, written.base, written.task)
+    changes = {"data.source": str(ROWS[name](place)), "base": str(base), **more}
+    return check(load(FILES[name], changes), lambda *_: None)
+
+
+# --- what is written --------------------------------------------------------------------------------------
+
+
+def test_every_task_has_a_recipe_of_its_name() -> None:
+    assert set(get_args(TaskName)) <= set(FILES)
+    for name, path in FILES.items():
+        task = load(path).task
+        assert name == task or name.startswith(f"{task}-")
+
+
+def test_every_recipe_is_run_dry() -> None:
+    assert set(ROWS) == set(FILES)
+    assert set(FAMILIES) == {load(path).base for path in FILES.values()}
+
+
+def test_a_recipe_says_what_it_is_for_and_how_it_is_run(name: str) -> None:
+    text = FILES[name].read_text(encoding="utf-8")
+    head = text[: text.index("version: 1")]
+    assert all(line.startswith("#") or not line for line in head.splitlines())
+    for command in ("check", "fit --recipe"):
+        assert f"whet {command} recipes/{name}.yaml\n" in head
+    assert "folder" in text[: text.index("\nmethod: ")], "which other bases do"
+    assert max(map(len, text.splitlines())) <= 200
+
+
+def test_options_are_written_out(name: str) -> None:
+    """What most people turn stands there with its value, even where it is what whet would take."""
+    written = dict(_leaves(yaml.safe_load(FILES[name].read_text(encoding="utf-8"))))
+    wanted = ["version", "task", "base", "method", "seed", "data.source", "data.max_length"]
+    wanted += ["training.epochs", "training.learning_rate", "training.patience"]
+    wanted += ["evaluation.baselines", "evaluation.margin"]
+    assert not set(wanted) - set(written)
+    assert all(concerns(option, str(written["task"])) for option in written), "options of other tasks"
+
+
+def _leaves(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
+
+
+def test_comments_name_options_that_exist(name: str) -> None:
+    known, parts = all_options(), "|".join(part for part in option_names() if option_names(part))
+    leaves = {option.rpartition(".")[2] for option in known}
+    for line in FILES[name].read_text(encoding="utf-8").splitlines():
+        comment = line.partition("#")[2]
+        for found in re.findall(rf"\b(?:{parts})\.(?!yaml)[a-z_]+\b", comment):
+            assert found in known, line
+        alone = re.match(r"\s*#\s*([a-z_]+):(\s|$)", line)
+        assert alone is None or alone[1] not in leaves, f"an option that is only a comment: {line}"
+
+
+def test_the_row_that_is_shown_is_of_the_form_that_is_read(name: str, tmp_path: Path) -> None:
+    head = FILES[name].read_text(encoding="utf-8").partition("version: 1")[0]
+    shown = [line.removeprefix("#").strip() for line in head.splitlines() if line.startswith("#     ")]
+    made = ROWS[name](tmp_path)
+    if made.is_dir():
+        assert {Path(line.split()[0]).suffix for line in shown} == {path.suffix for path in made.iterdir()}
+        return
+    first = made.read_text(encoding="utf-8").splitlines()[0]
+    if made.suffix == ".csv":
+        columns, row = list(csv.reader(shown))
+        assert columns == next(csv.reader([first])) and len(row) == len(columns)
+        return
+    one = json.loads(shown[0])
+    assert _form(one) == _form(json.loads(first))
+
+
+def _form(value: Any) -> Any:
+    """Names and kinds of what is in a row; numbers are numbers, and of a list the first counts."""
+    if isinstance(value, dict):
+        return {name: _form(inner) for name, inner in sorted(value.items())}
+    if isinstance(value, list):
+        return [_form(value[0])] if value else []
+    return "number" if isinstance(value, int | float) else type(value).__name__
+
+
+def test_the_page_lists_them_all() -> None:
+    page = (FOLDER / "README.md").read_text(encoding="utf-8")
+    rows = {found[1]: found[2] for found in re.finditer(r"^\| \[([\w.-]+)\]\(\1\) \| ([^|]+) \|", page, re.MULTILINE)}
+    tasks = list(get_args(TaskName))
+    order = sorted(FILES, key=lambda name: (tasks.index(load(FILES[name]).task), name))
+    assert list(rows) == [FILES[name].name for name in order], "in the order of their tasks"
+    for name, base in rows.items():
+        assert base.strip().strip("`") == load(FOLDER / name).base
+    for link in re.findall(r"\]\(([^)#]+)\)", page):
+        assert (FOLDER / link).exists(), link
+
+
+# --- what it does -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("here")
+def test_a_recipe_runs_dry(name: str, tmp_path: Path) -> None:
+    """Read, checked, encoded and resolved as it is written, but for rows and base."""
+    found = dry(name, tmp_path)
+    written = dict(_leaves(yaml.safe_load(FILES[name].read_text(encoding="utf-8"))))
+    replaced = ("data.source", "base", "version", "task", "seed")
+    for option, value in written.items():
+        if option not in replaced and value != "auto" and not option.startswith("data."):
+            expected = found[option].value
+            assert expected == value or option == "evaluation.baselines", option
+    assert found["data.text"].value == written.get("data.text", found["data.text"].value)
+    assert "auto" not in [found[option].value for option in ("method", "training.epochs", "training.batch_tokens")]
+
+
+@pytest.mark.usefixtures("here")
+def test_an_endpoint_without_a_key_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a run would, before a row is read."""
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with pytest.raises(UserError, match="P021"):
+        dry("text-classification-prompting", tmp_path)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_base_that_does_not_suit_the_task_is_refused(tmp_path: Path) -> None:
+    other = tiny(tmp_path, "minilm", "fill-mask")
+    with pytest.raises(UserError, match="M015"):
+        dry("text-generation", tmp_path, base=str(other))
