@@ -1,7 +1,7 @@
 """Data sets of the benchmarks: where they lie, and what is known of them.
 
 They are not part of the project. Point WHET_DATA at a folder that holds them (a folder per set with
-train/test files), or put it at ../shared/data.
+train/test files), or put it at ../shared/data. What ``bases.py`` makes lies in WHET_BASES, or build/bases.
 """
 
 import os
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(os.environ.get("WHET_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+BASES = Path(os.environ.get("WHET_BASES", Path(__file__).resolve().parents[1] / "build" / "bases"))
 PEERS = ROOT.parent / "peers"
 
 
@@ -38,13 +39,26 @@ SETS = [
 
 @dataclass(frozen=True)
 class Job:
-    """A set with its task: ``options`` go to ``whet fit`` beside the data and ``--task``."""
+    """A set with its task: ``options`` go to ``whet fit`` beside the data and ``--task``.
+
+    - ``base``: of ``bases.py`` or ``keep`` of a job before it, or a name that whet knows; empty: the default.
+    - ``keep``: under which name the trained model becomes a base for others.
+    - ``samples``: so many test rows are shown with what is written before and after.
+    """
 
     name: str
     data: str
     task: str
     options: tuple[str, ...]
     published: str
+    base: str = ""
+    keep: str = ""
+    samples: int = 0
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Its options for people, with names instead of folders."""
+        return ("--task", self.task, *(("--base", self.base) if self.base else ()), *self.options)
 
 
 JOBS = [
@@ -63,3 +77,109 @@ JOBS = [
     Job("sick_labels", "sick_nli", "text-classification", (), "accuracy: not quoted"),
     Job("sick_scores", "sick_nli", "sentence-similarity", ("--label", "score"), "Spearman: not quoted"),
 ]
+
+
+def chosen(**options: object) -> tuple[str, ...]:
+    """``--set`` for every option; two underscores stand for a dot."""
+    return tuple(word for name, value in options.items() for word in ("--set", f"{name.replace('__', '.')}={value}"))
+
+
+SMALL = {"training__learning_rate": 2e-3}
+"""Models of a hundredth of the usual size take larger steps."""
+_PAIRS = {
+    "training__learning_rate": 2e-3,
+    "training__label_smoothing": 0.1,
+    "training__batch_tokens": 4096,
+    "training__warmup_share": 0.1,
+    "training__epochs": 20,
+    "generation__max_tokens": 64,
+    "generation__num_beams": 5,
+}
+_MULTI30K = "BLEU: text-only Transformer of the tiny shape about 41, tokenised otherwise (arXiv 2105.14462)"
+
+LANGUAGE_JOBS = [
+    Job(
+        "stories_shakespeare",
+        "tinyshakespeare",
+        "language-modeling",
+        chosen(**SMALL, training__epochs=3, training__max_seconds=900),
+        "none for this base",
+        base="stories260K",
+        samples=3,
+    ),
+    Job(
+        "stories_support",
+        "bitext_support_chat",
+        "text-generation",
+        chosen(
+            **SMALL,
+            training__epochs=1,
+            training__batch_tokens=4096,
+            training__max_seconds=900,
+            generation__max_tokens=64,
+        ),
+        "none on this split",
+        base="stories260K",
+        samples=3,
+    ),
+    Job(
+        "decoder_plain",
+        "plain_texts",
+        "language-modeling",
+        chosen(
+            training__learning_rate=1e-3,
+            training__epochs=3,
+            training__batch_tokens=4096,
+            training__max_seconds=1500,
+            data__max_length=256,
+        ),
+        "none: a mixture of its own",
+        base="decoder",
+        keep="decoder_plain",
+        samples=3,
+    ),
+    Job(
+        "decoder_support",
+        "bitext_support_chat",
+        "text-generation",
+        chosen(
+            training__learning_rate=5e-4,
+            training__epochs=3,
+            training__batch_tokens=4096,
+            training__max_seconds=900,
+            generation__max_tokens=64,
+            chat__template="chatml",
+        ),
+        "none on this split",
+        base="decoder_plain",
+        samples=3,
+    ),
+    Job(
+        "minilm_pubmed",
+        "pubmed_trials_text",
+        "fill-mask",
+        chosen(training__epochs=3, training__max_seconds=600),
+        "none on this split",
+        base="minilm",
+    ),
+    Job(
+        "stories_pubmed",
+        "pubmed_trials_text",
+        "language-modeling",
+        chosen(**SMALL, training__epochs=2, training__max_seconds=600),
+        "none on this split",
+        base="stories260K",
+    ),
+    Job("marian_multi30k", "multi30k_en_de", "translation", chosen(**_PAIRS), _MULTI30K, base="marian", samples=3),
+    Job("t5_multi30k", "multi30k_en_de", "translation", chosen(**_PAIRS), _MULTI30K, base="t5", samples=3),
+    Job(
+        "decoder_dialogsum",
+        "dialogsum",
+        "summarization",
+        chosen(training__learning_rate=5e-4, training__max_seconds=900, generation__max_tokens=64),
+        "ROUGE-L: pretrained encoder-decoders of hundreds of millions of weights only",
+        base="decoder_plain",
+        samples=3,
+    ),
+]
+"""In an order in which every base is there when it is needed."""

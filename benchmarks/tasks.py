@@ -6,36 +6,51 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-from sets import JOBS, ROOT, Job
+from sets import BASES, JOBS, ROOT, Job
 
 OUT = Path(__file__).parent / "results"
 
 
 def command(job: Job, out: str) -> list[str]:
     """The one command of a job."""
-    return ["whet", "fit", str(ROOT / job.data), "--task", job.task, *job.options, "--out", out, "--json"]
+    made = (BASES / job.data).exists()
+    data, base = (BASES if made else ROOT) / job.data, BASES / job.base
+    started = ["--base", str(base) if base.exists() else job.base] if job.base else []
+    return ["whet", "fit", str(data), "--task", job.task, *started, *job.options, "--out", out, "--json"]
+
+
+def fit(job: Job, run: Path) -> dict[str, Any]:
+    """Run the command of ``job``, which leaves the folder ``run``; what it found."""
+    start = time.monotonic()
+    done = subprocess.run(command(job, str(run)), stdout=subprocess.PIPE, check=True, text=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    found["total_seconds"] = round(time.monotonic() - start, 1)
+    found["run"] = job.name
+    found["environment"] = json.loads((run / "environment.json").read_text())
+    splits = json.loads((run / "data" / "audit.json").read_text())["splits"]
+    found["num_train_rows"] = splits["train"]["rows"]
+    found["details"] = json.loads((run / "scores.json").read_text()).get("details", {})
+    return found
+
+
+def keep(found: dict[str, Any]) -> None:
+    """Write what a job found, and print it in a line."""
+    OUT.mkdir(exist_ok=True)
+    (OUT / f"{found['run']}.json").write_text(json.dumps(found, indent=1))
+    verdict = found["verdict"]
+    metric = verdict["metric"]
+    scores = {name: round(one[metric]["value"], 4) for name, one in found["scores"].items() if metric in one}
+    print(found["run"], metric, scores, verdict["code"], verdict["ship"], found["total_seconds"], flush=True)
 
 
 def main(names: list[str]) -> None:
-    OUT.mkdir(exist_ok=True)
     for job in JOBS:
         if names and job.name not in names:
             continue
         with tempfile.TemporaryDirectory() as work:
-            start = time.monotonic()
-            done = subprocess.run(command(job, f"{work}/run"), stdout=subprocess.PIPE, check=True, text=True)
-            found = json.loads(done.stdout.splitlines()[-1])
-            found["total_seconds"] = round(time.monotonic() - start, 1)
-            found["run"] = job.name
-            found["environment"] = json.loads(Path(work, "run", "environment.json").read_text())
-            splits = json.loads(Path(work, "run", "data", "audit.json").read_text())["splits"]
-            found["num_train_rows"] = splits["train"]["rows"]
-            found["details"] = json.loads(Path(work, "run", "scores.json").read_text()).get("details", {})
-        (OUT / f"{job.name}.json").write_text(json.dumps(found, indent=1))
-        metric = found["verdict"]["metric"]
-        scores = {name: round(one[metric]["value"], 4) for name, one in found["scores"].items()}
-        print(job.name, metric, scores, found["verdict"]["code"], found["verdict"]["ship"], found["total_seconds"])
+            keep(fit(job, Path(work, "run")))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
 import datetime
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sets import JOBS, SETS
+from sets import JOBS, LANGUAGE_JOBS, SETS, Job
 
 from whet.evaluation.measures import MEASURES
 
@@ -74,31 +76,41 @@ def tasks() -> list[str]:
     lines = ["## The other tasks of encoders, with defaults", ""]
     lines += ["Command: `python benchmarks/tasks.py`, base `minilm`, seed 0; test split, 95 % intervals (of questions:"]
     lines += ["over documents). The command of each row is `whet fit DATA` with the options named.", ""]
-    lines += [
+    return [*lines, *_table(JOBS)]
+
+
+def language() -> list[str]:
+    lines = ["## Language models", ""]
+    lines += ["Command: `python benchmarks/language.py`, bases by `python benchmarks/bases.py`, seed 0; test split,"]
+    lines += ["95 % intervals. The command of each row is `whet fit DATA` with the options named. `decoder`, `marian`"]
+    lines += ["and `t5` start from random weights; the third table says how training ended.", ""]
+    found = [(job, result) for job in LANGUAGE_JOBS if (result := read(job.name)) is not None]
+    if not found:
+        return []
+    lines += [*_table(LANGUAGE_JOBS), ""]
+    lines += ["| set | training ended | steps | tokens seen | tokens a second |", "|---|---|---|---|---|"]
+    for job, result in found:
+        ended = result["ended"]
+        cells = [job.name, ended["reason"].replace("_", " "), f"{ended['steps']:,}", f"{ended['tokens']:,}"]
+        lines.append("| " + " | ".join([*cells, f"{result['tokens_per_second']:,.0f}"]) + " |")
+    for job, result in found:
+        if result["samples"]:
+            lines += ["", f"### Samples of {job.name}", "", *_samples(result)]
+    return [*lines, ""]
+
+
+def _table(jobs: Sequence[Job]) -> list[str]:
+    """What was asked, what came of it, and below it the words of the verdicts."""
+    lines = [
         "| set | command | train / test rows | metric | models | verdict | seconds |",
         "|---|---|---|---|---|---|---|",
     ]
     words = []
-    for job in JOBS:
+    for job in jobs:
         found = read(job.name)
         if found is None:
             continue
-        metric = found["verdict"]["metric"]
-        ranked = sorted(found["scores"].items(), key=lambda item: item[1][metric]["value"])
-        models = "; ".join(f"{name} {measured(one[metric], metric)}" for name, one in ranked)
-        options = " ".join([f"--task {job.task}", *job.options])
-        rows = f"{found['num_train_rows']:,} / {found['num_test_rows']:,}"
-        verdict = f"{found['verdict']['code'].replace('_', ' ')}: {found['verdict']['ship']}"
-        cells = [
-            job.name,
-            f"`{options}`",
-            rows,
-            MEASURES[metric].words,
-            models,
-            verdict,
-            f"{found['total_seconds']:.0f}",
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append("| " + " | ".join(_cells(job, found)) + " |")
         words.append(f"| {job.name} | {job.published} | {_beside(found)} | {found['verdict']['reason']} |")
     return [
         *lines,
@@ -109,12 +121,55 @@ def tasks() -> list[str]:
     ]
 
 
+def _cells(job: Job, found: dict[str, Any]) -> list[str]:
+    """A row of the table of jobs."""
+    metric = found["verdict"]["metric"]
+    return [
+        job.name,
+        f"`{' '.join(job.words)}`",
+        f"{found['num_train_rows']:,} / {found['num_test_rows']:,}",
+        MEASURES[metric].words,
+        "; ".join(f"{name} {measured(one[metric], metric)}" for name, one in _ranked(found)),
+        f"{found['verdict']['code'].replace('_', ' ')}: {found['verdict']['ship']}",
+        f"{found['total_seconds']:.0f}",
+    ]
+
+
+def _ranked(found: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The models that the metric of the verdict measures, the best one last."""
+    metric = found["verdict"]["metric"]
+    measured = [item for item in found["scores"].items() if metric in item[1]]
+    return sorted(measured, key=lambda item: item[1][metric]["value"], reverse=MEASURES[metric].lower_is_better)
+
+
 def _beside(found: dict[str, Any]) -> str:
     """The other metrics of the model that scored best."""
     metric = found["verdict"]["metric"]
-    best = max(found["scores"].values(), key=lambda one: float(one[metric]["value"]))
+    best = _ranked(found)[-1][1]
     shown = [f"{MEASURES[name].words} {measured(one, name)}" for name, one in best.items() if name != metric]
     return ", ".join(shown)
+
+
+SHOWN = 400
+"""Characters of a sample at most."""
+
+
+def _samples(found: dict[str, Any]) -> list[str]:
+    """What is written before and after tuning, a table a sample."""
+    lines = []
+    for sample in found["samples"]:
+        lines += ["| | |", "|---|---|"]
+        lines += [f"| {name} | {plain(sample[name])} |" for name in ("prompt", "truth", "before", "after")]
+        lines += [""]
+    return lines[:-1]
+
+
+def plain(text: str) -> str:
+    """``text`` in a cell of Markdown as it stands: cut, its line breaks shown, nothing in it a sign."""
+    cut = text.strip() if len(text.strip()) <= SHOWN else text.strip()[:SHOWN] + " ..."
+    escaped = re.sub(r"([\\`*_\[\]|~$#])", r"\\\1", cut)
+    escaped = escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"\s*\n\s*", "<br>", escaped) or "(nothing)"
 
 
 def speed() -> list[str]:
@@ -185,7 +240,7 @@ def main() -> None:
     lines += [f"{datetime.date.today()}; {environment['cpu']}, {environment['threads']} threads; {packages}.", ""]
     lines += ["Seconds were taken on a shared machine; compare them within one table only.", ""]
     (HERE / "RESULTS.md").write_text(
-        "\n".join([*lines, *quality(), "", *tasks(), "", *speed(), *small()]).rstrip() + "\n"
+        "\n".join([*lines, *quality(), "", *tasks(), "", *language(), *speed(), *small()]).rstrip() + "\n"
     )
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from whet.kernels import attention
 from whet.kernels.attention import attend, reference
 from whet.kernels.dropout import ByteStream
 from whet.kernels.flat import layout
@@ -33,6 +34,35 @@ def test_forward_and_backward_equal_the_reference(lengths: list[int], num_groups
         results.append((found, *gradients))
     for ours, plain in zip(*results, strict=True):
         torch.testing.assert_close(ours, plain, atol=1e-12, rtol=1e-10)
+
+
+@pytest.mark.parametrize("lengths", LENGTHS, ids=str)
+def test_our_own_causal_form_is_the_same(monkeypatch: pytest.MonkeyPatch, lengths: list[int]):
+    where = layout(torch.tensor(lengths))
+    inputs = triple(where.num_tokens, GROUPS)
+    fused = attend(*inputs, where, 0.4, causal=True)
+    wanted = torch.autograd.grad(fused.square().sum(), inputs)
+    monkeypatch.setattr(attention, "_fused", lambda *_: None)
+    ours = attend(*inputs, where, 0.4, causal=True)
+    torch.testing.assert_close(ours, fused, atol=1e-12, rtol=1e-10)
+    for one, other in zip(torch.autograd.grad(ours.square().sum(), inputs), wanted, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-12, rtol=1e-10)
+
+
+@pytest.mark.parametrize(("width", "longest"), [(8, 40), (64, 40), (64, 300)])
+def test_half_precision_is_near_whatever_computes_it(width: int, longest: int):
+    where = layout(torch.tensor([longest, longest // 2, 3]))
+    random = torch.Generator().manual_seed(0)
+    exact = [torch.randn(where.num_tokens, 2, width, generator=random, dtype=torch.bfloat16) for _ in range(3)]
+    short = [part.clone().requires_grad_() for part in exact]
+    plain = [part.double().requires_grad_() for part in exact]
+    found = attend(*short, where, width**-0.5, causal=True)
+    wanted = reference(*plain, where, width**-0.5, causal=True)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.double(), wanted, atol=0.03, rtol=0.03)
+    grads = torch.autograd.grad(found.float().sum(), short)
+    for one, other in zip(grads, torch.autograd.grad(wanted.sum(), plain), strict=True):
+        torch.testing.assert_close(one.double(), other, atol=0.1, rtol=0.1)
 
 
 @pytest.mark.parametrize("causal", [False, True])

@@ -19,19 +19,31 @@ SOURCE = {"data.source": "tickets.csv"}
 
 _SURFACE = """
 version task base method seed
-data.source data.text data.text_pair data.label data.label_separator data.encoding data.drop_unlabelled
-data.validation_share data.test_share data.max_length
-head.pooling head.start
+data.source data.text data.text_pair data.label data.negative data.group data.speaker data.roles
+data.label_separator data.encoding data.drop_unlabelled data.validation_share data.test_share data.max_length
+data.stride
+head.pooling head.start head.keep_labels
+vocabulary.add vocabulary.file
+answers.max_tokens answers.nbest
+similarity.encoder similarity.loss similarity.temperature similarity.hard_negatives similarity.depth
+chat.template chat.train chat.cut
+sources.template sources.source_language sources.target_language
+generation.max_tokens generation.temperature generation.top_p generation.top_k generation.min_p
+generation.num_beams generation.length_penalty generation.stop generation.json_schema generation.pattern
+generation.constrain
+masking.share
 training.epochs training.learning_rate training.head_learning_rate training.batch_tokens
 training.micro_batch_tokens training.weight_decay training.warmup_share training.clip_norm
 training.label_smoothing training.precision training.evaluations_per_epoch training.patience
 training.max_seconds training.checkpoint_seconds training.restarts training.fast_paths
 lora.rank lora.alpha lora.dropout lora.target_modules lora.merge
-evaluation.baselines evaluation.margin evaluation.alpha evaluation.resamples
-data.negative data.group data.speaker data.roles data.stride head.keep_labels vocabulary.add vocabulary.file
-answers.max_tokens answers.nbest similarity.encoder similarity.loss similarity.temperature similarity.hard_negatives
-similarity.depth chat.template chat.train chat.cut generation.max_tokens generation.temperature generation.top_p
-generation.top_k generation.min_p generation.num_beams generation.stop masking.share
+evaluation.baselines evaluation.margin evaluation.alpha evaluation.resamples evaluation.comet
+prompting.endpoint prompting.key_variable prompting.max_cost prompting.price_input prompting.price_output
+prompting.requests_at_once prompting.timeout_seconds prompting.retries prompting.base prompting.instruction
+prompting.shots prompting.orders prompting.calibrate prompting.max_tokens prompting.machine_price
+prompting.label_price
+judge.endpoint judge.key_variable judge.max_cost judge.price_input judge.price_output judge.requests_at_once
+judge.timeout_seconds judge.retries judge.model judge.instruction judge.against judge.max_rows
 """
 OPTIONS = _SURFACE.split()
 """The surface. A new option is argued for: derive before you ask."""
@@ -182,10 +194,10 @@ def test_a_key_that_is_no_text_is_named(tmp_path: Path):
         ("data.max_length", 7, "'auto' or a whole number at least 8"),
         ("data.label_separator", "", "text or null"),
         ("method", "qlora", "'auto' or 'probe' or 'lora' or 'full'"),
-        ("task", "translation", "'text-classification'"),
+        ("task", "transcription", "'text-classification'"),
         ("lora.rank", 0, "a whole number at least 1"),
         ("lora.target_modules", [1], "'auto' or a list of text"),
-        ("evaluation.baselines", ["random"], "'auto' or a list of 'majority' or"),
+        ("evaluation.baselines", ["random"], "'auto' or 'prompting' or a list of 'majority' or"),
         ("data", 3, "options of its own: source, text,"),
         ("training", None, "options of its own: epochs,"),
     ],

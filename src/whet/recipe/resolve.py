@@ -7,7 +7,7 @@ from typing import Any
 
 from whet.recipe.schema import BASELINES, PROBED, PROMPTED, Recipe
 
-_RATES = ((30e6, 2e-4), (60e6, 1e-4), (200e6, 5e-5), (float("inf"), 2e-5))
+_RATES = ((3e6, 1e-3), (30e6, 2e-4), (60e6, 1e-4), (200e6, 5e-5), (float("inf"), 2e-5))
 """Peak rate of full fine-tuning by number of weights: smaller models stand and need larger steps."""
 _LORA_FACTOR = 5.0
 _HEAD_FACTOR = 5.0
