@@ -159,7 +159,7 @@ def marian(folder: Path) -> None:
         decoder_attention_heads=4,
         encoder_ffn_dim=256,
         decoder_ffn_dim=256,
-        dropout=0.3,
+        dropout=0.1,
         activation_function="relu",
         max_position_embeddings=LONGEST_PAIR,
         init_std=width**-0.5,
@@ -183,7 +183,7 @@ def t5(folder: Path) -> None:
         num_layers=4,
         num_decoder_layers=4,
         num_heads=4,
-        dropout_rate=0.3,
+        dropout_rate=0.1,
         feed_forward_proj="relu",
         **of_pairs(tokenizer),
     )

@@ -89,9 +89,9 @@ SMALL = {"training__learning_rate": 2e-3}
 _PAIRS = {
     "training__learning_rate": 2e-3,
     "training__label_smoothing": 0.1,
-    "training__batch_tokens": 4096,
+    "training__batch_tokens": 2048,
     "training__warmup_share": 0.1,
-    "training__epochs": 20,
+    "training__epochs": 12,
     "generation__max_tokens": 64,
     "generation__num_beams": 5,
 }
@@ -128,7 +128,7 @@ LANGUAGE_JOBS = [
         "language-modeling",
         chosen(
             training__learning_rate=1e-3,
-            training__epochs=3,
+            training__epochs=2,
             training__batch_tokens=4096,
             training__max_seconds=1500,
             data__max_length=256,
@@ -176,7 +176,13 @@ LANGUAGE_JOBS = [
         "decoder_dialogsum",
         "dialogsum",
         "summarization",
-        chosen(training__learning_rate=5e-4, training__max_seconds=900, generation__max_tokens=64),
+        chosen(
+            training__learning_rate=5e-4,
+            training__epochs=1,
+            training__batch_tokens=4096,
+            training__max_seconds=900,
+            generation__max_tokens=64,
+        ),
         "ROUGE-L: pretrained encoder-decoders of hundreds of millions of weights only",
         base="decoder_plain",
         samples=3,
