@@ -19,10 +19,19 @@ from whet.workflows import using
 
 OPTIONS = {"training.epochs": 4.0, "training.learning_rate": 0.005, "evaluation.resamples": 200}
 MODELS = {
-    "text-generation": {"nearest_answer", "unigram", "base", "full"},
+    "text-generation": {"nearest_answer", "unigram", "base", "few_shot", "full"},
+    "translation": {"copy_source", "nearest_answer", "base", "full"},
+    "summarization": {"lead3", "nearest_answer", "base", "full"},
     "language-modeling": {"unigram", "base", "full"},
     "fill-mask": {"unigram", "base", "full"},
 }
+
+
+REWRITES = {"translation": "t5", "summarization": "gpt2"}
+"""Task -> the family that it is tried with."""
+
+
+WRITES = ("text-generation", *REWRITES)
 
 
 def rows_of(task: str, folder: Path) -> Path:
@@ -33,6 +42,8 @@ def rows_of(task: str, folder: Path) -> Path:
         if task == "text-generation":
             said = {"role": "assistant", "content": f"{words[0]} {words[1]}"}
             rows.append({"messages": [{"role": "user", "content": " ".join(words)}, said]})
+        elif task in REWRITES:
+            rows.append({"source": " ".join(words), "target": " ".join(reversed(words[:3]))})
         else:
             rows.append({"text": " ".join(words + words)})
     path = folder / "rows.jsonl"
@@ -48,11 +59,12 @@ def task(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def run(task: str, tmp_path_factory: pytest.TempPathFactory) -> whet.Run:
     folder = tmp_path_factory.mktemp(task)
-    base = make_base(folder / "base", "bert" if task == "fill-mask" else "gpt2", language=True)
+    family = REWRITES.get(task, "bert" if task == "fill-mask" else "gpt2")
+    base = make_base(folder / "base", family, language=True)
     if task == "fill-mask":
         path = base / "tokenizer_config.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"mask_token": "<unk>"}))
-    options = OPTIONS | ({"generation.max_tokens": 8} if task == "text-generation" else {})
+    options = OPTIONS | ({"generation.max_tokens": 8} if task in WRITES else {})
     return whet.fit(rows_of(task, folder), task=task, base=str(base), method="full", out=folder / "run", **options)
 
 
@@ -63,7 +75,8 @@ def read(run: whet.Run, name: str) -> Any:
 def test_a_run_is_complete(run: whet.Run, task: str) -> None:
     scores, verdict = read(run, "scores.json"), read(run, "verdict.json")
     assert set(scores["models"]) == MODELS[task] and scores["kind"] == "texts"
-    assert scores["primary"] == verdict["metric"] == "token_nats"
+    primary = {"translation": "bleu", "summarization": "rouge_l"}.get(task, "token_nats")
+    assert scores["primary"] == verdict["metric"] == primary
     models = scores["models"]
     assert models["full"]["token_nats"]["value"] < models["base"]["token_nats"]["value"]
     found = {finding["code"]: finding for finding in read(run, "findings.json")}
@@ -71,7 +84,7 @@ def test_a_run_is_complete(run: whet.Run, task: str) -> None:
     assert (run.path / "report.html").stat().st_size > 10_000
     if task == "text-generation":
         # what is named says nothing where it is the unigram: then no other metric compares it
-        says = verdict["ship"] in ("full", "base")
+        says = verdict["ship"] in ("full", "base", "few_shot")
         assert [one["against"] for one in verdict["beside"]] == (["nearest_answer"] if says else [])
         assert ("no rival here" in verdict["reason"]) == says
 
@@ -82,7 +95,7 @@ def test_the_saved_model_says_what_the_run_said(run: whet.Run, task: str) -> Non
     said = load_predictions(run.path / "predictions" / "full.test.parquet")
     again = using.open_model(run.path, "full").predict(Examples.open(run.path / "data" / "test.arrow"))
     assert isinstance(said, TextPredictions) and isinstance(again, TextPredictions)
-    assert again.said == said.said and (said.said is None) == (task != "text-generation")
+    assert again.said == said.said and (said.said is None) == (task not in WRITES)
     assert again.nats == pytest.approx(said.nats, rel=1e-4)
 
 
@@ -92,7 +105,7 @@ def test_rows_are_predicted_and_evaluated(run: whet.Run, task: str, tmp_path: Pa
     path.write_text(json.dumps(asked) + "\n", encoding="utf-8")
     (found,) = using.predict(run.path, str(path), Choice(labelled=False), lambda *_: None)
     row = found.answer.to_json(everything=False)
-    assert set(row) == ({"text", "finished"} if task == "text-generation" else {"nats"})
+    assert set(row) == ({"text", "finished"} if task in WRITES else {"nats"})
     scores = using.evaluate(run.path, str(rows_of(task, tmp_path)), Choice(), None, lambda *_: None)
     assert scores["num_rows"] == 60 and "token_nats" in scores["models"][scores["model"]]
 
@@ -101,3 +114,17 @@ def test_a_base_of_another_kind_is_refused(task: str, tmp_path: Path) -> None:
     base = make_base(tmp_path / "base", "gpt2" if task == "fill-mask" else "bert", language=True)
     with pytest.raises(UserError, match="M015"):
         whet.fit(rows_of(task, tmp_path), task=task, base=str(base), out=tmp_path / "run")
+
+
+def test_prompting_is_held_against_training(run: whet.Run, task: str) -> None:
+    if task != "text-generation":
+        assert not (run.path / "prompting.json").exists()
+        return
+    told = read(run, "prompting.json")
+    way = told["ways"]["few_shot"]
+    assert told["tuned"] == "full" and told["num_train"] > 0
+    facts = read(run, "stages/facts/few_shot.json")["prompting"]
+    assert facts["shots"] and len(facts["spread"]["validation"]) == 5, facts
+    assert way
+    page = (run.path / "report.html").read_text()
+    assert "Fine-tune or prompt" in page

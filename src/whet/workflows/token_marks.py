@@ -57,12 +57,9 @@ class Marks:
 def marks_of(run: Running, examples: Examples, encoded: Encoded) -> Marks:
     """What the task of ``run`` makes of the tokens of ``examples``."""
     size = encoded.num_tokens
-    rows = rows_of(encoded)
-    if encoded.parts > 1 and encoded.rows is None:
-        rows = rows // encoded.parts
     marks = Marks(
         encoded,
-        rows,
+        rows_of(encoded),
         np.asarray(encoded.ids, np.int64),
         np.zeros(size, np.float32),
         [""] * size,
