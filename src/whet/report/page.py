@@ -16,6 +16,7 @@ from whet.report import (
     class_sections,
     comparison_section,
     data_sections,
+    judge_section,
     loss_sections,
     numbers,
     prompting_section,
@@ -87,13 +88,14 @@ WRITTEN: tuple[Builder, ...] = (text_sections.examples, text_sections.writing)
 """Sections on what was written, which a task that only learns texts has none of."""
 
 
-def builders(kind: str, task: str = "", prompted: bool = False) -> list[Builder]:
+def builders(kind: str, task: str = "", prompted: bool = False, judged: bool = False) -> list[Builder]:
     """The sections in the order of the page; of a kind that is not known, those that all kinds have.
 
-    :param prompted: whether a language model was asked in words.
+    :param prompted: whether a language model was asked in words; ``judged``: whether one judged texts.
     """
+    asked = [*([prompting_section.prompting] if prompted else []), *([judge_section.judge] if judged else [])]
     closer = [one for one in BUILDERS.get(kind, []) if task not in OF_LANGUAGE or one not in WRITTEN]
-    return [*FIRST, *([prompting_section.prompting] if prompted else []), *closer, *LAST]
+    return [*FIRST, *asked, *closer, *LAST]
 
 
 def write_report(run_folder: Path) -> Path:
@@ -112,7 +114,7 @@ def write_report(run_folder: Path) -> Path:
 
 def page(run: RunFiles) -> str:
     """The page as text; same files, same page."""
-    chosen = builders(run.kind, run.task, prompting_section.prompted(run))
+    chosen = builders(run.kind, run.task, prompting_section.prompted(run), judge_section.judged(run))
     sections = [guarded(build, run) for build in chosen]
     script, style = _resource("page.js"), _resource("page.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
