@@ -128,7 +128,7 @@ def test_a_judge_is_shown_both_orders(tmp_path: Path) -> None:
     told = read(run.path, "judge.json")
     assert told["model"] == "full" and told["against"] == "base" and len(told["ids"]) == 5
     # whoever stands first wins both times, which is no win
-    assert told["wins"] == told["losses"] == 0 and told["flips"] == len(there.asked) // 2 > 0
+    assert told["wins"] == told["losses"] == 0 and told["flips"] == 5
     page = (run.path / "report.html").read_text(encoding="utf-8")
     assert "What a judge says" in page and "this is no proof that either is better" in page
 
