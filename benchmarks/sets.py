@@ -171,7 +171,15 @@ LANGUAGE_JOBS = [
         base="stories260K",
     ),
     Job("marian_multi30k", "multi30k_en_de", "translation", chosen(**_PAIRS), _MULTI30K, base="marian", samples=3),
-    Job("t5_multi30k", "multi30k_en_de", "translation", chosen(**_PAIRS), _MULTI30K, base="t5", samples=3),
+    Job(
+        "t5_multi30k",
+        "multi30k_en_de",
+        "translation",
+        chosen(**(_PAIRS | {"training__epochs": 8})),
+        _MULTI30K,
+        base="t5",
+        samples=3,
+    ),
     Job(
         "decoder_dialogsum",
         "dialogsum",

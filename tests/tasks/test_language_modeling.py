@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 
 from tests.made_models import WORDS, make_base
+from tests.tasks.learning import overfit
 from whet.batches.encoding import Encoded
-from whet.batches.flat import TrainingBatches, make
+from whet.batches.flat import make
 from whet.data.forms import Examples, Shape
 from whet.models.loading import load_model, load_tokenizer
 from whet.models.networks import read_config
@@ -58,16 +59,7 @@ class Tuned:
         return self.task.predictions("m", self.task.outputs(self.model, encoded), encoded, examples)
 
     def overfit(self, steps: int = 120, rate: float = 5e-3) -> None:
-        encoded = self.encode()
-        batches = TrainingBatches(encoded, self.task.targets(EXAMPLES, encoded), 10_000, seed=0)
-        optimiser = torch.optim.Adam(self.model.parameters(), lr=rate)
-        for step in range(steps):
-            torch.manual_seed(step)
-            for batch in batches.starting_at(step, 0):
-                found = self.task.objective()(self.model, batch)
-                optimiser.zero_grad()
-                (found.total / found.num_counted).backward()
-                optimiser.step()
+        overfit(self.task, self.model, self.encode(), EXAMPLES, steps, rate)
 
 
 def causal(folder: Path, family: str = "gpt2", **options: Any) -> Tuned:

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from tests.made_models import WORDS, make_base
+from tests.tasks.learning import overfit
 from whet.batches.encoding import Encoded
-from whet.batches.flat import TrainingBatches
 from whet.data.forms import Examples, Shape
 from whet.errors import UserError
 from whet.models.loading import load_model, load_tokenizer
@@ -59,15 +59,7 @@ class Tuned:
         return self.task.answer("m", self.model, self.tokenizer, self.encode(examples), examples, None)
 
     def overfit(self, steps: int = 250) -> None:
-        encoded = self.encode()
-        batches = TrainingBatches(encoded, self.task.targets(EXAMPLES, encoded), 10_000, seed=0)
-        optimiser = torch.optim.Adam(self.model.parameters(), lr=5e-3)
-        for step in range(steps):
-            for batch in batches.starting_at(step, 0):
-                found = self.task.objective()(self.model, batch)
-                optimiser.zero_grad()
-                (found.total / found.num_counted).backward()
-                optimiser.step()
+        overfit(self.task, self.model, self.encode(), EXAMPLES, steps)
 
 
 LANGUAGES = {"mbart": {"sources.source_language": "en_XX", "sources.target_language": "de_DE"}}

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.made_models import WORDS, make_base
+from tests.tasks.learning import overfit
 from whet.batches import chat
 from whet.batches.encoding import Encoded
-from whet.batches.flat import TrainingBatches
 from whet.data.answer_format import AnswerFormat
 from whet.data.conversations import MESSAGES
 from whet.data.forms import Examples, Shape
@@ -78,15 +77,7 @@ class Tuned:
         return self.task.answer("m", self.model, self.tokenizer, self.encode(examples), examples, None)
 
     def overfit(self, steps: int = 200) -> None:
-        encoded = self.encode()
-        batches = TrainingBatches(encoded, self.task.targets(EXAMPLES, encoded), 10_000, seed=0)
-        optimiser = torch.optim.Adam(self.model.parameters(), lr=5e-3)
-        for step in range(steps):
-            for batch in batches.starting_at(step, 0):
-                found = self.task.objective()(self.model, batch)
-                optimiser.zero_grad()
-                (found.total / found.num_counted).backward()
-                optimiser.step()
+        overfit(self.task, self.model, self.encode(), EXAMPLES, steps)
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gpt_neox"])
