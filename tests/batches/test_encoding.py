@@ -47,7 +47,8 @@ def test_pairs_know_where_the_second_text_begins():
 def test_the_ledger_counts_what_the_limit_took():
     found = encode(BERT, [(TEXTS, None)], 8, into=None)
     assert found.cut == Cut(limit=8, rows=1, tokens_cut=7, tokens_total=26)
-    assert found.cut.to_json() == {"limit": 8, "rows": 1, "tokens_cut": 7, "tokens_total": 26}
+    counted = {"limit": 8, "rows": 1, "tokens_cut": 7, "tokens_total": 26, "answer_tokens_cut": 0}
+    assert found.cut.to_json() == counted
     assert found.row(2).tolist() == BERT(TEXTS[2], truncation=True, max_length=8)["input_ids"]
     assert found.row(2)[-1] == BERT.convert_tokens_to_ids("[SEP]"), "the frame survives the cut"
 

@@ -11,7 +11,7 @@ import pytest
 from tests.batches.made_chats import CHATML, LLAMA2, TALK, talker, turn
 from tests.made_tokenizers import MAKERS, made
 from whet.batches.chat import render, render_prompt, stops
-from whet.batches.templates import NAMED, laid_out, refuse_unparsable, template_of
+from whet.batches.templates import NAMED, laid_out, portable, refuse_unparsable, template_of
 from whet.errors import UserError
 
 SYSTEM = [turn("system", "Be brief."), *TALK[:2]]
@@ -188,3 +188,12 @@ def test_a_template_is_looked_at_before_any_row(tmp_path: Path) -> None:
         refuse_unparsable(talker(), str(file))
     for name in ("auto", *NAMED):
         refuse_unparsable(talker(), name)
+
+
+@pytest.mark.parametrize("kind", ["bytes", "bytes, unframed"])
+@pytest.mark.parametrize("name", ["plain", "completion"])
+def test_a_template_travels_with_a_tokenizer(kind: str, name: str) -> None:
+    tokenizer, messages = made(kind), SYSTEM[:2]
+    tokenizer.chat_template = portable(tokenizer, NAMED[name])
+    said = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=False)
+    assert list(said) == render_prompt(tokenizer, messages, template=name).tolist()

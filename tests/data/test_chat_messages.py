@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,9 @@ from tests.data.chat_rows import call, turn
 from tests.data.made import problems_of
 from whet.data.chat_messages import (
     MESSAGES,
+    REPEATED,
     SPEAKERS,
+    UNASKED,
     MessageReader,
     Raw,
     holds_turns,
@@ -250,4 +253,9 @@ def test_what_is_said_is_kept_as_it_stands(rows):
     found, problems, changes = taken(*(turn(role, text) for role, text in rows))
     full = [(role, text) for role, text in rows if text.strip()]
     assert [(one["role"], one["content"]) for one in found] == full
-    assert (problems, len(changes)) == ([], len(rows) - len(full))
+    left_out = [one for one in changes if one not in (UNASKED, REPEATED)]
+    assert (problems, len(left_out)) == ([], len(rows) - len(full))
+    spoken = [role for role, _ in full if role != "system"]
+    assert (UNASKED in changes) == (spoken[:1] == ["assistant"])
+    again = any(one == other and one in ("user", "assistant") for one, other in pairwise(spoken))
+    assert (REPEATED in changes) == again

@@ -223,6 +223,7 @@ def test_what_cannot_be_used_is_on_record(tmp_path):
         ("A013", "messages behind the last answer, left out", [4]),
         ("A013", "an empty system message, left out", [5]),
         ("A013", "an empty turn, left out", [5]),
+        ("A013", "two turns of one role in a row, kept as they stand", [5]),
     ]
     assert spoken(found.examples)[2] == [("user", "q"), ("user", "r"), ("assistant", "a")]
     assert found.ledger.read == 7 == found.ledger.kept + 4
@@ -239,7 +240,10 @@ def test_rows_that_only_want_an_answer_all_stay(tmp_path):
     found = asked(put(tmp_path, "rows.jsonl", json_lines(rows)))
     assert [name for name, _ in found.examples.shape.more] == ["messages"]
     assert [len(row) for row in spoken(found.examples)] == [1, 3, 1, 0, 1]
-    assert noted(found.ledger.changed) == [("A013", "the last answer, left out: it is asked for", [3])]
+    assert noted(found.ledger.changed) == [
+        ("A013", "the last answer, left out: it is asked for", [3]),
+        ("A013", "begins with an answer, kept as it stands", [5]),
+    ]
     lines = asked(put(tmp_path, "lines.txt", b"Wer?\n\nWas?\n"))
     assert lines.examples.column("text") == ["Wer?", "", "Was?"]
     assert spoken(lines.examples) == [[("prompt", "Wer?")], [], [("prompt", "Was?")]]

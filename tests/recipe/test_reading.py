@@ -372,3 +372,27 @@ def test_what_belongs_to_the_task_is_taken(options: dict[str, Any]):
 )
 def test_options_of_other_tasks_are_known(option: str, task: str, belongs: bool):
     assert concerns(option, task) == belongs
+
+
+def test_a_text_with_a_colon_is_a_text():
+    given = parse_assignments(["sources.template=translate English to German: {text}", "training.epochs=2"])
+    assert given == {"sources.template": "translate English to German: {text}", "training.epochs": 2}
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"generation.num_beams": 2, "generation.temperature": 0.5}, "R035"),
+        ({"generation.length_penalty": 2.0}, "R035"),
+        ({"judge.model": "m"}, "R032"),
+        ({"judge.endpoint": "http://localhost/v1"}, "R032"),
+        ({"prompting.endpoint": "http://localhost/v1"}, "R032"),
+        ({"prompting.base": "m", "prompting.price_input": 1.0}, "R032"),
+        ({"evaluation.baselines": ["base"], "prompting.shots": 2}, "R033"),
+        ({"task": "translation", "chat.train": "all"}, "R027"),
+        ({"task": "fill-mask", "evaluation.baselines": "prompting"}, "R026"),
+    ],
+)
+def test_what_cannot_be_meant_of_texts_together(options: dict[str, Any], code: str):
+    with pytest.raises(UserError, match=code):
+        from_options({**SOURCE, "task": "text-generation", **options})

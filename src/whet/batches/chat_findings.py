@@ -54,7 +54,8 @@ def _finding(code: str, wrong: int, total: int, bad: str, good: str, remedy: str
 
 def _stop(found: Sequence[Rendered]) -> Finding:
     never = sum(one.stop is None for one in found)
-    remedy = "Name a template that ends an answer with a special token of this tokenizer, such as 'plain'."
+    remedy = "Name a template that ends an answer with a special token of this tokenizer, such as 'plain'; "
+    remedy += "a tokenizer that has none needs an eos_token."
     good = "Behind every answer stands a token that ends it."
     return _finding("G001", never, len(found), "No special token ends the last answer", good, remedy)
 
@@ -77,7 +78,8 @@ def _cut(found: Sequence[Rendered], limit: int | None, where: Cut) -> Finding:
     if not cuts:
         return Finding("G003", "passed", f"All are within {limit:,} tokens.", "data.max_length", evidence=evidence)
     message = f"{len(cuts):,} of {len(found):,} conversations are longer than {limit:,} tokens: "
-    message += f"{answers:,} lose the end of their answer, {lost:,} cannot be used, the others lose of their prompt."
+    message += f"{answers:,} lose the end of their answer, {lost:,} that and of their prompt, the others of their "
+    message += "prompt alone."
     remedy = "Raise data.max_length, or shorten what is put before the questions."
     kind: Bin = "issue" if lost or answers else "tip"
     return Finding("G003", kind, message, "data.max_length", remedy, evidence)

@@ -20,12 +20,13 @@ BLOCK_ROWS = 8192
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What the length limit took."""
+    """What the length limit took; ``answer_tokens_cut``: of ``tokens_cut`` those of what a model is to say."""
 
     limit: int
     rows: int
     tokens_cut: int
     tokens_total: int
+    answer_tokens_cut: int = 0
 
     def to_json(self) -> dict[str, int]:
         """As in data/ledger.json."""
@@ -189,11 +190,12 @@ class Counted:
     rows: int = 0
     tokens_cut: int = 0
     tokens_total: int = 0
+    answer_tokens_cut: int = 0
 
     @property
     def cut(self) -> Cut:
         """The same, for the ledger."""
-        return Cut(self.limit, self.rows, self.tokens_cut, self.tokens_total)
+        return Cut(self.limit, self.rows, self.tokens_cut, self.tokens_total, self.answer_tokens_cut)
 
 
 def gather(pieces: Iterable[Piece], counted: Counted, into: Path | None, parts: int = 1) -> Encoded:

@@ -168,6 +168,15 @@ def laid_out(
     return text
 
 
+def portable(tokenizer: Any, template: str) -> str:
+    """``template`` for a tokenizer of plain transformers, which does not know ``text_start`` and ``text_stop``."""
+    start, stop = _frame(tokenizer)
+    given = [
+        f"{{%- set {name} = {json.dumps(value)} %}}" for name, value in (("text_start", start), ("text_stop", stop))
+    ]
+    return "".join(one for one in given if one.split()[2] in template) + template
+
+
 def _frame(tokenizer: Any) -> tuple[str, str]:
     """What the tokenizer itself puts before a text, and its stop token; "" for none."""
     bos = tokenizer.bos_token

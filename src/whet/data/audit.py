@@ -43,8 +43,10 @@ class Audit:
     leaked: NDArray[np.int64]
 
     def with_finding(self, finding: Finding) -> Audit:
-        """The same audit with the finding of that code put in its place."""
-        return replace(self, findings=tuple(finding if old.code == finding.code else old for old in self.findings))
+        """The same audit with the finding in the place of the one of that code, or behind all others."""
+        known = any(old.code == finding.code for old in self.findings)
+        kept = tuple(finding if old.code == finding.code else old for old in self.findings)
+        return replace(self, findings=kept if known else (*kept, finding))
 
     def save(self, path: Path) -> None:
         """Write audit.json; :func:`load` is the inverse."""

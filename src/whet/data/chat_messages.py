@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -54,6 +55,8 @@ CONTENT_KEYS = ("content", "value", "text")
 
 EMPTY_TURN = "an empty turn, left out"
 EMPTY_SYSTEM = "an empty system message, left out"
+UNASKED = "begins with an answer, kept as it stands"
+REPEATED = "two turns of one role in a row, kept as they stand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,16 @@ class MessageReader:
             else:
                 self.changes.append(EMPTY_SYSTEM if message["role"] == "system" else EMPTY_TURN)
         self._refuse_order(found, by_turns=turned)
+        self._note_order(found, by_turns=bool(raw.lines))
         return found
+
+    def _note_order(self, found: Sequence[Message], by_turns: bool) -> None:
+        """On record: an answer that nothing asks for, and turns that do not alternate, which those of logs need not."""
+        roles = [message["role"] for message in found if message["role"] != "system"]
+        if roles and roles[0] == "assistant":
+            self.changes.append(UNASKED)
+        if not by_turns and any(one == other and one in ("user", "assistant") for one, other in pairwise(roles)):
+            self.changes.append(REPEATED)
 
     def _turns(self, value: Any) -> list[Any]:
         found = listed(value)

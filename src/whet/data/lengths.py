@@ -33,13 +33,20 @@ def length_not_counted() -> Finding:
 
 
 def length_finding(
-    num_cut: int, num_rows: int, tokens_cut: int, tokens_total: int, limit: int, num_windowed: int | None = None
+    num_cut: int,
+    num_rows: int,
+    tokens_cut: int,
+    tokens_total: int,
+    limit: int,
+    num_windowed: int | None = None,
+    answer_tokens_cut: int | None = None,
 ) -> Finding:
     """A009: how many rows are longer than the limit, what share of all tokens is cut, what is read in windows.
 
     :param num_cut: rows longer than ``limit``; :param num_rows: all rows.
     :param tokens_cut: tokens behind the limit; :param tokens_total: all tokens, cut ones included.
     :param num_windowed: rows that are read in several windows; None where nobody counted them.
+    :param answer_tokens_cut: of the tokens behind the limit, those of what a model is to say; None: it says nothing.
     """
     evidence = {
         "rows": num_cut,
@@ -48,20 +55,24 @@ def length_finding(
         "tokens_total": tokens_total,
         "limit": limit,
         **({} if num_windowed is None else {"windowed": num_windowed}),
+        **({} if answer_tokens_cut is None else {"answer_tokens_cut": answer_tokens_cut}),
     }
     if not num_cut:
         message = _whole(num_rows, limit, num_windowed)
         return Finding("A009", "passed", message, evidence=evidence)
     rows_share, tokens_share = num_cut / max(1, num_rows), tokens_cut / max(1, tokens_total)
-    verb = "row is" if num_cut == 1 else "rows are"
+    verb = "is" if num_cut == 1 else "are"
     message = (
-        f"{num_cut:,} of {num_rows:,} {verb} longer than {limit:,} tokens; "
+        f"{num_cut:,} of {num_rows:,} rows {verb} longer than {limit:,} tokens; "
         f"{tokens_share:.1%} of all tokens are cut off."
     )
     if num_windowed:
         message += f" {_windows(num_windowed)}."
+    if answer_tokens_cut is not None:
+        message += f" Of what is to be said {f'{answer_tokens_cut:,} are' if answer_tokens_cut else 'nothing is'} lost."
     heavy = rows_share >= 0.1 or tokens_share >= 0.05
-    remedy = "Raise data.max_length if the base allows it, or put what decides the label first."
+    behind = "put what decides the label first" if answer_tokens_cut is None else "say where to cut with chat.cut"
+    remedy = f"Raise data.max_length if the base allows it, or {behind}."
     return Finding("A009", "issue" if heavy else "tip", message, remedy=remedy, evidence=evidence)
 
 

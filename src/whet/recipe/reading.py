@@ -98,6 +98,8 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
             parsed = _scalar(yaml.safe_load(value))
         except yaml.YAMLError:
             parsed = value
+        if isinstance(parsed, dict):  # no option takes one: it is a text with a colon, or with braces
+            parsed = value
         if name in result and result[name] != parsed:
             problems.append(
                 Problem("R004", f"--set {name}", f"is given twice: {result[name]!r} and {parsed!r}.", "Keep one.")

@@ -31,6 +31,7 @@ OF_SOME_TASKS: dict[str, tuple[str, ...]] = {
     "answers": ("question-answering",),
     "similarity": ("sentence-similarity", "ranking"),
     "chat": SAYING,
+    "chat.train": SAYING[:1],
     "sources": SAYING[1:],
     "generation": SAYING,
     "judge": SAYING,
@@ -60,6 +61,7 @@ def contradictions(recipe: Recipe) -> Iterator[Contradiction]:
     yield from _probe_of_the_task(recipe)
     yield from _baselines_of_the_task(recipe)
     yield from _someone_to_ask(recipe)
+    yield from _beams_draw_nothing(recipe)
     if recipe.task in PROMPTABLE:
         yield from _prompting_is_used(recipe)
     yield from _options_of_the_task(recipe)
@@ -187,11 +189,25 @@ def _prompting_is_used(recipe: Recipe) -> Iterator[Contradiction]:
         )
 
 
+def _beams_draw_nothing(recipe: Recipe) -> Iterator[Contradiction]:
+    wanted = recipe.generation
+    if wanted.num_beams > 1 and wanted.temperature > 0:
+        yield (
+            "R035",
+            "generation.num_beams",
+            f"is {wanted.num_beams}, and temperature is {wanted.temperature:g}: beams draw nothing.",
+            "Set one of them.",
+        )
+    if wanted.num_beams == 1 and wanted.length_penalty != 1.0:
+        yield "R035", "generation.length_penalty", "is set, but belongs to beams.", "Set generation.num_beams."
+
+
 def _options_of_the_task(recipe: Recipe) -> Iterator[Contradiction]:
     parts = {
         "answers": recipe.answers != AnswersRecipe(),
         "similarity": recipe.similarity != SimilarityRecipe(),
         "chat": recipe.chat != ChatRecipe(),
+        "chat.train": recipe.chat.train != "answers",
         "sources": recipe.sources != SourcesRecipe(),
         "judge": recipe.judge != JudgeRecipe(),
         "evaluation.comet": recipe.evaluation.comet is not None,

@@ -100,6 +100,7 @@ class Rewriting(TextGeneration):
             kept = said[: max(1, limit - len(begins))]
             counted.tokens_total += len(said)
             counted.tokens_cut += len(said) - len(kept)
+            counted.answer_tokens_cut += len(said) - len(kept)
             side.add(np.asarray([*begins, *kept], np.int64), len(begins), len(kept) < len(said))
         return side
 
@@ -135,7 +136,8 @@ class Rewriting(TextGeneration):
         """Whether rows are texts that go on, rather than conversations."""
         return self.setting.options.get("chat.template", "auto") == "auto" and not tokenizer.chat_template
 
-    def _completes(self, tokenizer: Any, examples: Examples) -> bool:
+    def completes(self, tokenizer: Any, examples: Examples) -> bool:
+        """Whether rows are texts that go on, rather than conversations."""
         return self._is_plain(tokenizer)
 
     # --- both -----------------------------------------------------------------------------------------
@@ -152,6 +154,16 @@ class Rewriting(TextGeneration):
             what = f"{wanted!r} has no place for the source."
             raise UserError(Problem("R031", "sources.template", what, f"Write {PLACE} where it is to stand."))
         return wanted.replace(PLACE, source)
+
+    def spoken(self, tokenizer: Any, examples: Examples) -> str | None:
+        """As where rows are conversations; an encoder-decoder has no template."""
+        return None if self._begins is not None else super().spoken(tokenizer, examples)
+
+    def refuse(self, tokenizer: Any) -> None:
+        """As of text generation; R031, M051 too."""
+        self._asked("")
+        sequences.set_languages(tokenizer, self._language("source"), self._language("target"))
+        super().refuse(tokenizer)
 
     def findings(self, tokenizer: Any, examples: Examples, limit: int) -> list[Finding]:
         """Of a decoder G001 to G008, of some hundred rows."""

@@ -138,4 +138,7 @@ def refuse_without(sentinels: Sequence[int]) -> None:
     """:raises UserError: M014, there are no tokens that could stand for spans."""
     if len(sentinels) < 2:
         what = "its tokenizer has no tokens that stand for spans (<extra_id_0> and on), so none can be taken out."
-        raise UserError(Problem("M014", "base", what, "Use a T5, or language-modeling with a decoder."))
+        remedy = (
+            "Add some with vocabulary.add (<extra_id_0> to <extra_id_99>), or use a T5 that has them, or a decoder."
+        )
+        raise UserError(Problem("M014", "the base", what, remedy))

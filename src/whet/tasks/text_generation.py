@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from whet.batches import chat, chat_findings
 from whet.batches.encoding import Counted, Encoded, Piece, gather
-from whet.batches.templates import ANSWERS, COMPLETED, refuse_unparsable, template_of
+from whet.batches.templates import ANSWERS, COMPLETED, portable, refuse_unparsable, template_of
 from whet.data.answer_format import AnswerFormat
 from whet.data.forms import Examples
 from whet.data.predictions import TextPredictions, TextPurpose
@@ -82,6 +82,7 @@ class TextGeneration(LanguageTask):
             rows = [fitted(row, limit, self.cuts) for row in self._rendered(tokenizer, block)]
             counted.rows += sum(row.num_cut > 0 for row in rows)
             counted.tokens_cut += sum(row.num_cut for row in rows)
+            counted.answer_tokens_cut += sum(row.num_cut_of_answer for row in rows)
             counted.tokens_total += sum(len(row.ids) + row.num_cut for row in rows)
             done += len(rows)
             yield Piece(
@@ -134,6 +135,13 @@ class TextGeneration(LanguageTask):
         wanted = str(self.setting.options.get("chat.template", "auto"))
         return None if wanted == "auto" else template_of(tokenizer, wanted)[0]
 
+    def spoken(self, tokenizer: Any, examples: Examples) -> str | None:
+        """The template of conversations for plain transformers; None where rows are none."""
+        if self.completes(tokenizer, examples):
+            return None
+        text = self.template(tokenizer) or template_of(tokenizer, "auto")[0]
+        return portable(tokenizer, text)
+
     def findings(self, tokenizer: Any, examples: Examples, limit: int) -> list[Finding]:
         """G001 to G008, of some hundred conversations."""
         rows = list(range(0, len(examples), max(1, len(examples) // LOOKED_AT)))[:LOOKED_AT]
@@ -175,7 +183,7 @@ class TextGeneration(LanguageTask):
         self, model: TaskModel, tokenizer: Any, encoded: Encoded, examples: Examples, progress: Told | None
     ) -> list[Said]:
         """What ``model`` says to each row."""
-        ends = chat.stops(tokenizer, self.template(tokenizer), self._completes(tokenizer, examples))
+        ends = chat.stops(tokenizer, self.template(tokenizer), self.completes(tokenizer, examples))
         return generate(
             model.network,
             tokenizer,
@@ -186,7 +194,7 @@ class TextGeneration(LanguageTask):
             constraint=self.constraint(tokenizer, ends),
         )
 
-    def _completes(self, tokenizer: Any, examples: Examples) -> bool:
+    def completes(self, tokenizer: Any, examples: Examples) -> bool:
         """Whether rows are texts that go on, rather than conversations."""
         return any(one["role"] in COMPLETED for row in examples.rows([0][: len(examples)], "messages") for one in row)
 
@@ -273,6 +281,7 @@ class Fitted:
     weights: NDArray[np.float32]
     prompt_length: int
     num_cut: int
+    num_cut_of_answer: int = 0
 
 
 def fitted(row: chat.Rendered, limit: int, what: chat.Cut) -> Fitted:
@@ -288,4 +297,5 @@ def fitted(row: chat.Rendered, limit: int, what: chat.Cut) -> Fitted:
         room = len(row.ids) - row.prompt_length + max(1, min(row.prompt_length, limit // 2))
         shorter = chat.cut(row, room, "prompt") or row
         kept = chat.cut(shorter, limit, "answer") or shorter
-    return Fitted(kept.ids, kept.weights, kept.prompt_length, len(row.ids) - len(kept.ids))
+    answer = len(row.ids) - row.prompt_length - (len(kept.ids) - kept.prompt_length)
+    return Fitted(kept.ids, kept.weights, kept.prompt_length, len(row.ids) - len(kept.ids), answer)

@@ -10,7 +10,7 @@ from functools import partial
 import torch
 
 from whet.engine.events import Event
-from whet.errors import Interrupted
+from whet.errors import Interrupted, UserError
 from whet.files import append_jsonl, read_json, sweep, write_json, write_text
 from whet.folder import FAILED, FINISHED, INTERRUPTED, RUNNING, RunFolder, now
 from whet.models import saving
@@ -90,6 +90,7 @@ def _report(run: Running) -> Iterator[Event]:
 def _recorded(run: Running) -> Iterator[None]:
     """Keep the run's state true to what happens, and its entry in the store."""
     folder = run.folder
+    begun = not folder.environment.exists()
     sweep(folder.path)
     if not folder.recipe.exists():
         write_text(folder.recipe, dump(run.recipe))
@@ -103,8 +104,10 @@ def _recorded(run: Running) -> Iterator[None]:
     except (Interrupted, KeyboardInterrupt, GeneratorExit):
         folder.write_state(INTERRUPTED)
         raise
-    except BaseException:
-        if not folder.stages.exists():  # it did not even read its rows: leave nothing behind
+    except BaseException as error:
+        # it came to nothing that could be gone on with, or has to be asked for otherwise: leave nothing behind
+        refused = begun and isinstance(error, UserError) and not (folder.stages / "encode.json").exists()
+        if not folder.stages.exists() or refused:
             shutil.rmtree(folder.path, ignore_errors=True)
         else:
             with contextlib.suppress(Exception):

@@ -19,7 +19,7 @@ from whet.models import loading
 from whet.models.language import guesses_of
 from whet.models.task_model import TaskModel
 from whet.recipe.resolve import Facts, resolve
-from whet.recipe.rules import WINDOWED
+from whet.recipe.rules import SAYING, WINDOWED
 from whet.tasks import TASKS
 from whet.tasks.task import Setting
 from whet.tasks.text_generation import TextGeneration
@@ -58,6 +58,13 @@ def _refuse_of_task(run: Running) -> None:
         task.refuse(run.tokenizer)
 
 
+BASES_OF = {
+    "next": "a decoder (GPT-2, Llama, Qwen and the like)",
+    "masked": "an encoder (BERT and the like)",
+    "permuted": "an XLNet",
+    "target": "an encoder-decoder (T5, BART, Marian and the like)",
+}
+"""What kind of base a language model of this way is."""
 SAYS = {
     "next": "says the next token",
     "masked": "says hidden tokens",
@@ -75,7 +82,9 @@ def _refuse_other_guesses(run: Running) -> None:
     if found not in task.guesses:
         known = [name for name in TASKS if found in getattr(registry.load(TASKS, name, "task"), "guesses", ())]
         what = f"is a language model that {SAYS[found]}, which {run.recipe.task} does not train."
-        remedy = f"Use --task {' or '.join(known)}." if known else "Use another base."
+        fits = " or ".join(BASES_OF[one] for one in task.guesses)
+        other = f", or use this base for {' or '.join(known)}" if known else ""
+        remedy = f"Name {fits} with --base{other}."
         raise UserError(Problem("M015", str(run.place.folder), what, remedy))
 
 
@@ -104,7 +113,8 @@ def encode(run: Running) -> Iterator[Event]:
     rows = sum(cut.rows for cut in cuts.values())
     total = sum(len(run.examples(split)) for split in SPLITS)
     lost, whole = sum(cut.tokens_cut for cut in cuts.values()), sum(cut.tokens_total for cut in cuts.values())
-    finding = audit.length_finding(rows, total, lost, whole, limit, windowed)
+    answers = sum(cut.answer_tokens_cut for cut in cuts.values()) if run.recipe.task in SAYING else None
+    finding = audit.length_finding(rows, total, lost, whole, limit, windowed, answers)
     _into_audit(run, finding)
     if rows:
         yield Said(f"  {finding.code} {finding.message}")

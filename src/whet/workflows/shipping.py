@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,6 +27,7 @@ from whet.models.pooling import FIRST_SHARE
 from whet.seeds import generator
 from whet.tasks.language_loss import rows_of, sums_by_row
 from whet.tasks.language_modeling import LanguageTask
+from whet.tasks.text_generation import TextGeneration
 from whet.workflows import evaluating, training
 from whet.workflows.events import Said
 from whet.workflows.running import Running
@@ -46,12 +48,26 @@ def keep(run: Running, name: str) -> Iterator[Event]:
     folder = run.folder.models / name
     if merged:
         model.model.network = model.adapter.merge_and_unload()
-    saving.save(model.model, None if merged else model.adapter, run.tokenizer, about, folder)
+    with _speaking(run):
+        saving.save(model.model, None if merged else model.adapter, run.tokenizer, about, folder)
     finding = check_parity(run, model, about, folder)
     known = evaluating.facts(run, name)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     write_json(run.folder.facts(name), {**known, "size_bytes": size, "parity": finding.to_json()})
     yield Said(f"{name}: {finding.message}")
+
+
+@contextlib.contextmanager
+def _speaking(run: Running) -> Iterator[None]:
+    """The tokenizer with the template that conversations were laid out by, so that it is saved with it."""
+    words = run.tokenizer
+    own = words.chat_template
+    spoken = run.task.spoken(words, run.examples("train")) if isinstance(run.task, TextGeneration) else None
+    try:
+        words.chat_template = spoken or own
+        yield
+    finally:
+        words.chat_template = own
 
 
 def _about(run: Running, model: Trained, merged: bool) -> About:
@@ -73,7 +89,14 @@ def _about(run: Running, model: Trained, merged: bool) -> About:
         head_kind=kind.kind,
         normalise=kind.normalise,
     )
-    return trained.with_facts(about, run.task, settled_of(known))
+    return trained.with_facts(about, run.task, {**settled_of(known), **_ways(run)})
+
+
+def _ways(run: Running) -> dict[str, Any]:
+    """Of a task that writes, whether its rows are texts that go on."""
+    if not isinstance(run.task, TextGeneration):
+        return {}
+    return {"completes": run.task.completes(run.tokenizer, run.examples("train"))}
 
 
 def settled_of(known: dict[str, Any]) -> dict[str, Any]:

@@ -102,7 +102,7 @@ SNIPPETS = {
         "run.predict(['some text'])[0].text",
         "from transformers import pipeline\n\n"
         "generate = pipeline('text-generation', model='RUN/model')\n"
-        "print(generate([{'role': 'user', 'content': 'some text'}], max_new_tokens=256))",
+        "print(generate([{'role': 'user', 'content': {asked}}], max_new_tokens={max_tokens}))",
     ),
     "fill-mask": _Snippet(
         "AutoModelForMaskedLM",
@@ -133,7 +133,7 @@ said = model.generate(**inputs, max_new_tokens={max_tokens}, num_beams={num_beam
 print(tokenizer.decode(said[0], skip_special_tokens=True))""",
 )
 """Of an encoder-decoder."""
-_REWRITER = _Snippet(
+_COMPLETER = _Snippet(
     "AutoModelForCausalLM",
     "run.predict(['some text'])[0].text",
     """from transformers import pipeline
@@ -141,8 +141,8 @@ _REWRITER = _Snippet(
 generate = pipeline('text-generation', model='RUN/model')
 print(generate({asked}, max_new_tokens={max_tokens}, num_beams={num_beams}, return_full_text=False))""",
 )
-"""Of a decoder that translates or summarises."""
-_REWRITES = ("translation", "summarization")
+"""Of a decoder whose rows are texts that go on."""
+_ASKS = {"translation": "Translation", "summarization": "Summary"}
 
 AVERAGING = (
     "\nThe base was trained with mean pooling, which its architecture's classifier cannot express. "
@@ -166,8 +166,8 @@ def usage(about: About, base: str) -> str:
 def _snippet(about: About) -> _Snippet:
     if "begins" in about.task_facts.get("settled", {}):
         return _WRITER
-    if about.task in _REWRITES:
-        return _REWRITER
+    if about.task_facts.get("settled", {}).get("completes"):
+        return _COMPLETER
     return SNIPPETS.get(about.task) or SNIPPETS[about.head_kind]
 
 
@@ -212,11 +212,12 @@ def _filled(code: str, about: About) -> str:
 def _asked(about: About, options: Mapping[str, Any]) -> str:
     """What a model that rewrites reads of a source, as Python code."""
     wanted = str(options.get("sources.template", "auto"))
-    if wanted == "auto":
-        writes = "begins" in about.task_facts.get("settled", {})
-        wanted = (
-            "{text}" if writes else "{text}\n\n" + f"{about.task.capitalize().replace('Summarization', 'Summary')}:"
-        )
+    if about.task not in _ASKS or (wanted == "auto" and "begins" in about.task_facts.get("settled", {})):
+        wanted = "{text}"
+    elif wanted == "auto":
+        wanted = "{text}\n\n" + f"{_ASKS[about.task]}:"
+    if about.task == "language-modeling":  # of an encoder-decoder: what stands for a span
+        return repr("some <extra_id_0> text")
     return repr(wanted.replace("{text}", "some text"))
 
 
