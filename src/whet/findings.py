@@ -140,5 +140,6 @@ CODES: dict[str, str] = {
     "V005": "Over- or underfitting",
     "V006": "Weak parts",
     "V007": "Enough test rows",
+    "V008": "What is written is degenerate",
 }
 """Every code there is. The generated page docs/findings.md lists them; a test holds it current."""

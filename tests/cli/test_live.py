@@ -40,11 +40,30 @@ def test_the_table_has_as_many_metrics_as_fit(tmp_path: Path, width: int, column
     render(screen, RunFolder(tmp_path), found())
     text = screen.export_text()
     head = next(line for line in text.splitlines() if "model" in line)
-    wanted = ["token_nats", "perplexity", "bits_per_byte", "chrf", "token_accuracy"]
+    wanted = ["token_nats", "chrf", "rouge_l", "perplexity", "bits_per_byte", "token_accuracy"]
     if width > 30:
-        assert [name for name in wanted if MEASURES[name].words in head] == wanted[:columns]
+        titles = [MEASURES[name].words for name in wanted]
+        assert [title for title in titles if title in head] == titles[:columns]
+        places = [head.index(title) for title in titles[:columns]]
+        assert places == sorted(places), "what tells most comes first"
         assert "nearest_answer" in text, "names are not broken"
     assert "stop rate" not in head
+
+
+def test_what_only_one_model_has_is_not_shown(tmp_path: Path) -> None:
+    told = found()
+    told["verdict"]["metric"] = "label_accuracy"
+    for name, scores in told["scores"].items():
+        scores["label_accuracy"] = {"value": 0.5, "low": 0.4, "high": 0.6}
+        if name == "full":
+            scores["bleu"] = {"value": 0.25, "low": 0.2, "high": 0.3}
+    write_json(tmp_path / "scores.json", {"kind": "texts", "models": told["scores"]})
+    write_json(tmp_path / "verdict.json", told["verdict"])
+    write_json(tmp_path / "shipped.json", {"model": "full"})
+    screen = Console(width=120, record=True, force_terminal=False)
+    render(screen, RunFolder(tmp_path), told)
+    head = next(line for line in screen.export_text().splitlines() if "model" in line)
+    assert head.split() == ["model", "label", "accuracy", "chrF", "ROUGE-L", "perplexity"]
 
 
 def test_every_metric_shown_is_known() -> None:

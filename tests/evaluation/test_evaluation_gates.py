@@ -33,11 +33,12 @@ def test_all_gates_of_a_run():
     verdict, full, tfidf = decided(600, 400, 120, 20)
     scores = score_all([full, tfidf], seed=0, num_resamples=100)
     found = gates(verdict, [full, tfidf], scores, seed=0)
-    assert [one.code for one in found] == ["V001", "V002", "V003", "V004", "V006", "V007"]
+    assert [one.code for one in found] == ["V001", "V002", "V003", "V004", "V006", "V007", "V008"]
     for one in found:
         json.dumps(one.to_json(), allow_nan=False)
     assert {one.code: one.bin for one in found} | {"V003": ""} == {
         "V001": "passed", "V002": "tip", "V003": "", "V004": "passed", "V006": "passed", "V007": "passed",
+        "V008": "not_applicable",
     }  # fmt: skip
 
 
@@ -154,4 +155,4 @@ def test_several_labels_and_losses_pass_through_all_gates(metric):
     made += [replace(one, split="validation") for one in made]
     scores = score_all(made, seed=0, leaked_ids=[1, 2], num_resamples=100)
     verdict = decide(made[:1], made[1:2], seed=0, metric=metric, num_rounds=199)
-    assert len(gates(verdict, made, scores, seed=0)) == 6
+    assert len(gates(verdict, made, scores, seed=0)) == 7

@@ -38,7 +38,7 @@ BASELINE = {
     "summarization": "lead3",
     "language": "unigram",
 }
-CODES = ["V001", "V002", "V003", "V004", "V006", "V007"]
+CODES = ["V001", "V002", "V003", "V004", "V006", "V007", "V008"]
 
 
 def pair(kind: str, quality: float, **named):

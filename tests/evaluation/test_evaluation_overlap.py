@@ -74,6 +74,15 @@ def test_counts_by_hand():
     assert rouge("a b c d", ("d c b a", "a c")) == pytest.approx((1.0, 0.0, 2 * 2 / 6))
     assert rouge("", ("a",)) == rouge("a", ("",)) == rouge("", ("",)) == (0.0, 0.0, 0.0)
     assert repeated("Go on and on. Go on and on!") == (1, 5)
+
+
+def test_runs_of_characters_are_counted_where_there_are_hardly_any_words():
+    assert repeated("." * 24) == (20, 21), "one of 21 runs is new"
+    assert repeated("ha" * 12 + "\n") == (19, 21), "haha and ahah are new"
+    assert repeated("." * 20) == (0, 0), "short"
+    assert repeated("abcdefghijklmnopqrstuvwxyz") == (0, 23)
+    assert repeated("one two three " + "." * 30) == (26, 41), "three words, 27 runs of dots"
+    assert repeated("one two three four " + "." * 30) == (0, 1), "four words"
     assert repeated("one two three") == (0, 0)
 
 

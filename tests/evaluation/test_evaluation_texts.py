@@ -9,11 +9,13 @@ import pytest
 from whet.errors import UserError
 from whet.evaluation import texts as kind
 from whet.evaluation.alike import say_the_same
+from whet.evaluation.degenerate import degenerate
 from whet.evaluation.gates import calibration, gates, negative_flips
 from whet.evaluation.kinds import is_share_of_all, primary_of, shared_metrics, sums, values_of
-from whet.evaluation.paired import compare
+from whet.evaluation.paired import compare, mcnemar
 from whet.evaluation.rows import checked, same_rows
 from whet.evaluation.scoring import score_all
+from whet.evaluation.shares import tango, wilson
 from whet.evaluation.verdict import decide
 
 from .made_kinds import grouped, model, shared, texts
@@ -74,6 +76,79 @@ def test_models_that_choose_otherwise_are_not_alike():
     full = texts(GOLD, SAID, chosen=["a", "b", "c"], **COUNTED)
     assert say_the_same(full, replace(full, model="base"))
     assert not say_the_same(full, replace(full, model="base", chosen=("a", "b", "d")))
+
+
+def test_of_a_choice_only_the_choice_must_be_the_same():
+    full = texts(GOLD, SAID, chosen=["a", "b", "c"], **COUNTED)
+    otherwise = replace(full, model="base", said=("x", "y", "z"), nats=full.nats + 1)
+    assert not say_the_same(full, otherwise) and say_the_same(full, otherwise, "label_accuracy")
+    assert not say_the_same(full, replace(otherwise, chosen=("a", "b", "d")), "label_accuracy")
+
+
+def closed(right: int, both: int, n: int = 100, name: str = "full", **numbers):
+    """Of n rows the first ``both`` are right, and ``right`` after them; nothing that is said is an accepted text."""
+    gold = [["yes" if row % 2 else "no"] for row in range(n)]
+    first = both if right >= 0 else both - right
+    inside = [row < both or first <= row < first + abs(right) for row in range(n)]
+    chosen = [one[0] if is_right else "perhaps" for one, is_right in zip(gold, inside, strict=True)]
+    return texts(gold, ["…"] * n, model=name, chosen=chosen, **numbers)
+
+
+def test_label_accuracy_is_a_share_and_decides():
+    """60 rows are right with both, 30 with the first alone, 5 with the second alone."""
+    likely = {"tokens": [2] * 100, "num_bytes": [3] * 100, "num_right": [0] * 100}
+    full = closed(30, 60, nats=[5.0] * 100, **likely)
+    second = np.array([row < 60 or 90 <= row < 95 for row in range(100)])
+    base = closed(0, 60, name="base", nats=[1.0] * 100, **likely)
+    base = replace(base, chosen=tuple(row[0] if ok else "?" for row, ok in zip(base.gold, second, strict=True)))
+    silent = closed(0, 60, name="nearest_answer")
+    assert kind.metrics(full)[:2] == ("label_accuracy", "token_nats")
+    assert kind.primary(full) == primary_of([silent, base, full], ["base", "nearest_answer"]) == "label_accuracy"
+    assert is_share_of_all(full, "label_accuracy")
+    found = compare(full, base, "label_accuracy", seed=0)
+    assert (found.test, found.won, found.lost) == ("McNemar exact", 30, 5)
+    assert (found.positive_flips, found.negative_flips) == (30, 5)
+    assert found.p == pytest.approx(mcnemar(30, 5)) and found.difference == pytest.approx(0.25)
+    assert (found.low, found.high) == pytest.approx(tango(30, 5, 100))
+    scores = score_all([silent, base, full], seed=0, num_resamples=50, baselines=["base", "nearest_answer"])
+    assert scores["primary"] == "label_accuracy"
+    value = scores["models"]["full"]["label_accuracy"]
+    assert (value["value"], value["low"], value["high"]) == pytest.approx((0.9, *wilson(90, 100)))
+    verdict = decide([full], [silent, base], seed=0, num_resamples=200)
+    assert (verdict.code, verdict.ship, verdict.metric) == ("ship", "full", "label_accuracy")
+    assert verdict.best_baseline == "base" and verdict.beside == (), "though the base thinks the truth likelier"
+    assert "points better than the untouched base on 100 test rows (label accuracy 90.0" in verdict.reason
+    flips = next(one for one in gates(verdict, [full, base, silent], scores, seed=0) if one.code == "V002")
+    assert flips.evidence["all"]["negative"] == 5 and "the answer chosen for it" in flips.message
+    assert negative_flips(full, base).bin == "not_applicable", "no text is an accepted one"
+    documents = [replace(one, groups=np.arange(100, dtype=np.uint64) // 2) for one in (full, base)]
+    assert compare(*documents, "label_accuracy", seed=0, num_rounds=99).test.startswith("approximate randomisation")
+
+
+def test_models_that_choose_alike_need_no_more_rows():
+    full, base = closed(10, 60, nats=[2.0] * 100, tokens=[1] * 100), closed(10, 60, name="base")
+    verdict = decide([full], [base], seed=0)
+    assert verdict.leading.alike and verdict.rows_to_decide is None and verdict.metric == "label_accuracy"
+
+
+def test_what_is_written_may_be_degenerate():
+    gold = [["yes it is so"]] * 20
+    fine = degenerate(texts(gold, ["yes it is so"] * 18 + ["", " "], finished=[True] * 10 + [False] * 10))
+    assert (fine.code, fine.bin, fine.remedy) == ("V008", "passed", ""), "exactly a tenth, exactly half"
+    assert fine.evidence == {"num_rows": 20, "empty": 2, "unfinished": 10, "stop_rate": 0.5, "repetition": 0.0}
+    empty = degenerate(texts(gold, ["yes"] * 17 + ["", " ", "\n"]))
+    assert empty.bin == "issue" and empty.message == "Of 20 test texts 3 are empty (15 %)."
+    assert "generation.stop" in empty.remedy and empty.evidence["stop_rate"] is None
+    assert degenerate(texts([["", "a"]] * 4, [""] * 4)).bin == "passed", "an empty text is accepted"
+    endless = degenerate(texts(gold, ["yes"] * 20, finished=[True] * 9 + [False] * 11))
+    assert endless.bin == "issue" and "11 are cut off by the limit on their length (55 %)" in endless.message
+    assert "generation.max_tokens" in endless.remedy
+    dots = degenerate(texts(gold, ["." * 40] * 20, finished=[False] * 20))
+    assert dots.bin == "issue" and "97 % of what is written stood earlier" in dots.message
+    assert "generation.temperature" in dots.remedy and "max_tokens" in dots.remedy
+    language = texts(None, None, purpose="language", nats=[1.0], tokens=[1])
+    assert degenerate(language).bin == degenerate(model("values", 0.5)).bin == "not_applicable"
+    json.dumps(dots.to_json(), allow_nan=False)
 
 
 def test_why_there_is_no_calibration_of_texts():

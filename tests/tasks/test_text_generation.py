@@ -24,7 +24,7 @@ from whet.findings import CODES
 from whet.models.loading import load_model, load_tokenizer
 from whet.models.places import find
 from whet.models.task_model import TaskModel
-from whet.tasks.closed_answers import answer_ids, closed_answers
+from whet.tasks.closed_answers import among, answer_ids, closed_answers
 from whet.tasks.task import Setting
 from whet.tasks.text_generation import TextGeneration, counted_turns, fitted
 
@@ -172,12 +172,25 @@ def test_what_a_closed_set_of_answers_is() -> None:
     assert closed_answers(conversations([talk[:1] for talk in CLOSED], answered=False)) == ()
 
 
+def test_which_known_answer_a_text_is() -> None:
+    assert among(["yes", " Yes. ", '"no"', "yes it is", "", "1"], ["yes", "no"]) == (
+        "yes",
+        "yes",
+        "no",
+        "yes it is",
+        "",
+        "1",
+    )
+    assert among(["C", "c", "C."], ["C", "c"]) == ("C", "c", "C."), "answers that differ by case alone"
+    assert among(["-1", "1.", ":(", ":"], ["1", ":)", ":("]) == ("-1", "1", ":(", ":"), "signs that mean something"
+
+
 def test_the_likeliest_known_answer_is_chosen(tmp_path: Path) -> None:
     tuned = Tuned(tmp_path)
     rows = conversations(CLOSED)
     assert tuned.answer(rows).chosen is None, "nothing was learnt yet"
     tuned.task.learn(conversations([*CLOSED, *CLOSED], "train"))
-    assert tuned.task.carried["closed_answers"] == ["card", "thank you"]
+    assert tuned.task.carried["closed_answers"] == ["card", "thank you"] == list(tuned.task.closed)
     found = tuned.answer(rows)
     costs = []
     for label in ("card", "thank you"):

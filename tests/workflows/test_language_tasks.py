@@ -19,7 +19,7 @@ from whet.workflows import using
 
 OPTIONS = {"training.epochs": 4.0, "training.learning_rate": 0.005, "evaluation.resamples": 200}
 MODELS = {
-    "text-generation": {"nearest_answer", "unigram", "base", "few_shot", "full"},
+    "text-generation": {"nearest_answer", "base", "few_shot", "full"},
     "translation": {"copy_source", "nearest_answer", "base", "full"},
     "summarization": {"lead3", "nearest_answer", "base", "full"},
     "language-modeling": {"unigram", "base", "full"},
@@ -83,10 +83,39 @@ def test_a_run_is_complete(run: whet.Run, task: str) -> None:
     assert found["E008"]["bin"] == "passed", found["E008"]["message"]
     assert (run.path / "report.html").stat().st_size > 10_000
     if task == "text-generation":
-        # what is named says nothing where it is the unigram: then no other metric compares it
-        says = verdict["ship"] in ("full", "base", "few_shot")
-        assert [one["against"] for one in verdict["beside"]] == (["nearest_answer"] if says else [])
-        assert ("no rival here" in verdict["reason"]) == says
+        assert [one["against"] for one in verdict["beside"]] == ["nearest_answer"]
+        assert "no rival here" in verdict["reason"] and "label_accuracy" not in models["full"]
+    assert found["V008"]["bin"] == "not_applicable" if task not in WRITES else found["V008"]["evidence"]["num_rows"]
+
+
+def test_where_answers_are_a_closed_set_label_accuracy_decides(tmp_path: Path) -> None:
+    rows = []
+    for number in range(80):
+        words = [str(word) for word in generator(0, "closed", number).choice(WORDS[:20], 3)]
+        answer = WORDS[30 + (number + number // 7) % 2]
+        rows.append(
+            {"messages": [{"role": "user", "content": " ".join(words)}, {"role": "assistant", "content": answer}]}
+        )
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    options = {"training.epochs": 1.0, "evaluation.resamples": 100, "generation.max_tokens": 4}
+    options["evaluation.baselines"] = ["nearest_answer", "base"]
+    base = str(make_base(tmp_path / "base", "gpt2", language=True))
+    run = whet.fit(path, task="text-generation", base=base, method="full", out=tmp_path / "run", **options)
+    scores, verdict = read(run, "scores.json"), read(run, "verdict.json")
+    assert scores["primary"] == verdict["metric"] == "label_accuracy" and verdict["beside"] == []
+    assert set(verdict["values"]) == set(scores["models"]) == {"nearest_answer", "base", "full"}
+    assert all(one["test"] == "McNemar exact" for one in verdict["comparisons"])
+    for name in verdict["values"]:
+        saved = load_predictions(run.path / "predictions" / f"{name}.test.parquet")
+        assert isinstance(saved, TextPredictions) and saved.chosen is not None and saved.gold is not None
+        right = [one == row[0] for one, row in zip(saved.chosen, saved.gold, strict=True)]
+        assert scores["models"][name]["label_accuracy"]["value"] == pytest.approx(sum(right) / len(right))
+        assert set(saved.chosen) <= {WORDS[30], WORDS[31]}
+        validation = load_predictions(run.path / "predictions" / f"{name}.validation.parquet")
+        assert isinstance(validation, TextPredictions) and validation.chosen is None
+    assert all("label_accuracy" not in one for one in scores["validation"].values())
+    assert (run.path / "report.html").stat().st_size > 10_000
 
 
 def test_the_saved_model_says_what_the_run_said(run: whet.Run, task: str) -> None:

@@ -167,10 +167,10 @@ SHOWN = (
     *("accuracy", "micro_f1", "macro_f1", "log_loss", "entity_f1", "entity_precision", "entity_recall"),
     *("answer_f1", "exact_match", "no_answer_accuracy", "spearman", "pearson", "r2", "mae"),
     *("ndcg_at_10", "mrr_at_10", "recall_at_10", "ece"),
-    *("token_nats", "perplexity", "bits_per_byte", "chrf", "token_accuracy", "bleu", "rouge_l"),
+    *("label_accuracy", "bleu", "chrf", "rouge_l", "perplexity", "token_nats", "bits_per_byte", "token_accuracy"),
 )
-"""Metrics of the table, where models have them: first the one judged by, then these."""
-MOST_SHOWN = 5
+"""Metrics of the table, where models share them: first the one judged by, then these."""
+MOST_SHOWN = 4
 """Metrics in the table, as far as the terminal has room; all of them are in the report."""
 GAP = 3
 """Characters between two columns of a table."""
@@ -192,7 +192,7 @@ def _number(value: dict[str, Any] | None, metric: str, with_interval: bool) -> s
 
 
 def _tells(scores: dict[str, Any], metric: str) -> bool:
-    """Micro F1 says nothing that accuracy does not where every row has one label."""
+    """Whether models can be told apart by it: micro F1 is accuracy where every row has one label."""
     if metric == "micro_f1" and all("accuracy" in one for one in scores.values()):
         return any(abs(s[metric]["value"] - s["accuracy"]["value"]) > 1e-9 for s in scores.values() if metric in s)
-    return any(metric in one for one in scores.values())
+    return sum(metric in one for one in scores.values()) >= min(2, len(scores))

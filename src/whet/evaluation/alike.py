@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from whet.data.ragged import Lists, Spans
+from whet.evaluation.measures import CHOICE
 
 if TYPE_CHECKING:
     from whet.data.predictions import Predictions, TextPredictions
@@ -15,16 +16,20 @@ NOISE = 1e-5
 """Two numbers are the same up to this share of their spread: sums in another order differ by less."""
 
 
-def say_the_same(first: Predictions, second: Predictions) -> bool:
+def say_the_same(first: Predictions, second: Predictions, metric: str | None = None) -> bool:
     """Whether both decide every row alike: classes, spans, answers, numbers, the order of passages, texts.
 
     How sure they are may differ, but for texts, whose likelihood is what is asked. False for kinds that are not
     compared here.
 
     :param second: of the same kind and rows, in the same order.
+    :param metric: what they are compared by; texts that are a choice from a closed set are alike where that is.
     """
     if first.kind == "texts":
-        return _alike(cast("Any", first), cast("Any", second))
+        one_text, other_text = cast("TextPredictions", first), cast("TextPredictions", second)
+        if metric == CHOICE:
+            return one_text.chosen == other_text.chosen
+        return _alike(one_text, other_text)
     if first.kind == "classes":
         return np.array_equal(cast("Any", first).predicted, cast("Any", second).predicted)
     one, other = cast("Any", first).said, cast("Any", second).said

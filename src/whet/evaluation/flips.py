@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.evaluation.kinds import kind_of
+from whet.evaluation.kinds import kind_of, right_by
 from whet.evaluation.rows import ordered, same_rows
 from whet.evaluation.shares import effective_rows, wilson
 
@@ -72,18 +72,18 @@ class Rights:
         return Flips(len(negative), int((self.new & ~self.old).sum()), int(negative.sum()), effective)
 
 
-def rights(new: Predictions, old: Predictions) -> Rights:
+def rights(new: Predictions, old: Predictions, metric: str | None = None) -> Rights:
     """Over all rows; a row is right when all of it is.
 
+    :param metric: what they are compared by; where it is a share, it says which rows are right.
     :raises UserError: as :func:`whet.evaluation.rows.same_rows`.
     :raises ValueError: where no row is right or wrong, as with numbers.
     """
-    return _rights(*same_rows(new, old), None)
+    new, old = same_rows(new, old)
+    return _rights(new, right_by(new, metric), right_by(old, metric))
 
 
-def _rights(new: Predictions, old: Predictions, part: str | None) -> Rights:
-    kind = kind_of(new)
-    one, other = kind.right(new, part), kind.right(old, part)
+def _rights(new: Predictions, one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> Rights:
     if one is None or other is None:
         raise ValueError(f"predictions of {new.kind} are not right or wrong")
     return Rights(one, other, new.groups)
@@ -98,7 +98,11 @@ def rights_by_part(new: Predictions, old: Predictions) -> dict[str, Rights]:
     :raises UserError: as :func:`whet.evaluation.rows.same_rows`.
     """
     new, old = same_rows(new, old)
-    return {part: _rights(new, old, part).at(rows) for part, rows in kind_of(new).slices(new).items()}
+    kind = kind_of(new)
+    return {
+        part: _rights(new, kind.right(new, part), kind.right(old, part)).at(rows)
+        for part, rows in kind.slices(new).items()
+    }
 
 
 def flips(new: Predictions, old: Predictions) -> Flips:

@@ -1,6 +1,6 @@
-"""Gates beside quality, as findings V001 to V007: passed, issue, tip, or not applicable.
+"""Gates beside quality, as findings V001 to V008: passed, issue, tip, or not applicable.
 
-V005 is read off the training curves (``curves``); the others are here. They look at one model, the
+V005 is read off the training curves (``curves``); V006 and V008 are in ``weakness`` and ``degenerate``. They look at one model, the
 *subject*: the one to ship if it is a candidate, else the best candidate, else the one to ship.
 """
 
@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from whet.evaluation.calibration import apply_temperature, ece
+from whet.evaluation.degenerate import degenerate
 from whet.evaluation.flips import Flips, Rights, rights, rights_by_part
 from whet.evaluation.intervals import Estimate
-from whet.evaluation.kinds import kind_of
-from whet.evaluation.measures import MEASURES, lower_is_better
+from whet.evaluation.kinds import kind_of, right_by
+from whet.evaluation.measures import CHOICE, MEASURES, lower_is_better
 from whet.evaluation.paired import harm, holm
 from whet.evaluation.weakness import PARTS, listed, weak_parts
 from whet.evaluation.wording import amount, model_words, number
@@ -37,6 +38,7 @@ RIGHT = {
     "texts": " A text is right when it is an accepted one, letter by letter.",
 }
 """What right means where a metric counts half-right rows too, by kind."""
+RIGHT_CHOICE = " A row is right when the answer chosen for it is an accepted one."
 
 NEITHER = {
     "values": "A number is nearer or farther, not right or wrong.",
@@ -69,7 +71,7 @@ def gates(
     seed: int,
     leaks_known: bool = True,
 ) -> list[Finding]:
-    """Findings V001 to V004, V006 and V007 of a finished comparison.
+    """Findings V001 to V004 and V006 to V008 of a finished comparison.
 
     :param predictions: at least the subject and the best baseline, on the test rows of the verdict.
     :param scores: what :func:`whet.evaluation.scoring.score_all` gave for the same rows.
@@ -79,11 +81,12 @@ def gates(
     subject = subject_of(verdict)
     return [
         better_than_baseline(verdict),
-        negative_flips(on_split[subject], on_split[verdict.best_baseline], seed=seed),
+        negative_flips(on_split[subject], on_split[verdict.best_baseline], seed=seed, metric=verdict.metric),
         calibration(on_split[subject], scores["temperature"].get(subject), seed=seed),
         leakage(verdict, scores, subject, leaks_known=leaks_known),
         weak_parts(scores, subject),
         enough_rows(verdict),
+        degenerate(on_split[subject]),
     ]
 
 
@@ -111,19 +114,21 @@ def _more_rows(verdict: Verdict, lead: Comparison) -> str:
     return f"Label {rows} test {MEASURES[verdict.metric].rows}."
 
 
-def negative_flips(new: Predictions, old: Predictions, *, seed: int = 0) -> Finding:
+def negative_flips(new: Predictions, old: Predictions, *, seed: int = 0, metric: str | None = None) -> Finding:
     """V002: rows that the best baseline has right and the subject wrong, over all and in the worst part.
 
     An issue where a part (a class, a type of span, the unanswerable questions) has surely got worse
     (McNemar within it, or whole groups turned round where rows come in groups; Holm over parts).
+
+    :param metric: what the verdict is about; where it is a share, it says which rows are right.
     """
     if new.model == old.model:
         return Finding("V002", "not_applicable", "The model is itself the best baseline.", new.model)
-    if kind_of(new).right(new) is None or kind_of(old).right(old) is None:
+    if right_by(new, metric) is None or right_by(old, metric) is None:
         message = NEITHER[new.kind]
         return Finding("V002", "not_applicable", f"{message} So none can turn from right to wrong.", new.model)
-    both = rights(new, old)
-    if new.kind == "texts" and not (both.new.any() or both.old.any()):
+    both, by_choice = rights(new, old, metric), metric == CHOICE
+    if new.kind == "texts" and not by_choice and not (both.new.any() or both.old.any()):
         message = "No text of either model is an accepted one letter by letter. So none can turn from right to wrong."
         return Finding("V002", "not_applicable", message, new.model)
     whole, parts = both.flips, rights_by_part(new, old)
@@ -136,7 +141,7 @@ def negative_flips(new: Predictions, old: Predictions, *, seed: int = 0) -> Find
     message = (
         f"{whole.negative:,} of {whole.num_rows:,} {rows} that {model_words(old.model)} has right are wrong with "
         f"{model_words(new.model)} ({100 * whole.negative_rate:.1f} %, at most {100 * whole.negative_high:.1f} %); "
-        f"{whole.positive:,} the other way.{RIGHT.get(new.kind, '')}"
+        f"{whole.positive:,} the other way.{RIGHT_CHOICE if by_choice else RIGHT.get(new.kind, '')}"
     )
     words = PARTS[new.kind]
     harmed = _harmed(parts, counts, seed)

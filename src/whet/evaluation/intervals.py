@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.evaluation.kinds import is_share_of_all, kind_of, sums
+from whet.evaluation.kinds import is_share_of_all, kind_of, right_by, sums
 from whet.evaluation.measures import MEASURES, lower_is_better
 from whet.evaluation.rows import checked, clusters, same_rows
 from whet.evaluation.shares import LEVEL, effective_rows, floor, student_over_normal, tango, z_of
@@ -229,7 +229,7 @@ def paired_difference(
     groups = clusters(groups, candidate, against)
     candidate, against = same_rows(candidate, against)
     if groups is None and is_share_of_all(candidate, metric):
-        return accuracy_difference(candidate, against, level)
+        return accuracy_difference(candidate, against, metric, level)
     return bootstrap_difference(
         candidate,
         against,
@@ -241,11 +241,12 @@ def paired_difference(
     )
 
 
-def accuracy_difference(candidate: Predictions, against: Predictions, level: float = LEVEL) -> Estimate:
-    """Tango's interval; both speak of the same rows in the same order."""
+def accuracy_difference(candidate: Predictions, against: Predictions, metric: str, level: float = LEVEL) -> Estimate:
+    """Tango's interval of a share of all rows; both speak of the same rows in the same order."""
     n = len(candidate)
-    won = int((candidate.correct & ~against.correct).sum())
-    lost = int((against.correct & ~candidate.correct).sum())
+    one, other = right_by(candidate, metric), right_by(against, metric)
+    assert one is not None and other is not None
+    won, lost = int((one & ~other).sum()), int((other & ~one).sum())
     difference = (won - lost) / n
     low, high = tango(won, lost, n, level)
     error = float(np.sqrt(max((won + lost) / n - difference**2, floor(n, level) / n) / n))

@@ -77,6 +77,8 @@ KINDS: dict[str, Kind] = {
 }
 SHARED: dict[str, Callable[[Any, Any], tuple[str, ...]]] = {"texts": texts.shared}
 """Kinds whose models need not all be measurable by the same metrics -> those that two of them share."""
+RIGHT_BY: dict[str, Callable[[Any, str], NDArray[np.bool_] | None]] = {"texts": texts.right_by}
+"""Kinds whose shares do not all count the same rows as right -> which are, by a metric."""
 
 
 def kind_of(predictions: Predictions) -> Kind:
@@ -119,6 +121,12 @@ def values_of(predictions: Predictions) -> dict[str, float]:
     part = kind.sums(predictions)
     found = {name: float(value[0]) for name, value in part.metrics(names, part.total).items()}
     return found | kind.points(predictions)
+
+
+def right_by(predictions: Predictions, metric: str | None = None) -> NDArray[np.bool_] | None:
+    """(n,) whether each row is right, in the sense of ``metric`` where it is a share; None where nothing is right."""
+    way = RIGHT_BY.get(predictions.kind)
+    return kind_of(predictions).right(predictions) if way is None or metric is None else way(predictions, metric)
 
 
 def is_share(predictions: Predictions, metric: str) -> bool:

@@ -41,6 +41,9 @@ def _ranking(words: str, meaning: str) -> Measure:
     return Measure(words, meaning, shown="plain", rows="queries")
 
 
+CHOICE = "label_accuracy"
+"""The metric of texts that are a choice from a closed set of answers; where it is known, it is what counts."""
+
 MEASURES: dict[str, Measure] = {
     # classes
     "accuracy": Measure("accuracy", "Share of rows whose whole decision is right.", proportion=True),
@@ -94,13 +97,17 @@ MEASURES: dict[str, Measure] = {
     "rouge1": Measure("ROUGE-1", "Words shared with the nearest accepted text, as F1."),
     "rouge2": Measure("ROUGE-2", "Pairs of words shared with the nearest accepted text, as F1."),
     "exact_match_text": Measure("exact match", "Share of rows whose very text is an accepted one.", proportion=True),
-    "label_accuracy": Measure(
-        "label accuracy", "Share of rows where the likeliest of the answers known from training is an accepted one."
+    CHOICE: Measure(
+        "label accuracy",
+        "Share of rows where the answer chosen among those known from training is an accepted one.",
+        proportion=True,
     ),
     "format_valid": Measure("valid form", "Share of texts that have the form asked for: the JSON schema, the pattern."),
     "stop_rate": Measure("stop rate", "Share of texts that end by themselves, not by the limit on their length."),
     "repetition": Measure(
-        "repetition", "Share of runs of four words that stood earlier in the same text.", lower_is_better=True
+        "repetition",
+        "Share of runs of four words, or of four characters where words are few, that stood earlier in the same text.",
+        lower_is_better=True,
     ),
 }
 

@@ -28,7 +28,9 @@ CHARACTERS = 6
 BETA = 2
 """How much more recall weighs than precision in chrF."""
 WORDS = 4
-"""The longest run of words that BLEU counts, and the run whose repetition is counted."""
+"""The longest run of words that BLEU counts, and the run (of words, or of characters) whose repetition is counted."""
+FEW_CHARACTERS = 20
+"""Up to so many, a text of fewer than four words is short, and repeats nothing."""
 KEPT = 1 << 16
 """Rows whose counts are kept: comparing models asks for the same rows again and again."""
 
@@ -154,7 +156,12 @@ def longest_common(first: Sequence[str], second: Sequence[str]) -> int:
 
 @lru_cache(maxsize=KEPT)
 def repeated(said: str) -> tuple[int, int]:
-    """How many runs of four words stood earlier in the text, and how many there are."""
-    mine = words(said)
-    runs = [tuple(mine[start : start + WORDS]) for start in range(len(mine) - WORDS + 1)]
+    """How many runs of four words stood earlier in the text, and how many there are.
+
+    Where a text has fewer than four words but more than 20 characters, such as one unbroken row of dots or
+    letters, runs of four characters are counted in their place.
+    """
+    text, mine = said.strip(), words(said)
+    units = text if len(mine) < WORDS and len(text) > FEW_CHARACTERS else mine
+    runs = [tuple(units[start : start + WORDS]) for start in range(len(units) - WORDS + 1)]
     return len(runs) - len(set(runs)), len(runs)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from whet.errors import Problem, UserError
 from whet.evaluation.alike import say_the_same
 from whet.evaluation.intervals import RESAMPLES, paired_difference
-from whet.evaluation.kinds import is_share_of_all, kind_of, shared_metrics, sums
+from whet.evaluation.kinds import is_share_of_all, kind_of, right_by, shared_metrics, sums
 from whet.evaluation.measures import MEASURES, lower_is_better
 from whet.evaluation.rows import clusters, same_rows
 from whet.evaluation.shares import LEVEL
@@ -153,7 +153,7 @@ def compare(
 ) -> Comparison:
     """Compare two models on the same rows.
 
-    Accuracy, exact match: McNemar's exact test and Tango's interval. Any other metric, and shares of
+    Accuracy, exact match, label accuracy: McNemar's exact test and Tango's interval. Any other metric, and shares of
     grouped rows: approximate randomisation and the paired bootstrap. An interval holds zero at least where the
     test does not reject it.
 
@@ -170,7 +170,7 @@ def compare(
     estimate = paired_difference(
         first, second, metric, seed=seed, groups=groups, num_resamples=num_resamples, level=level
     )
-    up, down = _turned(first, second)
+    up, down = _turned(first, second, metric)
     if groups is None and is_share_of_all(first, metric):
         p, test = mcnemar(up, down), "McNemar exact"
     else:
@@ -194,7 +194,7 @@ def compare(
         negative_flips=down,
         num_rows=len(first),
         standard_error=estimate.standard_error,
-        alike=say_the_same(first, second),
+        alike=say_the_same(first, second, metric),
     )
 
 
@@ -214,10 +214,9 @@ def measured_alike(metric: str, first: Predictions, second: Predictions) -> None
         raise UserError(Problem("V113", f"{first.model} against {second.model}", what, remedy))
 
 
-def _turned(first: Predictions, second: Predictions) -> tuple[int, int]:
+def _turned(first: Predictions, second: Predictions, metric: str) -> tuple[int, int]:
     """How many rows only the first has right, and only the second."""
-    kind = kind_of(first)
-    one, other = kind.right(first), kind.right(second)
+    one, other = right_by(first, metric), right_by(second, metric)
     if one is None or other is None:
         return 0, 0
     return int((one & ~other).sum()), int((other & ~one).sum())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from whet.errors import Problem, UserError
 from whet.evaluation.calibration import binned, ece_interval, fit_temperature, reliability
 from whet.evaluation.intervals import RESAMPLES, Estimate, bootstrap_sums, items
-from whet.evaluation.kinds import is_share, kind_of, primary_of
+from whet.evaluation.kinds import is_share, kind_of, primary_of, right_by
 from whet.evaluation.rows import checked, same_rows, without
 from whet.evaluation.shares import LEVEL, wilson
 from whet.evaluation.sums import Floats, Sums, blocks, resampled
@@ -163,4 +163,6 @@ def _finished(predictions: Predictions, estimates: Mapping[str, Estimate], level
 def _right_of(predictions: Predictions, metric: str) -> NDArray[np.bool_]:
     """Whether each row that the metric speaks of is right."""
     population = kind_of(predictions).population(predictions, metric)
-    return predictions.correct if population is None else predictions.correct[population]
+    right = right_by(predictions, metric)
+    assert right is not None
+    return right if population is None else right[population]

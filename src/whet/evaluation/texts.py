@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.evaluation.measures import lower_is_better
+from whet.evaluation.measures import CHOICE, lower_is_better
 from whet.evaluation.overlap import (
     bleu,
     bleu_counts,
@@ -33,14 +33,14 @@ LIKELIHOOD = ("token_nats", "perplexity", "bits_per_byte", "token_accuracy")
 """How likely the true text is."""
 
 SAID = {
-    "generation": ("chrf", "rouge_l", "exact_match_text", "label_accuracy", "format_valid", "stop_rate", "repetition"),
+    "generation": ("chrf", "rouge_l", "exact_match_text", CHOICE, "format_valid", "stop_rate", "repetition"),
     "translation": ("bleu", "chrf", "rouge_l", "rouge1", "rouge2", "format_valid", "stop_rate", "repetition"),
     "summarization": ("rouge_l", "rouge1", "rouge2", "chrf", "format_valid", "stop_rate", "repetition"),
     "language": (),
 }
 """By purpose, what is measured of the text that is said."""
 
-RESTS_ON = {"label_accuracy": "chosen", "format_valid": "valid", "stop_rate": "finished"}
+RESTS_ON = {CHOICE: "chosen", "format_valid": "valid", "stop_rate": "finished"}
 """Metrics that only some models have -> the field of the predictions that they rest on."""
 
 MOST_NATS = 700.0
@@ -52,7 +52,8 @@ def metrics(predictions: TextPredictions) -> tuple[str, ...]:
     likelihood = tuple(name for name in LIKELIHOOD if _has(predictions, name))
     said = () if predictions.said is None else SAID[predictions.purpose]
     said = tuple(name for name in said if name not in RESTS_ON or getattr(predictions, RESTS_ON[name]) is not None)
-    return said + likelihood if predictions.purpose in ("translation", "summarization") else likelihood + said
+    found = said + likelihood if predictions.purpose in ("translation", "summarization") else likelihood + said
+    return tuple(sorted(found, key=lambda name: name != CHOICE))
 
 
 def _has(predictions: TextPredictions, name: str) -> bool:
@@ -64,7 +65,10 @@ def _has(predictions: TextPredictions, name: str) -> bool:
 
 
 def primary(predictions: TextPredictions) -> str:
-    """BLEU of translations, ROUGE-L of summaries, else token cross-entropy; chrF where there are no probabilities."""
+    """BLEU of translations, ROUGE-L of summaries, else token cross-entropy; chrF where there are no probabilities.
+
+    Where answers are a closed set, label accuracy.
+    """
     return metrics(predictions)[0]
 
 
@@ -157,7 +161,7 @@ def _said(predictions: TextPredictions) -> dict[str, Block]:
         blocks["rouge"] = _table([rouge(said, row) for said, row in pairs])
     if "exact_match_text" in names:
         blocks["exact"] = dense(predictions.correct)
-    if "label_accuracy" in names and predictions.chosen is not None:
+    if CHOICE in names and predictions.chosen is not None:
         blocks["chosen"] = dense(predictions.accepts(predictions.chosen))
     return blocks
 
@@ -194,7 +198,7 @@ FORMULAS: dict[str, Formula] = {
     "rouge2": _rouge(1),
     "rouge_l": _rouge(2),
     "exact_match_text": mean_of("exact"),
-    "label_accuracy": mean_of("chosen"),
+    CHOICE: mean_of("chosen"),
     "format_valid": mean_of("valid"),
     "stop_rate": mean_of("finished"),
     "repetition": _repetition,
@@ -238,6 +242,13 @@ def decisions(predictions: TextPredictions) -> None:
 def right(predictions: TextPredictions, part: str | None = None) -> NDArray[np.bool_] | None:
     """Whether the text is an accepted one; None where nothing is said."""
     return None if predictions.said is None else predictions.correct
+
+
+def right_by(predictions: TextPredictions, metric: str) -> NDArray[np.bool_] | None:
+    """Whether the answer chosen from a closed set is an accepted one, where that is measured; else as :func:`right`."""
+    if metric == CHOICE and predictions.chosen is not None:
+        return predictions.accepts(predictions.chosen)
+    return right(predictions)
 
 
 def mistakes(predictions: TextPredictions, metric: str | None = None) -> Floats:

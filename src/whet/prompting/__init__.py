@@ -8,6 +8,7 @@
 ``session``   one call of it: what is known already, what is asked, some at once
 ``asking``    one request: tried again where that helps, its errors as problems
 ``budget``    tokens and their price, held against a limit
+``ledger``    what a run has spent, in a file of the run
 ``replies``   what an endpoint said, kept in the store so that nothing is paid for twice
 ``judge``     two answers, and which of them a language model likes better
 

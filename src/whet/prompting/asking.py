@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -122,7 +123,9 @@ class Asker:
             started = time.monotonic()
             with self._explained(question):
                 answer = self._sent(question)
+            unsure = most if getattr(answer, "usage", None) else 0.0  # charged, whether it can be read or not
             row = self._read(answer, question, time.monotonic() - started)
+            unsure = 0.0
             paid = 0.0 if self.prices is None else self.prices.of(row.tokens_in, row.tokens_out)
             return row
         except _Passing as trouble:
@@ -186,7 +189,7 @@ class Asker:
             status, said = error.status_code, self._words(error)
             if (status in AGAIN or status >= 500) and error.code != NO_MONEY:
                 raise _Passing(f"status {status}: {said}", _wait(error.response.headers)) from None
-            what = f"prompt {question.number + 1:,}: status {status}: {said}"
+            what = _ended(f"prompt {question.number + 1:,}: status {status}: {said}")
             raise UserError(Problem("P023", self.name, what, self._remedy(status))) from None
         except openai.APIConnectionError as error:
             late = isinstance(error, openai.APITimeoutError)
@@ -197,7 +200,7 @@ class Asker:
             )
             raise _Passing(words, None, maybe_charged=reached) from None
         except (openai.OpenAIError, ValueError) as error:  # such as a body that is no JSON
-            what = f"prompt {question.number + 1:,}: {self._scrubbed(str(error))[:300]}"
+            what = _ended(f"prompt {question.number + 1:,}: {self._scrubbed(str(error))[:300]}")
             raise UserError(Problem("P027", self.name, what, "Is there an OpenAI-compatible service?")) from None
 
     def _words(self, error: Any) -> str:
@@ -212,23 +215,33 @@ class Asker:
         return text.replace(self.key, "***") if len(self.key) >= SECRET_LENGTH else text
 
     def _remedy(self, status: int) -> str:
-        if status in (401, 403):
+        if status in (401, 403) and not self.key:
+            state = "is empty" if self.variable in os.environ else "is not set"
+            return f"The environment variable {self.variable} {state}, so that no key was sent: put the key into it."
+        if status == 401:
+            return f"Look at the key in the environment variable {self.variable}."
+        if status == 403:
             return f"Look at the key in the environment variable {self.variable}, and at what it may be used for."
         if status == 404:
             return f"Look at the address, and whether it has a model {self.model!r}."
-        return "Replies so far are kept; the same run goes on from there."
+        return "Replies so far are kept, and are not asked for again."
 
     def _gave_up(self, question: Question, trouble: _Passing, tries: int) -> Problem:
         again = f"after {tries:,} tries" if tries > 1 else "at the first try"
         asks = f"; it asks to wait {trouble.wait:,.0f} seconds" if (trouble.wait or 0.0) > PATIENCE else ""
-        what = f"prompt {question.number + 1:,} has no answer {again}: {trouble}{asks}."
-        remedy = "Replies so far are kept; the same run goes on from there. Fewer requests at once may help."
+        what = _ended(f"prompt {question.number + 1:,} has no answer {again}: {trouble}{asks}")
+        remedy = "Replies so far are kept, and are not asked for again; fewer requests at once may help."
         return Problem("P024", self.name, what, remedy)
 
 
 def pause(tries: int) -> float:
     """Seconds to wait after so many tries, where the service does not say how long."""
     return min(FIRST_WAIT * 2.0 ** (tries - 1), LONGEST_WAIT)
+
+
+def _ended(words: str) -> str:
+    """With a full stop, unless they end a sentence already."""
+    return words if words.endswith((".", "!", "?")) else f"{words}."
 
 
 class _Passing(Exception):

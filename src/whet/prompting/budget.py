@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Condition
 
@@ -32,10 +33,25 @@ class Budget:
       count against the limit.
     """
 
-    def __init__(self, limit: float | None) -> None:
+    def __init__(
+        self,
+        limit: float | None,
+        paid: float = 0.0,
+        unsure: float = 0.0,
+        others: float = 0.0,
+        note: Callable[[float, float], None] | None = None,
+    ) -> None:
+        """Go on from what was spent before.
+
+        :param others: what somebody else has spent of the same limit.
+        :param note: told what is paid and what may have been, before each request where there is a limit: a process
+            that is killed leaves nothing that was sent and not noted.
+        """
         self.limit = limit
-        self.paid = 0.0
-        self.unsure = 0.0
+        self.paid = paid
+        self.unsure = unsure
+        self.others = others
+        self._note = note
         self._held: list[float] = []
         self._full = False
         self._changed = Condition()
@@ -46,7 +62,7 @@ class Budget:
         :raises LimitReached: it does not fit, nor does anything after it.
         """
         with self._changed:
-            while self.limit is not None and self.paid + self.unsure + sum(self._held) + estimate > self.limit:
+            while self.limit is not None and self._most + estimate > self.limit:
                 if self._full or not self._held:
                     self._full = True
                     self._changed.notify_all()
@@ -55,6 +71,13 @@ class Budget:
             if self._full:
                 raise LimitReached
             self._held.append(estimate)
+            if self.limit is not None:
+                try:
+                    self._tell()
+                except BaseException:  # it is not sent
+                    self._held.remove(estimate)
+                    self._changed.notify_all()
+                    raise
 
     def settle(self, estimate: float, paid: float = 0.0, unsure: float = 0.0) -> None:
         """Give back what was set aside: the request is answered, refused or lost."""
@@ -63,3 +86,16 @@ class Budget:
             self.paid += paid
             self.unsure += unsure
             self._changed.notify_all()
+
+    def tell(self) -> None:
+        """Have it noted now."""
+        with self._changed:
+            self._tell()
+
+    @property
+    def _most(self) -> float:
+        return self.others + self.paid + self.unsure + sum(self._held)
+
+    def _tell(self) -> None:
+        if self._note is not None:
+            self._note(self.paid, self.unsure + sum(self._held))

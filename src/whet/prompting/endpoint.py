@@ -7,9 +7,10 @@ log or a reply that is kept.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from whet.errors import Problem, UserError
 from whet.prompting.address import is_here, read_address
 from whet.prompting.asking import Asker, Question, sent_messages
 from whet.prompting.budget import Budget, LimitReached, Prices
+from whet.prompting.ledger import Ledger, priced
 from whet.prompting.replies import fingerprint, reply_of
 from whet.prompting.session import Session
 from whet.prompting.speaker import Progress, Prompt, Reply, Spent, estimated_tokens
@@ -50,6 +52,7 @@ class Endpoint:
         timeout_seconds: float = 60.0,
         retries: int = 5,
         store_url: str | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         """Check what can be checked without a request.
 
@@ -58,6 +61,7 @@ class Endpoint:
         :param max_cost: no request is made that could take the sum beyond it, in the currency of ``prices``.
         :param retries: new tries of one request where the service is busy, fails or is late.
         :param store_url: where replies are kept, see :func:`whet.store.index.open_store`.
+        :param ledger: where it is kept what was spent; the limit holds for all that stands there.
         :raises UserError: P020, this is no address; P021, there is no key; P022, the package is missing; P026, a
             limit without prices.
         """
@@ -71,8 +75,9 @@ class Endpoint:
         self._timeout_seconds = timeout_seconds
         self._retries = retries
         self._store_url = store_url
-        self._budget = Budget(max_cost)
-        self._spent = Spent(price=None if prices is None else 0.0)
+        self._ledger = ledger
+        self._spent, self._budget = self._begun(max_cost)
+        self._counting = Lock()
         self._plain_limit = self._tempered = True
         if max_cost is not None and prices is None:
             what = "a spending limit needs the prices of a million tokens that are read and written."
@@ -81,7 +86,7 @@ class Endpoint:
         _package()
 
     @staticmethod
-    def of(asked: Any, model: str, store_url: str | None = None) -> Endpoint:
+    def of(asked: Any, model: str, store_url: str | None = None, ledger: Ledger | None = None) -> Endpoint:
         """The endpoint that a part of the recipe (``prompting`` or ``judge``) names.
 
         :param model: its name there.
@@ -101,6 +106,7 @@ class Endpoint:
             timeout_seconds=asked.timeout_seconds,
             retries=asked.retries,
             store_url=store_url,
+            ledger=ledger,
         )
 
     def count(self, prompt: Prompt) -> int:
@@ -124,18 +130,18 @@ class Endpoint:
         from whet.store.index import open_store
 
         questions = [self._question(number, prompt, max_tokens, tuple(stop)) for number, prompt in enumerate(prompts)]
-        with open_store(self._store_url) as store:
-            session = Session(store, questions, progress)
-            try:
-                if session.open:
-                    with self._asker() as asker:
-                        session.ask(asker, self._at_once)
-            except LimitReached:
-                raise UserError(self._limit_reached(len(session.open), len(questions))) from None
-            finally:
-                self._count(session.answered.values())
-        replies = self._replies(questions, session, tuple(stop))
-        self._spent.cached += sum(reply.cached for reply in replies)
+        with self._noted():
+            with open_store(self._store_url) as store:
+                session = Session(store, questions, progress, self._count)
+                try:
+                    if session.open:
+                        with self._asker() as asker:
+                            session.ask(asker, self._at_once)
+                except LimitReached:
+                    raise UserError(self._limit_reached(len(session.open), len(questions))) from None
+            replies = self._replies(questions, session, tuple(stop))
+            with self._counting:
+                self._spent.cached += sum(reply.cached for reply in replies)
         return replies
 
     def weigh(
@@ -149,8 +155,33 @@ class Endpoint:
         raise UserError(Problem("P031", self.name, "cannot be asked how likely given answers are.", remedy))
 
     def spent(self) -> Spent:
-        """What it has cost so far."""
-        return replace(self._spent)
+        """What it has cost so far, with what stood in the ledger when it was opened."""
+        with self._counting:
+            known = self._spent.price is not None
+            return replace(self._spent, price=self._budget.paid if known else None)
+
+    def _begun(self, limit: float | None) -> tuple[Spent, Budget]:
+        """What was spent before, and what is left of the limit."""
+        spent, unsure = (Spent(), 0.0) if self._ledger is None else self._ledger.spent(self.name)
+        others = 0.0
+        if self._prices is not None:
+            spent.price = priced(spent, 0.0, self._prices)
+            others = 0.0 if self._ledger is None else self._ledger.others(self.name, self._prices)
+        return spent, Budget(limit, spent.price or 0.0, unsure, others, self._note)
+
+    def _note(self, paid: float, unsure: float) -> None:
+        if self._ledger is not None:
+            with self._counting:
+                spent = replace(self._spent, price=None if self._spent.price is None else paid)
+            self._ledger.note(self.name, spent, unsure)
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """What is spent inside stands in the ledger, however it ends."""
+        try:
+            yield
+        finally:
+            self._budget.tell()
 
     def _question(self, number: int, prompt: Prompt, max_tokens: int, stop: tuple[str, ...]) -> Question:
         messages = sent_messages(prompt)
@@ -195,10 +226,9 @@ class Endpoint:
             raise UserError(Problem("P021", self.name, what, "A key is one word of plain letters, digits and signs."))
         return key
 
-    def _count(self, answered: Iterable[ReplyRow]) -> None:
-        for row in answered:
-            price = None if self._prices is None else self._prices.of(row.tokens_in, row.tokens_out)
-            self._spent.add(reply_of(row, (), cached=False), price)
+    def _count(self, row: ReplyRow) -> None:
+        with self._counting:
+            self._spent.add(reply_of(row, (), cached=False))
 
     def _replies(self, questions: Sequence[Question], session: Session, stop: tuple[str, ...]) -> list[Reply]:
         """In the order of the prompts; of equal ones the first was asked, and the others knew."""
@@ -212,9 +242,10 @@ class Endpoint:
     def _limit_reached(self, num_open: int, num_prompts: int) -> Problem:
         budget = self._budget
         unsure = f", and up to {budget.unsure:.4g} for requests without a reply" if budget.unsure else ""
-        what = f"one more request could go beyond max_cost={budget.limit:g}: {budget.paid:.4g} is spent{unsure}; "
+        paid = budget.others + budget.paid
+        what = f"one more request could go beyond max_cost={budget.limit:g}: {paid:.4g} is spent{unsure}; "
         what += f"{num_open:,} of {num_prompts:,} prompts are not answered yet."
-        remedy = "Raise max_cost, or ask about fewer rows; replies so far are kept and cost nothing again."
+        remedy = "Raise max_cost; replies so far are kept and cost nothing again."
         return Problem("P025", self.name, what, remedy)
 
 

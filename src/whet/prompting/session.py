@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,24 +15,35 @@ from whet.store.rows import ReplyRow
 if TYPE_CHECKING:
     from whet.store.index import Store
 
+PULSE = 0.5
+"""Seconds after which progress is told again where no reply has come: whoever hears of it may want to stop."""
+
 
 @dataclass(slots=True)
 class Session:
     """One call: what was known already, what is asked, what was answered.
 
     - ``known``: every answer so far, by hash; ``answered``: those of them that were asked for in this call.
+    - ``count``: given each answer that was asked for.
     """
 
     store: Store
     questions: Sequence[Question]
     progress: Progress | None
+    count: Callable[[ReplyRow], None]
     known: dict[str, ReplyRow]
     answered: dict[str, ReplyRow]
     prompts: Counter[str]
     num_done: int
 
-    def __init__(self, store: Store, questions: Sequence[Question], progress: Progress | None) -> None:
-        self.store, self.questions, self.progress = store, questions, progress
+    def __init__(
+        self,
+        store: Store,
+        questions: Sequence[Question],
+        progress: Progress | None,
+        count: Callable[[ReplyRow], None],
+    ) -> None:
+        self.store, self.questions, self.progress, self.count = store, questions, progress, count
         self.prompts = Counter(question.hash for question in questions)
         self.known = store.replies(list(self.prompts))
         self.answered = {}
@@ -50,9 +61,14 @@ class Session:
         pool = ThreadPoolExecutor(at_once, thread_name_prefix="whet-endpoint")
         waiting = [pool.submit(asker.ask, one) for one in sorted(first.values(), key=lambda one: one.number)]
         try:
-            for done in as_completed(waiting):
-                self._keep(done.result())
-                self._tell()
+            left = set(waiting)
+            while left:
+                done, left = wait(left, PULSE, FIRST_COMPLETED)
+                if not done:
+                    self._tell()
+                for one in done:
+                    self._keep(one.result())
+                    self._tell()
         except BaseException:
             asker.halted.set()
             pool.shutdown(cancel_futures=True)
@@ -66,6 +82,7 @@ class Session:
         if row.hash not in self.answered:
             self.known[row.hash] = self.answered[row.hash] = row
             self.num_done += self.prompts[row.hash]
+            self.count(row)
             self.store.keep_reply(row)
 
     def _keep_if_any(self, done: Future[ReplyRow]) -> None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 Prompt = Sequence[Mapping[str, Any]]
 """Messages of a chat with ``role`` and ``content``; the last one is the user's."""
 Progress = Callable[[int], None]
-"""Told how many of the prompts are answered."""
+"""Told how many of the prompts are answered; an endpoint that is slow tells the same number again. What it raises ends
+the asking: nothing new is asked, and replies that are under way are waited for."""
 
 CHARACTERS_A_TOKEN = 4.0
 """Characters that stand for a token where no tokenizer is at hand: about what vocabularies of English make of it.

@@ -58,7 +58,7 @@ BASELINES: dict[TaskName, tuple[BaselineName, ...]] = {
     "sentence-similarity": ("tfidf_cosine", "bm25", "base_cosine"),
     "regression": ("mean", "tfidf_ridge", "probe"),
     "ranking": ("tfidf_cosine", "bm25", "base_cosine"),
-    "text-generation": ("nearest_answer", "unigram", "base", "few_shot"),
+    "text-generation": ("nearest_answer", "base", "few_shot"),
     "translation": ("copy_source", "nearest_answer", "base"),
     "summarization": ("lead3", "nearest_answer", "base"),
     "language-modeling": ("unigram", "base"),

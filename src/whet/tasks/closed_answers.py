@@ -1,4 +1,4 @@
-"""Answers that come from a small closed set: which they are, and the likeliest of them to each prompt."""
+"""Answers that come from a small closed set: which they are, which a text is, the likeliest to each prompt."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ MOST = 50
 """Different answers that a closed set has at most."""
 LONGEST = 100
 """Characters; longer answers are texts, and no labels."""
+AROUND, BEHIND = "\"'`*()[]“”‘’«»„", ".,;:!?。！？"  # noqa: RUF001
+"""What may stand around an answer, or behind it, without being of it."""
 
 
 def closed_answers(train: Examples) -> tuple[str, ...]:
@@ -38,6 +40,24 @@ def closed_answers(train: Examples) -> tuple[str, ...]:
             return ()
     closed = len(counts) > 1 and min(counts.values()) > 1 and min(map(len, counts)) > 0
     return tuple(answer for answer, _ in counts.most_common()) if closed else ()
+
+
+def among(texts: Sequence[str], answers: Sequence[str]) -> tuple[str, ...]:
+    """(n,) of each text the one of ``answers`` that it is; a text that is none of them, as it is.
+
+    Case, quotes and the stop behind a text do not count, as in "Positive." for "positive", unless answers differ by
+    nothing else.
+    """
+    known = {answer.strip(): answer for answer in answers}
+    counts = Counter(map(_bare, answers))
+    bare = {_bare(answer): answer for answer in answers if counts[_bare(answer)] == 1}
+    bare.pop("", None)
+    return tuple(known.get(text.strip()) or bare.get(_bare(text), text) for text in texts)
+
+
+def _bare(text: str) -> str:
+    """In one case, without the quotes and brackets around it and what ends a sentence."""
+    return text.strip().lstrip(AROUND).rstrip(AROUND + BEHIND).strip().casefold()
 
 
 def answer_ids(

@@ -51,6 +51,11 @@ class TextGeneration(LanguageTask):
         self._closed = closed_answers(train) if self.purpose == "generation" else ()
 
     @property
+    def closed(self) -> tuple[str, ...]:
+        """The answers of training where they are a closed set, the most frequent first; () where answers are open."""
+        return self._closed
+
+    @property
     def carried(self) -> dict[str, Any]:
         """What is known of the base, the closed set of answers, and the form that they shall have."""
         wanted = self.answer_format

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from whet import registry
@@ -11,7 +12,7 @@ from whet.baselines import BASELINES
 from whet.baselines.material import Fitted, Keepable, Material
 from whet.data import audit
 from whet.data.answer_format import in_format
-from whet.data.predictions import Predictions
+from whet.data.predictions import Predictions, TextPredictions
 from whet.data.predictions import load as load_predictions
 from whet.data.predictions import save as save_predictions
 from whet.engine.events import Event
@@ -23,6 +24,7 @@ from whet.evaluation.settling import settle, settled
 from whet.evaluation.verdict import decide
 from whet.files import read_json, write_json
 from whet.recipe.schema import PROMPTABLE, PROMPTED
+from whet.tasks.closed_answers import among
 from whet.tasks.text_generation import TextGeneration
 from whet.workflows import asking
 from whet.workflows.events import Said
@@ -89,9 +91,22 @@ def _keep(run: Running, said: dict[str, Predictions]) -> dict[str, Any]:
     """Save the predictions of one model on both splits, after fitting on validation alone what can be fitted."""
     fitted = settle(said["validation"])
     for split, one in said.items():
-        shaped = in_format(one, run.task.answer_format) if isinstance(run.task, TextGeneration) else one
+        shaped = _answered(one, run.task) if isinstance(run.task, TextGeneration) else one
         save_predictions(settled(shaped, fitted), run.folder.predictions(one.model, split))
     return fitted
+
+
+def _answered(one: Predictions, task: TextGeneration) -> Predictions:
+    """With ``valid`` where a form is wanted, and where answers are a closed set with ``chosen``, as all have on test.
+
+    Without likelihoods what is said is the choice, a text that is none of the set included: it is wrong.
+    """
+    shaped = in_format(one, task.answer_format)
+    if not task.closed or not isinstance(shaped, TextPredictions) or shaped.split == "validation":
+        return shaped  # trained models choose nothing on validation, as they say nothing there
+    if shaped.said is None or shaped.chosen is not None:
+        return shaped
+    return replace(shaped, chosen=among(shaped.said, task.closed))
 
 
 def score(run: Running, models: Sequence[str], baselines: Sequence[str]) -> Iterator[Event]:

@@ -57,7 +57,7 @@ def judge(run: Running, baselines: Sequence[str], models: Sequence[str]) -> Iter
         Judged(text, gold[0] if gold else None, ours.said[row], theirs.said[row])
         for row, text, gold in zip(rows.tolist(), texts, accepted, strict=True)
     ]
-    speaker = asking.endpoint(recipe, str(recipe.model))
+    speaker = asking.judging(run)
     found = ruled(speaker, asked, recipe.instruction, run.telling("judged", size))
     spent = speaker.spent()
     write_json(
