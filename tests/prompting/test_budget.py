@@ -73,3 +73,32 @@ def test_all_who_wait_are_told_that_the_limit_is_reached():
     for one in waiting:
         one.join(5)
     assert refused == [1, 1, 1]
+
+
+def test_what_was_spent_before_counts():
+    budget = Budget(1.0, paid=0.2, unsure=0.1, others=0.3)
+    budget.hold(0.4)
+    budget.settle(0.4, paid=0.3)
+    assert (budget.paid, budget.unsure) == (0.5, 0.1)
+    with pytest.raises(LimitReached):
+        budget.hold(0.2)
+
+
+def test_what_is_about_to_be_sent_is_noted_first():
+    told: list[tuple[float, float]] = []
+    budget = Budget(1.0, paid=0.25, note=lambda paid, unsure: told.append((paid, unsure)))
+    budget.hold(0.5)
+    assert told == [(0.25, 0.5)]
+    budget.settle(0.5, paid=0.125)
+    budget.tell()
+    assert told[1:] == [(0.375, 0.0)]
+
+
+def test_what_cannot_be_noted_is_not_sent():
+    def fail(paid: float, unsure: float) -> None:
+        raise OSError
+
+    budget = Budget(1.0, note=fail)
+    for _ in range(3):
+        with pytest.raises(OSError):
+            budget.hold(0.9)

@@ -6,6 +6,7 @@ import re
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def test_replies_come_in_the_order_of_the_prompts():
         replies = speaker.say([user(f"text {n}") for n in range(12)], max_tokens=5, progress=told.append)
     assert [reply.text for reply in replies] == [f"TEXT {n}" for n in range(12)]
     assert all(reply.finished and not reply.cached and reply.seconds > 0 for reply in replies)
-    assert told == list(range(13))
+    assert list(dict.fromkeys(told)) == list(range(13))
     assert there.most_at_once <= 4
     assert set(there.paths) == {"/v1/chat/completions"}
 
@@ -205,6 +206,24 @@ def test_replies_under_way_survive_an_interruption():
     assert sum(one.cached for one in replies) == made and len(there.asked) == 20
 
 
+def test_asking_can_be_stopped_while_no_reply_comes(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("whet.prompting.session.PULSE", 0.02)
+    told: list[int] = []
+
+    def stop(done: int) -> None:
+        told.append(done)
+        if len(told) == 4:
+            raise KeyboardInterrupt
+
+    with service(lambda *_: refused(503, "busy", {"retry-after": "60"})) as there:
+        speaker = Endpoint(there.url, "m", requests_at_once=2)
+        started = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            speaker.say([user(str(n)) for n in range(9)], max_tokens=5, progress=stop)
+        assert time.monotonic() - started < 10
+    assert told == [0, 0, 0, 0] and len(there.asked) == 2
+
+
 # --- the key --------------------------------------------------------------------------------------------
 
 
@@ -253,6 +272,30 @@ def test_no_key_no_request(monkeypatch: pytest.MonkeyPatch):
 def test_a_service_on_this_machine_may_go_without_a_key(host: str):
     speaker = Endpoint(f"http://{host}/v1", "m")
     assert speaker.name == f"m at {host}" and not speaker.weighs and speaker.longest is None
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_service_that_wants_a_key_where_there_is_none(status: int, monkeypatch: pytest.MonkeyPatch):
+    with service(lambda *_: refused(status, "no such key")) as there:
+        for value, state in ((None, "is not set"), (" ", "is empty")):
+            if value is not None:
+                monkeypatch.setenv("MY_KEY", value)
+            with pytest.raises(UserError) as caught:
+                Endpoint(there.url, "m", "MY_KEY").say([user("a")], max_tokens=5)
+            told = str(caught.value)
+            assert f"status {status}: no such key. The environment variable MY_KEY {state}" in told
+            assert told.endswith(".")
+        monkeypatch.setenv("MY_KEY", KEY)
+        with pytest.raises(UserError, match=r"no such key\. Look at the key in the environment variable MY_KEY"):
+            Endpoint(there.url, "m", "MY_KEY").say([user("a")], max_tokens=5)
+
+
+@pytest.mark.parametrize(("words", "told"), [("late", "late. "), ("late.", "late. "), ("Why?", "Why? ")])
+@pytest.mark.parametrize("status", [400, 503])
+def test_sentences_end_once(words: str, told: str, status: int):
+    with service(lambda *_: refused(status, words)) as there, pytest.raises(UserError) as caught:
+        Endpoint(there.url, "m", retries=0).say([user("a")], max_tokens=5)
+    assert f": {told}Replies so far are kept" in str(caught.value)
 
 
 # --- trouble --------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Gates beside quality, as findings V001 to V008: passed, issue, tip, or not applicable.
 
-V005 is read off the training curves (``curves``); V006 and V008 are in ``weakness`` and ``degenerate``. They look at one model, the
-*subject*: the one to ship if it is a candidate, else the best candidate, else the one to ship.
+V005 is read off the training curves (``curves``), V006 and V008 are in ``weakness`` and ``degenerate``, the
+others are here. They look at one model, the *subject*: the one to ship if it is a candidate, else the best
+candidate, else the one to ship.
 """
 
 from __future__ import annotations

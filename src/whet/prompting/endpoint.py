@@ -7,6 +7,7 @@ log or a reply that is kept.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,6 +30,8 @@ from whet.store.rows import ReplyRow
 KEY_VARIABLE = "OPENAI_API_KEY"
 NO_KEY = "none"
 """What is sent where a service on this machine needs no key: the protocol wants some word."""
+NOTED_EVERY = 1.0
+"""Seconds between two notes of what is spent where there is no limit; where there is one, each request is noted."""
 
 
 class Endpoint:
@@ -78,6 +81,8 @@ class Endpoint:
         self._ledger = ledger
         self._spent, self._budget = self._begun(max_cost)
         self._counting = Lock()
+        self._noted_at = 0.0
+        self._own = 0
         self._plain_limit = self._tempered = True
         if max_cost is not None and prices is None:
             what = "a spending limit needs the prices of a million tokens that are read and written."
@@ -140,8 +145,7 @@ class Endpoint:
                 except LimitReached:
                     raise UserError(self._limit_reached(len(session.open), len(questions))) from None
             replies = self._replies(questions, session, tuple(stop))
-            with self._counting:
-                self._spent.cached += sum(reply.cached for reply in replies)
+            self._count_known(sum(reply.cached for reply in replies))
         return replies
 
     def weigh(
@@ -174,6 +178,7 @@ class Endpoint:
             with self._counting:
                 spent = replace(self._spent, price=None if self._spent.price is None else paid)
             self._ledger.note(self.name, spent, unsure)
+            self._noted_at = time.monotonic()
 
     @contextmanager
     def _noted(self) -> Iterator[None]:
@@ -182,6 +187,14 @@ class Endpoint:
             yield
         finally:
             self._budget.tell()
+
+    def go_on(self, finished: Spent) -> None:
+        """Begin again with what was cut short: what was paid for it is known now, and yet no gift from elsewhere.
+
+        :param finished: what was spent on all that will not be asked again.
+        """
+        self._own = max(0, self._spent.requests - finished.requests)
+        self._spent.cached = finished.cached
 
     def _question(self, number: int, prompt: Prompt, max_tokens: int, stop: tuple[str, ...]) -> Question:
         messages = sent_messages(prompt)
@@ -229,6 +242,14 @@ class Endpoint:
     def _count(self, row: ReplyRow) -> None:
         with self._counting:
             self._spent.add(reply_of(row, (), cached=False))
+        if self._budget.limit is None and time.monotonic() - self._noted_at > NOTED_EVERY:
+            self._budget.tell()
+
+    def _count_known(self, number: int) -> None:
+        with self._counting:
+            own = min(number, self._own)
+            self._own -= own
+            self._spent.cached += number - own
 
     def _replies(self, questions: Sequence[Question], session: Session, stop: tuple[str, ...]) -> list[Reply]:
         """In the order of the prompts; of equal ones the first was asked, and the others knew."""

@@ -113,7 +113,7 @@ def _exchange(
         if predictions.valid is not None and not predictions.valid[row]:
             facts.append(("Form", "not the one asked for"))
         if predictions.chosen is not None:
-            facts.append(("Likeliest known answer", shortened(predictions.chosen[row], LONGEST_LABEL)))
+            facts.append(("Chosen answer", shortened(predictions.chosen[row], LONGEST_LABEL)))
         sayings.append(Saying(model, shortened(predictions.said[row].strip(), LONGEST), facts))
     return Exchange(_end_of(str(source.get("text") or "")), sayings, source.get("line"))
 

@@ -20,7 +20,7 @@ MOST = 50
 """Different answers that a closed set has at most."""
 LONGEST = 100
 """Characters; longer answers are texts, and no labels."""
-AROUND, BEHIND = "\"'`*()[]“”‘’«»„", ".,;:!?。！？"  # noqa: RUF001
+AROUND, BEHIND = "\"'`*()[]“”‘’«»„", ".,;:!?。！？"
 """What may stand around an answer, or behind it, without being of it."""
 
 

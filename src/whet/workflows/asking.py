@@ -52,7 +52,9 @@ def speaker(run: Running) -> Speaker:
     wanted = run.recipe.prompting
     if wanted.endpoint is not None:
         found = endpoint(run, "prompting")
-        return Watched(run, found, "prompting", _finished(run, found.name))
+        finished = _finished(run, found.name)
+        found.go_on(finished)
+        return Watched(run, found, "prompting", finished)
     from whet.prompting.local import Local, open_local
 
     if wanted.base != OWN:
@@ -67,7 +69,9 @@ def judging(run: Running) -> Speaker:
 
     :raises UserError: as :mod:`whet.prompting.endpoint`.
     """
-    return Watched(run, endpoint(run, "judge"), "judge")
+    found = endpoint(run, "judge")
+    found.go_on(Spent())
+    return Watched(run, found, "judge")
 
 
 def endpoint(run: Running, part: Part) -> Endpoint:
@@ -145,7 +149,7 @@ class Watched:
         :raises Interrupted: the run was asked to stop; replies so far are kept, as far as an endpoint gave them.
         :raises UserError: as the speaker, with what goes on after it.
         """
-        heard = self._heard(len(prompts), progress)
+        heard = hearing(self._run, progress or self._telling(len(prompts)))
         with self._placed():
             found = self._speaker.say(prompts, max_tokens=max_tokens, stop=stop, progress=heard)
         self._before = None
@@ -155,7 +159,8 @@ class Watched:
         self, prompts: Sequence[Prompt], answers: Sequence[str], progress: Progress | None = None
     ) -> NDArray[np.float64]:
         """(n, L) nats of answers behind prompts; raises as :meth:`say`."""
-        return self._speaker.weigh(prompts, answers, self._heard(len(prompts), progress))
+        heard = hearing(self._run, progress or self._telling(len(prompts)))
+        return self._speaker.weigh(prompts, answers, heard)
 
     def spent(self) -> Spent:
         """What it has cost; before it is first asked, what finished baselines have cost.
@@ -164,15 +169,8 @@ class Watched:
         """
         return self._speaker.spent() if self._before is None else self._before
 
-    def _heard(self, total: int, progress: Progress | None) -> Progress:
-        tell = progress or self._run.telling(f"answers of {self.name}", total)
-
-        def heard(done: int) -> None:
-            if self._run.should_stop():
-                raise Interrupted
-            tell(done)
-
-        return heard
+    def _telling(self, total: int) -> Progress:
+        return self._run.telling(f"answers of {self.name}", total)
 
     @contextmanager
     def _placed(self) -> Iterator[None]:
@@ -187,8 +185,19 @@ class Watched:
         if problem.code == LIMIT:
             remedy = f"Raise {self._part}.max_cost in {folder.recipe}; replies so far are kept and cost nothing again."
         if problem.code in (LIMIT, *GOES_ON):
-            remedy += f" Then go on with: whet resume {folder.path}"
+            remedy += f" Go on with: whet resume {folder.path}"
         return Problem(problem.code, problem.where, problem.what, remedy)
+
+
+def hearing(run: Running, tell: Progress) -> Progress:
+    """Tells progress, and ends the asking with :class:`~whet.errors.Interrupted` where the run is asked to stop."""
+
+    def heard(done: int) -> None:
+        if run.should_stop():
+            raise Interrupted
+        tell(done)
+
+    return heard
 
 
 def prompted(run: Running) -> Prompted | None:
@@ -204,7 +213,7 @@ def prompted(run: Running) -> Prompted | None:
     def answer(name: str, split: str, shown: Sequence[Sequence[int]]) -> tuple[Predictions, NDArray[np.int64]]:
         examples, plain = run.examples(split), run.encoded[split]
         encoded, left = primed(task, run.tokenizer, examples, run.examples("train"), shown, plain, run.limit)
-        tell = run.telling(f"{name} on {split}", len(encoded))
+        tell = hearing(run, run.telling(f"{name} on {split}", len(encoded)))
         return task.answer(name, run.language_model, run.tokenizer, encoded, examples, tell), left
 
     return answer
