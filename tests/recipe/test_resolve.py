@@ -27,7 +27,8 @@ COLUMNS = ("text", "text_pair", "label", "negative", "group", "speaker")
 _ASKED = ("prompting.base", "prompting.instruction", "prompting.max_tokens", "judge.instruction", "judge.against")
 _SOURCES = ("sources.template", "sources.source_language", "sources.target_language")
 DECIDED_LATER = {"chat.template", *_ASKED, *_SOURCES, *(f"data.{name}" for name in COLUMNS)}
-"""Columns are found in the file; the reading stage records which and why. What is asked, and who, depends on the base."""
+"""Columns are found in the file; the reading stage records which and why.
+What is asked, and who, depends on the base."""
 
 
 def resolved(options: dict[str, Any] | None = None, **facts: Any) -> dict[str, Any]:

@@ -113,6 +113,7 @@ def test_only_long_questions_lose_tokens_and_it_is_on_record():
         "rows": 1,
         "tokens_cut": len(words) - 8,
         "tokens_total": 2 * len(words) + 3 + 5 + 3,
+        "answer_tokens_cut": 0,
     }
     room, step = 16 - 3 - 8, 16 - 3 - 8 - 2
     assert found.rows.tolist() == [0] * (1 + -(-(len(words) - room) // step)) + [1]
