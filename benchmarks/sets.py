@@ -188,7 +188,7 @@ LANGUAGE_JOBS = [
             training__learning_rate=5e-4,
             training__epochs=1,
             training__batch_tokens=4096,
-            training__max_seconds=900,
+            training__max_seconds=600,
             generation__max_tokens=64,
         ),
         "ROUGE-L: pretrained encoder-decoders of hundreds of millions of weights only",
