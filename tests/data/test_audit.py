@@ -124,6 +124,8 @@ def test_another_room_fills_the_length_in(found):
     filled = audited.with_finding(length_finding(0, 10, 0, 100, 256))
     assert by_code(filled)["A009"].bin == "passed"
     assert len(filled.findings) == len(audited.findings)
+    more = filled.with_finding(Finding("G001", "passed", "Every answer ends."))
+    assert by_code(more)["G001"].message == "Every answer ends." and len(more.findings) == len(filled.findings) + 1
 
 
 def test_clean_data_passes(tmp_path):

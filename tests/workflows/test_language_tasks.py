@@ -15,6 +15,7 @@ from whet.data.predictions import load as load_predictions
 from whet.data.row_form import Choice
 from whet.errors import UserError
 from whet.seeds import generator
+from whet.store.index import open_store
 from whet.workflows import using
 
 OPTIONS = {"training.epochs": 4.0, "training.learning_rate": 0.005, "evaluation.resamples": 200}
@@ -157,3 +158,39 @@ def test_prompting_is_held_against_training(run: whet.Run, task: str) -> None:
     assert way
     page = (run.path / "report.html").read_text()
     assert "Fine-tune or prompt" in page
+
+
+@pytest.mark.parametrize(
+    ("task", "family", "options", "code"),
+    [
+        ("translation", "t5", {"sources__template": "no place"}, "R031"),
+        ("translation", "t5", {"sources__target_language": "de"}, "M051"),
+        ("language-modeling", "t5", {}, "M014"),
+    ],
+)
+def test_what_is_refused_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str, family: str, options: dict[str, Any], code: str
+) -> None:
+    monkeypatch.setenv("WHET_STORE", f"sqlite:///{tmp_path / 'index.db'}")
+    base = make_base(tmp_path / "base", family, language=True)
+    rows = rows_of(task, tmp_path)
+    with pytest.raises(UserError, match=code):
+        whet.fit(rows, task=task, base=str(base), out=tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+    with open_store(None) as store:
+        assert not list(store.runs())
+
+
+def test_the_saved_tokenizer_lays_conversations_out(run: whet.Run, task: str) -> None:
+    from transformers import AutoTokenizer
+
+    from whet.batches.chat import render_prompt
+
+    tokenizer = AutoTokenizer.from_pretrained(run.path / "model")
+    if task != "text-generation":
+        assert tokenizer.chat_template is None
+        return
+    messages = [{"role": "user", "content": WORDS[0]}]
+    said = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+    assert list(said) == render_prompt(tokenizer, messages, template="plain").tolist()
+    assert "G001" in {one["code"] for one in read(run, "findings.json")}

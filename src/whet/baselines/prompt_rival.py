@@ -117,7 +117,7 @@ def rival_of(material: Material) -> Rival:
 
 
 def _is_own(options: Mapping[str, Any]) -> bool:
-    names = ("prompting.base", "prompting.instruction")
+    names = ("prompting.base", "prompting.instruction", "prompting.max_tokens")
     return options.get("prompting.endpoint") is None and all(options.get(name, "auto") == "auto" for name in names)
 
 
@@ -195,7 +195,7 @@ class Spoken:
         if self._weighs:
             said, cost = self._weighed(name, examples, prompts.turns, fair)
             return Answered(said, prompts.left, prompts.num_cut, cost=cost)
-        replies = self._speaker.say(prompts.turns, max_tokens=self._max_tokens)
+        replies = self._speaker.say(prompts.turns, max_tokens=self._max_tokens, stop=self._stops)
         read = self._asking.read(name, examples, replies)
         cost = prompt_costs.of_replies(replies, self._prices)
         return Answered(read.said, prompts.left, prompts.num_cut, int(read.unparsable.sum()), read.more, cost)
@@ -210,6 +210,11 @@ class Spoken:
             "calibrated": self._calibrates,
             "spent": prompt_costs.since(self._before, self._speaker.spent()),
         }
+
+    @property
+    def _stops(self) -> tuple[str, ...]:
+        """Texts that end what the tuned model writes end a reply too; tasks that write no texts have none."""
+        return tuple(self._material.options.get("generation.stop") or ())
 
     @property
     def _prices(self) -> tuple[float, float] | None:

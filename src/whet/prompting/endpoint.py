@@ -99,8 +99,9 @@ class Endpoint:
         """
         given = (asked.price_input, asked.price_output)
         if (given[0] is None) != (given[1] is None):
+            _, host = read_address(asked.endpoint)  # the address may hold what nobody should read
             what = "one price is given without the other, so that nothing can be counted."
-            raise UserError(Problem("P026", str(asked.endpoint), what, "Give both prices, 0 where it is free."))
+            raise UserError(Problem("P026", host, what, "Give both prices, 0 where it is free."))
         return Endpoint(
             asked.endpoint,
             model,

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from whet.evaluation.paired import mcnemar
-from whet.evaluation.shares import wilson
+from whet.evaluation.shares import tango
 from whet.prompting.speaker import Progress, Prompt, Speaker
 
 Ruling = Literal["win", "loss", "tie", "flip", "unreadable"]
@@ -71,7 +71,7 @@ class Judgement:
     - ``unreadable``: pairs of which a reply names no verdict; they count nowhere else.
     - ``p``: of the exact sign test, two-sided, ties left out.
     - ``share``: of the pairs that were judged, wins and half of the ties; None where there are none.
-    - ``low``, ``high``: Wilson's interval of it.
+    - ``low``, ``high``: Tango's interval of it.
     """
 
     judge: str
@@ -93,7 +93,8 @@ class Judgement:
         wins, losses, flips = counts["win"], counts["loss"], counts["flip"]
         ties = counts["tie"] + flips
         judged = wins + losses + ties
-        low, high = wilson(wins + ties / 2, judged)
+        # of the difference of wins and losses, which ties make surer, as a share of the points
+        low, high = ((1 + bound) / 2 for bound in tango(wins, losses, judged)) if judged else (0.0, 1.0)
         return Judgement(
             judge=judge,
             rows=tuple(rows),

@@ -61,6 +61,7 @@ def contradictions(recipe: Recipe) -> Iterator[Contradiction]:
     yield from _probe_of_the_task(recipe)
     yield from _baselines_of_the_task(recipe)
     yield from _someone_to_ask(recipe)
+    yield from _judged_against_somebody(recipe)
     yield from _beams_draw_nothing(recipe)
     if recipe.task in PROMPTABLE:
         yield from _prompting_is_used(recipe)
@@ -174,6 +175,19 @@ def _someone_to_ask(recipe: Recipe) -> Iterator[Contradiction]:
             "judge.endpoint",
             "is not set, but options of the judge are.",
             "Name the endpoint, or remove them.",
+        )
+
+
+def _judged_against_somebody(recipe: Recipe) -> Iterator[Contradiction]:
+    named, wanted = recipe.judge.against, recipe.evaluation.baselines
+    listed = BASELINES[recipe.task] if wanted == "auto" else [wanted] if isinstance(wanted, str) else wanted
+    several = {one for name in listed for one in (PROMPTED if name == "prompting" else (name,))}
+    if recipe.judge.endpoint is not None and named != "auto" and named not in several:
+        yield (
+            "R034",
+            "judge.against",
+            f"is {named!r}, which is no baseline of this run.",
+            f"Name one of {', '.join(sorted(several))}.",
         )
 
 

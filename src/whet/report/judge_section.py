@@ -15,6 +15,8 @@ TITLE = "What a judge says"
 FILE = "judge.json"
 SHOWN = 6
 """Rows that are shown, those that the model lost first."""
+LEVEL = 0.05
+"""From which p on the sign test proves nothing."""
 RULINGS = {
     "loss": "worse",
     "win": "better",
@@ -51,14 +53,14 @@ def judge(run: RunFiles) -> Section:
 
 
 def _words(told: Facts, model: str, against: str) -> str:
-    """The outcome in a sentence; below the usual level of doubt it is called one."""
+    """The outcome in a sentence; the sign test decides whether it is called a difference."""
     if told.get("share") is None:
         return "No verdict could be read."
     share, low, high = (100 * float(told[name]) for name in ("share", "low", "high"))
     said = f"{model} gets {share:.0f} % of the points against {against} (95 % interval {low:.0f} to {high:.0f}"
     p = float(told["p"])
     said += f"; sign test p = {p:.2g})" if p >= 0.001 else "; sign test p < 0.001)"
-    return f"{said}: {'a difference' if low > 50 or high < 50 else 'this is no proof that either is better'}."
+    return f"{said}: {'a difference' if p < LEVEL else 'this is no proof that either is better'}."
 
 
 def _counts(told: Facts, model: str, against: str) -> Table:

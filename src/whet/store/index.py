@@ -12,6 +12,7 @@ A run calls :func:`note_run`, which gives trouble back instead of raising it. To
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -224,6 +225,12 @@ def note_run(folder: Path, url: str | None = None) -> tuple[Problem, ...]:
             return store.record(folder)
     except UserError as error:
         return error.problems
+
+
+def forget_run(folder: Path, url: str | None = None) -> None:
+    """Drop the row of a run that left nothing behind; whatever stands in the way is left for a rebuild."""
+    with contextlib.suppress(UserError), open_store(url) as store:
+        store.forget(folder)
 
 
 def _opened(location: Location, *, thoroughly: bool = False) -> Engine:

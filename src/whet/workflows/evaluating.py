@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,8 +17,7 @@ from whet.data.predictions import load as load_predictions
 from whet.data.predictions import save as save_predictions
 from whet.engine.events import Event
 from whet.evaluation.break_even import Prices, standing
-from whet.evaluation.gates import gates
-from whet.evaluation.measures import lower_is_better
+from whet.evaluation.gates import gates, subject_of
 from whet.evaluation.scoring import score_all
 from whet.evaluation.settling import settle, settled
 from whet.evaluation.verdict import decide
@@ -34,6 +33,8 @@ from whet.workflows.running import Running
 from whet.workflows.training import Trained
 
 SCORED = ("validation", "test")
+UNREADABLE = 0.1
+"""Share of the replies of a prompted model from which on it is said that they cannot be read."""
 
 
 def baseline(run: Running, name: str) -> Iterator[Event]:
@@ -52,7 +53,10 @@ def baseline(run: Running, name: str) -> Iterator[Event]:
         found["predict_rows_per_second"] = sum(map(len, said.values())) / seconds
     more = dict(getattr(fitted, "facts", {}))
     write_json(run.folder.facts(name), {"train_seconds": time.monotonic() - start, **found, **more})
-    yield from ()
+    lost, rows = (more.get("prompting") or {}).get("unparsable", {}).get("test") or 0, len(said["test"])
+    if lost > UNREADABLE * rows:
+        yield Said(f"  {lost:,} of {rows:,} replies of {name} could not be read: look at prompting.max_tokens, or ask")
+        yield Said("  otherwise with prompting.instruction; such rows got what is said without asking")
 
 
 def _material(run: Running) -> Material:
@@ -68,17 +72,17 @@ def _material(run: Running) -> Material:
 
 def predict(run: Running, model: Trained) -> Iterator[Event]:
     """Predictions of a trained model; what was fitted on validation is folded into its head."""
-    start = time.monotonic()
     said = {}
-    for split in SCORED:
+    for split in SCORED:  # test comes last: its rows alone are answered in full where texts are written
+        start = time.monotonic()
         encoded = run.encoded[split]
         tell = run.telling(f"{model.name} on {split}", len(encoded))
         said[split] = run.task.answer(model.name, model.model, run.tokenizer, encoded, run.examples(split), tell)
-    seconds = time.monotonic() - start
+        seconds = max(time.monotonic() - start, 1e-9)
     fitted = _keep(run, said)
     run.task.folded(model.model.head, fitted)
-    rows = sum(map(len, said.values()))
-    write_json(run.folder.facts(model.name), {**model.facts, "predict_rows_per_second": rows / seconds, **fitted})
+    rate = len(said["test"]) / seconds
+    write_json(run.folder.facts(model.name), {**model.facts, "predict_rows_per_second": rate, **fitted})
     yield from ()
 
 
@@ -160,17 +164,15 @@ def judge(run: Running, baselines: Sequence[str], candidates: Sequence[str]) -> 
     found = gates(verdict, list(test.values()), scores, seed=run.recipe.seed)
     gathered = gather(run.folder, found, {name: facts(run, name) for name in candidates})
     write_json(run.folder.findings, [finding.to_json() for finding in gathered])
-    _stand(run, verdict.to_json(), candidates)
+    _stand(run, verdict.ship if verdict.ship in candidates else subject_of(verdict), candidates)
     yield Said(verdict.reason)
 
 
-def _stand(run: Running, verdict: Mapping[str, Any], candidates: Sequence[str]) -> None:
-    """prompting.json: what asking a language model costs beside what training costs, where one was asked."""
+def _stand(run: Running, tuned: str, candidates: Sequence[str]) -> None:
+    """prompting.json: what asking a language model costs beside what training ``tuned`` costs, where one was asked."""
     asked = [name for name in PROMPTED if run.folder.facts(name).exists()]
-    if not asked or not candidates:
+    if not asked or tuned not in candidates:
         return
-    sign = -1.0 if lower_is_better(verdict["metric"]) else 1.0
-    tuned = max(candidates, key=lambda one: sign * float(verdict["values"][one]))
     wanted = run.recipe.prompting
     found = standing(
         {name: facts(run, name) for name in asked},

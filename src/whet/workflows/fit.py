@@ -17,7 +17,7 @@ from whet.models import saving
 from whet.recipe import Recipe, dump
 from whet.recipe.resolve import candidates
 from whet.report import write_card, write_report
-from whet.store.index import note_run
+from whet.store.index import forget_run, note_run
 from whet.workflows import environment, evaluating, judging, preparing, shipping, training, usage
 from whet.workflows.events import Said
 from whet.workflows.rows import Tell
@@ -54,6 +54,7 @@ def _stages(run: Running) -> Iterator[Event]:
     for name in baselines:
         if name != "probe":
             yield from stage(f"baseline {name}", partial(evaluating.baseline, run, name))
+    run.release()
 
     models = candidates(run.value("method"), recipe.task)
     for name in models:
@@ -66,9 +67,9 @@ def _stages(run: Running) -> Iterator[Event]:
     rivals = [name for name in baselines if name in scored]
     yield from stage("score", partial(evaluating.score, run, scored, rivals))
     yield from stage("judge", partial(evaluating.judge, run, rivals, models))
-    if judging.wanted(run):
-        yield from stage("ask the judge", partial(judging.judge, run, rivals, models))
     yield from stage("ship", partial(shipping.ship, run, models))
+    if judging.wanted(run):  # the verdict does not rest on it
+        yield from stage("ask the judge", partial(judging.judge, run, rivals, models))
     yield from stage("report", partial(_report, run))
 
 
@@ -107,8 +108,9 @@ def _recorded(run: Running) -> Iterator[None]:
     except BaseException as error:
         # it came to nothing that could be gone on with, or has to be asked for otherwise: leave nothing behind
         refused = begun and isinstance(error, UserError) and not (folder.stages / "encode.json").exists()
-        if not folder.stages.exists() or refused:
+        if begun and (refused or not folder.stages.exists()):
             shutil.rmtree(folder.path, ignore_errors=True)
+            forget_run(folder.path)
         else:
             with contextlib.suppress(Exception):
                 folder.write_state(FAILED)

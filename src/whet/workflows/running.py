@@ -299,6 +299,11 @@ class Running:
         """Who is asked in words; one for the whole run, so that what was spent is counted once."""
         return asking.speaker(self)
 
+    def release(self) -> None:
+        """Let go of models that baselines alone need, before others are trained."""
+        for name in ("language_model", "speaker", "vectors_model"):
+            self.__dict__.pop(name, None)
+
     def untouched(self, splits: Sequence[str]) -> dict[str, Predictions]:
         """The answers of a language model as it came, by split."""
         model = self.language_model
