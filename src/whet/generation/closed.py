@@ -16,6 +16,8 @@ from whet.generation.reading_sources import answer_room, checked, read_sources, 
 
 BATCH_TOKENS = 8192
 """Tokens of prompts and labels that are held at once."""
+CELLS = 1 << 26
+"""Logits of labels that are held at once, some 20 bytes each on the way: a large vocabulary takes fewer tokens."""
 
 
 def label_nats(
@@ -48,6 +50,7 @@ def label_nats(
     if not labels:
         return found
     finished = 0
+    batch_tokens = min(batch_tokens, max(1, CELLS // int(network.config.get_text_config(decoder=True).vocab_size)))
     with in_use(network):
         shared = read_shared(network, prompts) if begins is None else None
         for rows in _batches([len(one) for one in prompts], longest, len(labels), batch_tokens):

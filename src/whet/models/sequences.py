@@ -70,6 +70,9 @@ def prefix(tokenizer: Any, config: Any, target_language: str | None = None) -> l
     """
     code = None if target_language is None else code_of(tokenizer, target_language)
     leading, trailing = _frame(tokenizer, code)
+    unset = code is None and getattr(tokenizer, "tgt_lang", "") is None  # its frame is then that of a source
+    if unset and (_language_among(tokenizer, leading) or _start(config) is None):
+        raise UserError(_unnamed())
     if _language_among(tokenizer, leading):  # M2M100 and mBART-50
         return [start_id(config), *leading]
     if _language_among(tokenizer, trailing):  # mBART: its code follows the end, and comes round to the beginning
@@ -193,8 +196,7 @@ def _frame(tokenizer: Any, code: str | None) -> tuple[list[int], list[int]]:
         whole = list(tokenizer(text_target=_PROBE)["input_ids"])
         bare = list(tokenizer(text_target=_PROBE, add_special_tokens=False)["input_ids"])
     except KeyError as error:  # M2M100's looks up the language None
-        what = "its tokenizer must know the language of the targets."
-        raise UserError(Problem("M051", "the base", what, "Name it: sources.target_language.")) from error
+        raise UserError(_unnamed()) from error
     finally:
         if settable:
             tokenizer.tgt_lang = own
@@ -205,6 +207,11 @@ def _frame(tokenizer: Any, code: str | None) -> tuple[list[int], list[int]]:
         old = _language_among(tokenizer, [*leading, *trailing])
         leading, trailing = ([number if one in old else one for one in part] for part in (leading, trailing))
     return leading, trailing
+
+
+def _unnamed() -> Problem:
+    what = "its tokenizer must know the language of the targets."
+    return Problem("M051", "the base", what, "Name it: sources.target_language.")
 
 
 def _language_among(tokenizer: Any, ids: Sequence[int]) -> list[int]:

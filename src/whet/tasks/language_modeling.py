@@ -19,6 +19,7 @@ from whet.data.forms import Examples
 from whet.data.predictions import TextPredictions, TextPurpose
 from whet.data.saying import say_texts
 from whet.engine.protocols import Objective
+from whet.errors import Problem, UserError
 from whet.models import sequences
 from whet.models.heads import Head, HeadKind
 from whet.models.networks import Guess, guesses
@@ -38,9 +39,10 @@ from whet.tasks.language_loss import (
 from whet.tasks.span_corruption import DRAWN, Spans, refuse_without, sentinels_of
 from whet.tasks.task import BATCH_TOKENS, Columns, Task, Told
 
-BEGINS, ENDS, SENTINELS = "begins", "ends", "sentinels"
-"""In ``setting.settled``: ids that targets of an encoder-decoder begin and end with, and that stand for spans."""
-KNOWN = ("mask_id", "vocabulary", BEGINS, ENDS, SENTINELS)
+BEGINS, ENDS, SENTINELS, LONGEST = "begins", "ends", "sentinels", "longest_target"
+"""In ``setting.settled``: ids that targets of an encoder-decoder begin and end with, ids that stand for spans, and
+how many tokens its decoder reads at most."""
+KNOWN = ("mask_id", "vocabulary", BEGINS, ENDS, SENTINELS, LONGEST)
 """What tasks of language models know of the base, in ``setting.settled``."""
 STRIDE = 0
 """Tokens of the window before that a window of a long document sees again, without counting them."""
@@ -156,6 +158,9 @@ class LanguageModeling(LanguageTask):
         counted = Counted(limit)
         if self._spans is not None:
             refuse_without(self._spans.sentinels)
+            if not tokenizer.is_fast:
+                what = "its tokenizer is a slow one, whose windows are not read."
+                raise UserError(Problem("M006", "the base", what, "Use a base with a tokenizer.json."))
         framed = _framed(tokenizer) if self._spans is None else _Frame([], [])
         # what stands for spans, and what ends both halves, must fit behind the window
         room = limit if self._spans is None else limit - len(self._spans.ends) - 1
@@ -212,7 +217,14 @@ def known_of(tokenizer: Any, config: Any, target_language: str | None = None) ->
     if guesses(config) != "target":
         return known
     begins = sequences.prefix(tokenizer, config, target_language)
-    return {**known, BEGINS: list(begins), ENDS: list(sequences.suffix(tokenizer)), SENTINELS: sentinels_of(tokenizer)}
+    longest = sequences.max_target(config)
+    return {
+        **known,
+        BEGINS: list(begins),
+        ENDS: list(sequences.suffix(tokenizer)),
+        SENTINELS: sentinels_of(tokenizer),
+        **({} if longest is None else {LONGEST: longest}),
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from whet.findings import Finding
 from whet.generation.loop import Said, generate
 from whet.models import sequences
 from whet.models.task_model import TaskModel
-from whet.tasks.language_modeling import BEGINS, ENDS
+from whet.tasks.language_modeling import BEGINS, ENDS, LONGEST
 from whet.tasks.task import Columns, Told
 from whet.tasks.text_generation import LOOKED_AT, TextGeneration
 
@@ -93,6 +93,7 @@ class Rewriting(TextGeneration):
         """What is to be said behind what every target begins with; a row without a reference has that alone."""
         begins, ends = self._begins, self._ends
         assert begins is not None
+        limit = min(limit, int(self.setting.settled.get(LONGEST, limit)))
         found = sequences.target_ids(tokenizer, [text or "" for text in texts])
         side = _Side([], [], [])
         for text, own in zip(texts, found, strict=True):

@@ -18,7 +18,7 @@ from torch import Tensor
 from whet.batches.encoding import Cut, Encoded
 from whet.batches.flat import FlatBatch, make
 from whet.errors import Problem, UserError
-from whet.tasks.language_loss import Wanted
+from whet.tasks.language_loss import Wanted, token_weights
 
 SHARE, MEAN_LENGTH = 0.15, 3.0
 """Of the tokens that are taken out, and how many stand together on average."""
@@ -50,6 +50,7 @@ class Spans:
         sequences: list[NDArray[np.int64]] = []
         read, said, weights = [], [], []
         done = 0
+        own = token_weights(batch) > 0  # what a window repeats of the one before counts there
         starts, lengths = batch.where.starts.tolist(), batch.where.lengths.tolist()
         for start, length in zip(starts, lengths, strict=True):
             ids = batch.input_ids[0][start : start + length].numpy()
@@ -57,7 +58,7 @@ class Spans:
             done += len(source)
             counted = np.arange(len(self.begins), len(target))
             if not all_count:
-                counted = counted[places[counted] >= 0]
+                counted = counted[(places[counted] >= 0) & own[start + places[counted]]]
             read.append(done + counted - 1)
             said.append(start + places[counted].clip(min=0))
             sequences += [source, target]

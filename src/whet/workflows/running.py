@@ -19,6 +19,7 @@ from whet.baselines.material import Targets as Asked
 from whet.batches import encoding
 from whet.batches.encoding import Encoded
 from whet.batches.flat import Targets
+from whet.batches.templates import template_of
 from whet.data import reading
 from whet.data.forms import Examples
 from whet.data.predictions import Predictions
@@ -134,11 +135,20 @@ class Running:
             self.multi_label,
             train.has_pairs,
             tuple(name for name, _ in train.shape.more),
-            self.options,
+            self._options_of_task,
             self._known_of_base if self.head_kind == "language" else {},
         )
         found: Task = registry.load(TASKS, self.recipe.task, "task")(setting)
         found.learn(train)
+        return found
+
+    @property
+    def _options_of_task(self) -> dict[str, Any]:
+        """The options, with what a file of a template holds in the place of its name: a model may travel."""
+        found = self.options
+        named = str(found.get("chat.template", "auto"))
+        if self.head_kind == "language" and named not in ("auto", "own") and Path(named).is_file():
+            found = {**found, "chat.template": template_of(self.tokenizer, named)[0]}
         return found
 
     @property
@@ -170,8 +180,13 @@ class Running:
 
     @cached_property
     def tokenizer(self) -> Any:
-        """Its tokenizer, with the tokens that the recipe adds."""
-        return loading.load_tokenizer(self.place, self.changes.add_tokens)
+        """Its tokenizer, with the tokens that the recipe adds, set to the languages that it names."""
+        found = loading.load_tokenizer(self.place, self.changes.add_tokens)
+        named = (self.recipe.sources.source_language, self.recipe.sources.target_language)
+        source, target = (None if one == "auto" else one for one in named)
+        if self.guesses == "target":
+            sequences.set_languages(found, source, target)
+        return found
 
     @cached_property
     def changes(self) -> Changes:
