@@ -109,8 +109,10 @@ def _recorded(run: Running) -> Iterator[None]:
         # it came to nothing that could be gone on with, or has to be asked for otherwise: leave nothing behind
         refused = begun and isinstance(error, UserError) and not (folder.stages / "encode.json").exists()
         if begun and (refused or not folder.stages.exists()):
+            noted = folder.stages.exists()  # a run is noted in the index once its rows are read
             shutil.rmtree(folder.path, ignore_errors=True)
-            forget_run(folder.path)
+            if noted:
+                forget_run(folder.path)
         else:
             with contextlib.suppress(Exception):
                 folder.write_state(FAILED)
