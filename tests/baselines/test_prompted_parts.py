@@ -15,8 +15,9 @@ from whet.baselines.prompt_asking import Form, together
 from whet.baselines.prompt_entities import found
 from whet.baselines.prompt_questions import stands
 from whet.baselines.prompt_replies import Labels, listed, number, objects, unquoted
-from whet.baselines.prompt_shots import Near, drawn
+from whet.baselines.prompt_shots import drawn, nearest
 from whet.baselines.prompt_texts import GO_ON, Talk
+from whet.baselines.tfidf_cosine import Searched
 from whet.prompting.speaker import Reply, Spent
 from whet.seeds import generator
 
@@ -170,9 +171,9 @@ def test_draws_are_spread_over_labels(labels, wanted, seed):
     st.integers(0, 5),
 )
 def test_the_nearest_rows_by_cosines_one_by_one(known, asked, wanted):
-    near = Near.of(known)
+    near = Searched.of(known)
     otherwise = tuple(range(len(known)))[:wanted]
-    for text, rows in zip(asked, near.rows(asked, wanted, otherwise), strict=True):
+    for text, rows in zip(asked, nearest(near, asked, wanted, otherwise), strict=True):
         assert len(rows) == len(set(rows)) == min(wanted, len(known))
         cosines = near.words.cosines([text] * len(known), known)
         values = [cosines[row] for row in rows]

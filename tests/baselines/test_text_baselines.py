@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.baselines.made_pairs import material
-from whet.baselines import BASELINES, copy_source, lead3, nearest_answer, unigram
+from whet.baselines import BASELINES, copy_source, lead3, nearest_answer, tfidf_cosine, unigram
 from whet.baselines.material import Material, Targets
 from whet.data.forms import Examples, Shape
 from whet.data.saying import say_texts
@@ -62,7 +62,7 @@ def test_the_answer_of_the_nearest_prompt():
 
 def test_the_nearest_of_many_is_found_piece_by_piece(monkeypatch):
     whole = nearest_answer.fit(support(), 0).predictions("test").said
-    monkeypatch.setattr(nearest_answer, "CELLS_AT_ONCE", 5)
+    monkeypatch.setattr(tfidf_cosine, "CELLS_AT_ONCE", 5)
     assert nearest_answer.fit(support(), 0).predictions("test").said == whole
 
 
@@ -71,7 +71,7 @@ def test_the_nearest_of_many_is_found_piece_by_piece(monkeypatch):
 def test_the_nearest_is_that_of_cosines_one_by_one(known, asked):
     found = nearest_answer.Known.of(known, [str(number) for number in range(len(known))])
     for text, said in zip(asked, found.answers(asked), strict=True):
-        cosines = found.words.cosines([text] * len(known), known)
+        cosines = found.texts.words.cosines([text] * len(known), known)
         assert cosines[int(said)] == pytest.approx(cosines.max())
 
 

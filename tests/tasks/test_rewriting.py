@@ -13,6 +13,7 @@ from tests.tasks.learning import overfit
 from whet.batches.encoding import Encoded
 from whet.data.forms import Examples, Shape
 from whet.errors import UserError
+from whet.models import sequences
 from whet.models.loading import load_model, load_tokenizer
 from whet.models.networks import read_config
 from whet.models.places import find
@@ -47,6 +48,7 @@ class Tuned:
         place = find(str(make_base(folder, family, language=True)))
         self.tokenizer = load_tokenizer(place)
         language = options.get("sources.target_language")
+        sequences.set_languages(self.tokenizer, options.get("sources.source_language"), language)
         known = known_of(self.tokenizer, read_config(place), language)
         self.task = kind(Setting(options={"generation.max_tokens": 8, **options}, settled=known))
         self.model: TaskModel = load_model(place, self.task.head(None), self.tokenizer, 3)

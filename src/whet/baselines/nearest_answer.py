@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from whet.baselines.material import Material, Said
 from whet.baselines.said_texts import answers
-from whet.baselines.tfidf_cosine import Tfidf
+from whet.baselines.tfidf_cosine import Searched
 
 NAME = "nearest_answer"
-CELLS_AT_ONCE = 4_000_000
-"""Cosines held at once (32 MB)."""
 
 
 def fit(material: Material, seed: int) -> Said:
@@ -27,28 +22,24 @@ def fit(material: Material, seed: int) -> Said:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """N training texts: ``table`` sparse (V, N) of their words, and an answer each.
+    """N training texts, and an answer each.
 
     ``usual`` is the most frequent answer, for texts that share no word with any of them.
     """
 
-    words: Tfidf
-    table: Any
+    texts: Searched
     said: Sequence[str]
     usual: str
 
     @staticmethod
     def of(texts: Sequence[str], said: Sequence[str]) -> Known:
         """Count the words of ``texts``."""
-        words = Tfidf.of(texts)
-        return Known(words, words.rows(texts).T.tocsr(), said, Counter(said).most_common(1)[0][0])
+        return Known(Searched.of(texts), said, Counter(said).most_common(1)[0][0])
 
     def answers(self, texts: Sequence[str]) -> list[str]:
         """The answer of the nearest text; of equally near ones the first."""
-        step = max(1, CELLS_AT_ONCE // len(self.said))
         found: list[str] = []
-        for start in range(0, len(texts), step):
-            cosines = np.asarray((self.words.rows(texts[start : start + step]) @ self.table).toarray())
+        for cosines in self.texts.blocks(texts):
             nearest = cosines.argmax(axis=1)
             some = cosines.max(axis=1) > 0
             found += [self.said[int(row)] if any_ else self.usual for row, any_ in zip(nearest, some, strict=True)]

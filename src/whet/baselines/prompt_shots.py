@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.baselines.tfidf_cosine import Tfidf
-
-CELLS_AT_ONCE = 4_000_000
-"""Cosines held at once (32 MB)."""
+from whet.baselines.tfidf_cosine import Searched
 
 
 def drawn(keys: Sequence[tuple[int, ...]], number: int, random: np.random.Generator) -> tuple[int, ...]:
@@ -45,31 +40,12 @@ def drawn(keys: Sequence[tuple[int, ...]], number: int, random: np.random.Genera
     return tuple(int(row) for row in random.permutation(taken)) if taken else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Near:
-    """N training texts by their words: ``table`` sparse (V, N)."""
+def nearest(known: Searched, texts: Sequence[str], number: int, otherwise: Sequence[int]) -> list[tuple[int, ...]]:
+    """Of each text the ``number`` rows of ``known`` that share most rare words with it, the nearest last.
 
-    words: Tfidf
-    table: Any
-
-    @staticmethod
-    def of(texts: Sequence[str]) -> Near:
-        """Count the words of ``texts``."""
-        words = Tfidf.of(texts)
-        return Near(words, words.rows(texts).T.tocsr())
-
-    def rows(self, texts: Sequence[str], number: int, otherwise: Sequence[int]) -> list[tuple[int, ...]]:
-        """Of each text the ``number`` training rows that share most rare words with it, the nearest last.
-
-        :param otherwise: rows that are shown first where fewer share any.
-        """
-        size = self.table.shape[1]
-        step = max(1, CELLS_AT_ONCE // max(1, size))
-        found: list[tuple[int, ...]] = []
-        for start in range(0, len(texts), step):
-            cosines = np.asarray((self.words.rows(texts[start : start + step]) @ self.table).toarray())
-            found += [_nearest(row, number, otherwise) for row in cosines]
-        return found
+    :param otherwise: rows that are shown first where fewer share any.
+    """
+    return [_nearest(row, number, otherwise) for cosines in known.blocks(texts) for row in cosines]
 
 
 def _nearest(cosines: NDArray[np.float64], number: int, otherwise: Sequence[int]) -> tuple[int, ...]:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from whet.baselines.material import ANSWERED, Material, Said
 from whet.baselines.prompt_rival import Answered, Rival, rival_of
-from whet.baselines.prompt_shots import Near, drawn
+from whet.baselines.prompt_shots import drawn, nearest
+from whet.baselines.tfidf_cosine import Searched
 from whet.data.predictions import Predictions
 from whet.evaluation.kinds import primary_of, values_of
 from whet.evaluation.measures import lower_is_better
@@ -69,10 +70,10 @@ def nearest_shots(material: Material, seed: int) -> Said:
     """
     rival = rival_of(material)
     fair = _draws(rival, material, seed, 1)[0]
-    near = Near.of(list(material.texts("train")))
+    known = Searched.of(list(material.texts("train")))
     found: dict[str, Answered] = {}
     for split in ANSWERED:
-        shown = near.rows(list(material.texts(split)), len(fair), fair)
+        shown = nearest(known, list(material.texts(split)), len(fair), fair)
         found[split] = rival.answer(NEAREST, split, shown, fair, None)
     return _said(rival, material, found, len(fair), {"labels": len(material.splits["train"]), "train_seconds": 0.0})
 

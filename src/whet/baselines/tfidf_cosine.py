@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from whet.baselines.pairs import Search, answers
 from whet.data.relevance_words import Vocabulary
 
 NAME = "tfidf_cosine"
+CELLS_AT_ONCE = 4_000_000
+"""Cosines held at once (32 MB)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,30 @@ class Tfidf:
 
 
 @dataclass(frozen=True, slots=True)
+class Searched:
+    """N texts to search by their words: ``table`` sparse (V, N)."""
+
+    words: Tfidf
+    table: Any
+
+    @staticmethod
+    def of(texts: Sequence[str]) -> Searched:
+        """Count the words of ``texts``."""
+        words = Tfidf.of(texts)
+        return Searched(words, words.rows(texts).T.tocsr())
+
+    def cosines(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """(n, N) of each of ``texts`` with all that are searched."""
+        return np.asarray((self.words.rows(texts) @ self.table).toarray())
+
+    def blocks(self, texts: Sequence[str]) -> Iterator[NDArray[np.float64]]:
+        """The same for some of ``texts`` at a time, so that memory stays small."""
+        step = max(1, CELLS_AT_ONCE // max(1, self.table.shape[1]))
+        for start in range(0, len(texts), step):
+            yield self.cosines(texts[start : start + step])
+
+
+@dataclass(frozen=True, slots=True)
 class TfidfCosine:
     """``words``: rarities by the training texts, for pairs; of passages to search, by themselves."""
 
@@ -54,9 +80,8 @@ class TfidfCosine:
 
     def search(self, passages: Sequence[str]) -> Search:
         """Cosines with all passages."""
-        words = Tfidf.of(passages)
-        table = words.rows(passages).T.tocsr()
-        return lambda queries: np.asarray((words.rows(queries) @ table).toarray(), dtype=np.float32)
+        searched = Searched.of(passages)
+        return lambda queries: searched.cosines(queries).astype(np.float32)
 
 
 def fit(material: Material, seed: int) -> Said:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from whet.recipe.resolve import baselines
 from whet.recipe.schema import (
     BASELINES,
     PROBED,
@@ -179,9 +180,7 @@ def _someone_to_ask(recipe: Recipe) -> Iterator[Contradiction]:
 
 
 def _judged_against_somebody(recipe: Recipe) -> Iterator[Contradiction]:
-    named, wanted = recipe.judge.against, recipe.evaluation.baselines
-    listed = BASELINES[recipe.task] if wanted == "auto" else [wanted] if isinstance(wanted, str) else wanted
-    several = {one for name in listed for one in (PROMPTED if name == "prompting" else (name,))}
+    named, several = recipe.judge.against, baselines(recipe).value
     if recipe.judge.endpoint is not None and named != "auto" and named not in several:
         yield (
             "R034",
@@ -192,9 +191,7 @@ def _judged_against_somebody(recipe: Recipe) -> Iterator[Contradiction]:
 
 
 def _prompting_is_used(recipe: Recipe) -> Iterator[Contradiction]:
-    named = recipe.evaluation.baselines
-    several = BASELINES[recipe.task] if named == "auto" else [named] if isinstance(named, str) else named
-    if recipe.prompting != PromptingRecipe() and not {"prompting", *PROMPTED} & set(several):
+    if recipe.prompting != PromptingRecipe() and not set(PROMPTED) & set(baselines(recipe).value):
         yield (
             "R033",
             "prompting",

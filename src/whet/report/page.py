@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,12 +89,18 @@ WRITTEN: tuple[Builder, ...] = (text_sections.examples, text_sections.writing)
 """Sections on what was written, which a task that only learns texts has none of."""
 
 
-def builders(kind: str, task: str = "", prompted: bool = False, judged: bool = False) -> list[Builder]:
+ASKED: list[tuple[Callable[[RunFiles], bool], Builder]] = [
+    (prompting_section.prompted, prompting_section.prompting),
+    (judge_section.judged, judge_section.judge),
+]
+"""Sections of runs in which a language model was asked, and whether a run is one."""
+
+
+def builders(kind: str, task: str = "", asked: Sequence[Builder] = ()) -> list[Builder]:
     """The sections in the order of the page; of a kind that is not known, those that all kinds have.
 
-    :param prompted: whether a language model was asked in words; ``judged``: whether one judged texts.
+    :param asked: those of :data:`ASKED` that the run has.
     """
-    asked = [*([prompting_section.prompting] if prompted else []), *([judge_section.judge] if judged else [])]
     closer = [one for one in BUILDERS.get(kind, []) if task not in OF_LANGUAGE or one not in WRITTEN]
     return [*FIRST, *asked, *closer, *LAST]
 
@@ -114,7 +121,7 @@ def write_report(run_folder: Path) -> Path:
 
 def page(run: RunFiles) -> str:
     """The page as text; same files, same page."""
-    chosen = builders(run.kind, run.task, prompting_section.prompted(run), judge_section.judged(run))
+    chosen = builders(run.kind, run.task, [build for was_asked, build in ASKED if was_asked(run)])
     sections = [guarded(build, run) for build in chosen]
     script, style = _resource("page.js"), _resource("page.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.batches import chat, chat_findings
+from whet.batches import chat
 from whet.batches.encoding import Counted, Encoded, Piece, gather
 from whet.data.forms import Examples
 from whet.errors import Problem, UserError
@@ -24,7 +24,7 @@ from whet.models import sequences
 from whet.models.task_model import TaskModel
 from whet.tasks.language_modeling import BEGINS, ENDS, LONGEST
 from whet.tasks.task import Columns, Told
-from whet.tasks.text_generation import LOOKED_AT, TextGeneration
+from whet.tasks.text_generation import TextGeneration
 
 PLACE = "{text}"
 """Where the source stands in ``sources.template``."""
@@ -43,13 +43,12 @@ class Rewriting(TextGeneration):
     ) -> Encoded:
         """For an encoder-decoder two sequences a row, source and target, each within ``limit`` tokens.
 
-        :raises UserError: R031, ``sources.template`` has no place for the source; M051, the tokenizer does not
-            know a language; as :meth:`TextGeneration.encode`.
+        :param tokenizer: set to its languages already, where it has any.
+        :raises UserError: R031, ``sources.template`` has no place for the source; as :meth:`TextGeneration.encode`.
         """
         if self._begins is None:
             return super().encode(tokenizer, blocks, limit, into, progress)
         counted = Counted(limit)
-        sequences.set_languages(tokenizer, self._language("source"), self._language("target"))
         return gather(self._pairs(tokenizer, blocks, limit, counted, progress), counted, into, parts=2)
 
     # --- an encoder-decoder ---------------------------------------------------------------------------
@@ -63,11 +62,6 @@ class Rewriting(TextGeneration):
     @property
     def _ends(self) -> list[int]:
         return [int(one) for one in self.setting.settled.get(ENDS, ())]
-
-    def _language(self, side: str) -> str | None:
-        """The code of a language that the recipe names; None for the tokenizer's own."""
-        wanted = str(self.setting.options.get(f"sources.{side}_language", "auto"))
-        return None if wanted == "auto" else wanted
 
     def _pairs(
         self, tokenizer: Any, blocks: Iterable[Columns], limit: int, counted: Counted, progress: Told | None
@@ -161,21 +155,13 @@ class Rewriting(TextGeneration):
         return None if self._begins is not None else super().spoken(tokenizer, examples)
 
     def refuse(self, tokenizer: Any) -> None:
-        """As of text generation; R031, M051 too."""
+        """As of text generation; R031 too."""
         self._asked("")
-        sequences.set_languages(tokenizer, self._language("source"), self._language("target"))
         super().refuse(tokenizer)
 
     def findings(self, tokenizer: Any, examples: Examples, limit: int) -> list[Finding]:
-        """Of a decoder G001 to G008, of some hundred rows."""
-        if self._begins is not None:
-            return []
-        rows = list(range(0, len(examples), max(1, len(examples) // LOOKED_AT)))[:LOOKED_AT]
-        block = {name: examples.rows(rows, name) for name in self.reads}
-        sample = [(talk, None) for talk in self._talks(tokenizer, block)]
-        return chat_findings.look_at(
-            tokenizer, self.template(tokenizer), sample, train="last", limit=limit, where=self.cuts
-        )
+        """As of text generation; none of an encoder-decoder, which reads no conversations."""
+        return [] if self._begins is not None else super().findings(tokenizer, examples, limit)
 
     def say(
         self, model: TaskModel, tokenizer: Any, encoded: Encoded, examples: Examples, progress: Told | None

@@ -150,9 +150,8 @@ class TextGeneration(LanguageTask):
     def findings(self, tokenizer: Any, examples: Examples, limit: int) -> list[Finding]:
         """G001 to G008, of some hundred conversations."""
         rows = list(range(0, len(examples), max(1, len(examples) // LOOKED_AT)))[:LOOKED_AT]
-        messages = examples.rows(rows, "messages")
-        tools = examples.rows(rows, "tools") if examples.shape.has("tools") else [None] * len(rows)
-        sample = [row for row in zip(messages, tools, strict=True) if row[0] and row[0][-1]["role"] in ANSWERS]
+        talks = self.talks(tokenizer, examples.take(rows))
+        sample = [row for row in talks if row[0] and row[0][-1]["role"] in ANSWERS]
         return chat_findings.look_at(
             tokenizer, self.template(tokenizer), sample, train=self.trained_turns, limit=limit, where=self.cuts
         )

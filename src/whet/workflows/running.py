@@ -184,8 +184,7 @@ class Running:
         found = loading.load_tokenizer(self.place, self.changes.add_tokens)
         named = (self.recipe.sources.source_language, self.recipe.sources.target_language)
         source, target = (None if one == "auto" else one for one in named)
-        if self.guesses == "target":
-            sequences.set_languages(found, source, target)
+        sequences.set_languages(found, source, target)
         return found
 
     @cached_property
