@@ -25,7 +25,7 @@ from whet.data.question_tables import DOCUMENT_NAMES
 from whet.data.row_form import Choice, RowForm, Taken, Taking
 from whet.data.rows import Block, Opened, Told
 from whet.data.scored_columns import Look, Names
-from whet.data.sources import FORMATS, Found, SourceFile, bare_name, split_of
+from whet.data.sources import Found, SourceFile, bare_name, is_data, split_of
 from whet.data.values import texts
 from whet.errors import Problem, Problems, UserError
 from whet.findings import Finding
@@ -157,7 +157,7 @@ def _parted(folder: Path) -> Found | None:
             raise UserError(Problem("D006", str(folder), what, "Keep one folder per split."))
         else:
             files[split] = below
-    if not files or any(split_of(name) == "train" and _is_data(name) for name in unused):
+    if not files or any(split_of(name) == "train" and is_data(name) for name in unused):
         return None
     if "train" not in files:
         what = f"has no folder for training (found: {', '.join(files)})."
@@ -170,16 +170,12 @@ def _parted(folder: Path) -> Found | None:
 def _whole(folder: Path) -> Found | None:
     """A folder of text files that are not named for splits."""
     names = [entry.name for entry in folder.iterdir() if entry.is_file()]
-    if any(_is_data(name) or name in ("dataset_dict.json", "state.json") for name in names):
+    if any(is_data(name) or name in ("dataset_dict.json", "state.json") for name in names):
         return None
     if any(split_of(name) is not None for name in names if _is_text(name)):
         return None
     below = _texts_below(folder)
     return Found({"all": below}, [f"{folder}: each of {len(below):,} text files is one text"]) if below else None
-
-
-def _is_data(name: str) -> bool:
-    return bare_name(name)[0].rpartition(".")[2].lower() in FORMATS
 
 
 def _open_document(file: SourceFile, encoding: str, problems: Problems, told: Told) -> Opened:

@@ -13,7 +13,7 @@ from pathlib import Path
 from whet.data.opening import checked_head, text_lines
 from whet.data.row_form import Choice, named
 from whet.data.rows import ROWS_PER_BLOCK, Block, Opened, Told
-from whet.data.sources import FORMATS, WORD_FORMATS, Found, SourceFile, bare_name, split_of
+from whet.data.sources import FORMATS, WORD_FORMATS, Found, SourceFile, bare_name, is_data, split_of
 from whet.errors import Problem, Problems, UserError
 
 FORMAT = "parallel"
@@ -51,7 +51,7 @@ def parallel_files(folder: Path, choice: Choice) -> Found | None:
             raise UserError(Problem("D006", str(folder), f"both {names} could be it.", "Keep one file per split."))
         else:
             by_split[split][language] = path
-    others = any(split_of(name) == "train" and bare_name(name)[0].split(".")[-1].lower() in FORMATS for name in unused)
+    others = any(split_of(name) == "train" and is_data(name) for name in unused)
     if others or not any(len(sides) > 1 for sides in by_split.values()):
         return None
     if "train" not in by_split:

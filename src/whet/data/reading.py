@@ -135,8 +135,10 @@ def _refuse_bound(form: RowForm, given: Mapping[str, Examples], columns: Columns
     :raises UserError: D040, with what binds the rows.
     """
     train, wanted = given["train"], missing_splits(list(given))
+    if not wanted or len(train) < FEWEST_ROWS:
+        return
     sets = len(np.unique(_together(form, train)))
-    if sets > len(wanted) or len(train) < FEWEST_ROWS:
+    if sets > len(wanted):
         return
     groups = train.groups
     remedy = "Give files for train, validation and test."

@@ -205,6 +205,11 @@ def bare_name(name: str) -> tuple[str, str | None]:
     return (stem if compression else name), compression
 
 
+def is_data(name: str) -> bool:
+    """Whether a file with this name holds rows of data."""
+    return bare_name(name)[0].rpartition(".")[2].lower() in FORMATS
+
+
 def split_of(name: str) -> str | None:
     """The split that a file or split name begins with, or None."""
     lower = name.lower()

@@ -94,23 +94,23 @@ def _accurate(dtype: torch.dtype) -> torch.dtype:
 def _hidden(where: Layout, num_heads: int, causal: bool, window: int | None) -> Tensor | None:
     """(B * N or 1, 1 or L, L): added to scores, far below zero where a token may not look; None: anywhere."""
     padding = None if where.hidden is None else where.hidden[:, 0].repeat_interleave(num_heads, dim=0)
-    beyond = _beyond(where.longest, causal, window, where.lengths.device)
-    if beyond is None:
+    order = beyond(where.longest, causal, window, where.lengths.device)
+    if order is None:
         return None if padding is None else padding * FAR_BELOW
-    return (beyond if padding is None else padding | beyond) * FAR_BELOW
+    return (order if padding is None else padding | order) * FAR_BELOW
 
 
-def _beyond(length: int, causal: bool, window: int | None, device: torch.device) -> Tensor | None:
+def beyond(length: int, causal: bool, window: int | None, device: torch.device) -> Tensor | None:
     """(1, L, L): True where the order of tokens or their distance forbids a look; None: nowhere."""
     if window is not None and window >= length:
         window = None
     if not causal and window is None:
         return None
     anywhere = torch.ones(length, length, dtype=torch.bool, device=device)
-    beyond = anywhere.triu(1) if causal else torch.zeros_like(anywhere)
+    hidden = anywhere.triu(1) if causal else torch.zeros_like(anywhere)
     if window is not None:
-        beyond = beyond | anywhere.tril(-window) | anywhere.triu(window)
-    return beyond.unsqueeze(0)
+        hidden = hidden | anywhere.tril(-window) | anywhere.triu(window)
+    return hidden.unsqueeze(0)
 
 
 def _softmax_(scores: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from whet.kernels.attention import FAR_BELOW, attend
+from whet.kernels.attention import FAR_BELOW, attend, beyond
 from whet.kernels.dropout import ByteStream
 from whet.kernels.flat import Layout, pad, unpad
 from whet.models.growth import rope_settings
@@ -71,14 +71,9 @@ def _capped(
     key, value = (part.repeat_interleave(repeat, dim=1) for part in (key, value))
     q, k, v = (pad(part, where).transpose(1, 2) for part in (query, key, value))  # (B, N, L, D)
     scores = softcap * torch.tanh((q @ k.transpose(2, 3)).float() * (scaling / softcap))
-    places = torch.arange(where.longest, device=query.device)
-    ahead = places[None, :] - places[:, None]  # (L, L): how far a key lies behind its query's place
-    hidden = ahead > 0 if causal else torch.zeros_like(ahead, dtype=torch.bool)
-    if window is not None:
-        hidden = hidden | (ahead.abs() >= window)
-    if where.hidden is not None:
-        hidden = hidden | where.hidden
-    weights = scores.masked_fill(hidden, FAR_BELOW).softmax(-1)
+    for hidden in (beyond(where.longest, causal, window, query.device), where.hidden):
+        scores = scores if hidden is None else scores.masked_fill(hidden, FAR_BELOW)
+    weights = scores.softmax(-1)
     weights = functional.dropout(weights, chance) if chance else weights
     return unpad((weights.to(v.dtype) @ v).transpose(1, 2), where)
 

@@ -38,8 +38,8 @@ def primed(
     :param limit: tokens of the whole, what is to be said included.
     """
     rows = task.talks(tokenizer, examples)
-    known = task.talks(tokenizer, train.take(sorted({one for some in shown for one in some})))
-    demonstration = dict(zip(sorted({one for some in shown for one in some}), known, strict=True))
+    numbers = sorted({one for some in shown for one in some})
+    demonstration = dict(zip(numbers, task.talks(tokenizer, train.take(numbers)), strict=True))
     left = np.asarray([len(some) for some in shown], np.int64)
     room = limit - min(task.sampling.max_tokens, limit // 2)
     found: list[chat.Rendered | None] = [None] * len(rows)
