@@ -122,6 +122,11 @@ CODES: dict[str, str] = {
     "E006": "Fast path checked",
     "E007": "Early stopping",
     "E008": "Parity of the saved model",
+    "E009": "Error of quantisation",
+    "E010": "Merged into 16 bits",
+    "E011": "Learning rate found by trial",
+    "E012": "Memory and time as planned",
+    "E013": "Weights between base and tuned model",
     # G: conversations as a model sees them
     "G001": "Stop token in training",
     "G002": "Tokens that carry loss",
@@ -132,6 +137,14 @@ CODES: dict[str, str] = {
     "G007": "Answers behind what asks for them",
     "G008": "Names of special tokens in texts",
     "G009": "Answers that the base already gives",
+    # W: what the curves say
+    "W001": "Overfitting",
+    "W002": "Underfitting",
+    "W003": "Learning rate too high",
+    "W004": "Collapsed to one class",
+    "W005": "Differences between seeds",
+    "W006": "Validation unlike test",
+    "W007": "Doubtful labels",
     # V: gates of the verdict
     "V001": "Better than the best baseline",
     "V002": "Negative flips",
@@ -141,5 +154,6 @@ CODES: dict[str, str] = {
     "V006": "Weak parts",
     "V007": "Enough test rows",
     "V008": "What is written is degenerate",
+    "V009": "Forgetting",
 }
 """Every code there is. The generated page docs/findings.md lists them; a test holds it current."""

@@ -40,7 +40,14 @@ COST_ORDER = (
     "few_shot",
     "nearest_shots",
     "probe",
+    "prompt",
+    "p-tuning",
+    "ia3",
+    "bitfit",
+    "prefix",
     "lora",
+    "qlora",
+    "top-layers",
     "full",
 )
 """Cheapest first, by what it takes to train and to run each kind of model."""

@@ -32,7 +32,14 @@ MODELS = {
     "few_shot": "prompting with examples",
     "nearest_shots": "prompting with the nearest examples",
     "probe": "the frozen probe",
+    "prompt": "prompt tuning",
+    "p-tuning": "p-tuning",
+    "ia3": "IA3",
+    "bitfit": "tuning of biases",
+    "prefix": "prefix tuning",
     "lora": "LoRA",
+    "qlora": "QLoRA",
+    "top-layers": "tuning of the top layers",
     "full": "full fine-tuning",
 }
 NOTHING = ("majority", "mean", "unigram")

@@ -12,7 +12,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Auto = Literal["auto"]
-Method = Literal["auto", "probe", "lora", "full"]
+Method = Literal[
+    "auto", "probe", "prompt", "p-tuning", "ia3", "bitfit", "prefix", "lora", "qlora", "top-layers", "full"
+]
+SOFT: tuple[Method, ...] = ("prompt", "p-tuning", "prefix")
+"""Methods that learn vectors to be read before a text."""
+ADAPTERS: tuple[Method, ...] = (*SOFT, "ia3", "lora", "qlora")
+"""Methods that leave the base as it is and keep a few weights of their own (PEFT)."""
 TaskName = Literal[
     "text-classification",
     "token-classification",
@@ -105,6 +111,9 @@ class DataRecipe(_Part):
     )
     speaker: str = Field("auto", description="Of logs with a turn a row: the column of who speaks.")
     roles: str | None = Field(None, description="What speakers are: 'Anna=assistant, Kunde=user'.")
+    corrections: str | None = Field(
+        None, description="A CSV with corrected labels, as 'whet suspects' wrote it and somebody went through it."
+    )
     label_separator: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="Splits one cell into several labels, such as ';'."
     )
@@ -269,23 +278,75 @@ class JudgeRecipe(_Asked):
     max_rows: Count = Field(200, description="Test rows that are judged, drawn at random.")
 
 
+class LayersRecipe(_Part):
+    """Which layers of the base move, when, and how far."""
+
+    top: Auto | Count = Field(
+        "auto", description="Of method top-layers: how many of the last layers move; auto: a quarter of them."
+    )
+    decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="Rate of a layer as a share of the rate of the layer above it (arXiv 1801.06146)."
+    )
+    gradual: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="Share of the steps in which layers are set free one after the other, from the top."
+    )
+
+
 class LoraRecipe(_Part):
     """Low-rank adapters (PEFT)."""
 
-    rank: Count = Field(16, description="Rank of each adapter.")
-    alpha: Positive = Field(32, description="Scale: the update is multiplied by alpha / rank.")
+    rank: Auto | Count = Field("auto", description="Rank of each adapter; auto: by what there is to learn.")
+    alpha: Auto | Positive = Field(
+        "auto", description="Scale: the update is multiplied by alpha / rank; auto: so that this is 2."
+    )
+    rank_stabilised: bool = Field(False, description="Divide by the root of the rank instead (arXiv 2312.03732).")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.05, description="Dropout on the adapter's input.")
     target_modules: Auto | list[str] = Field(
         "auto", description="Modules that get an adapter; auto: every linear layer."
     )
+    dora: bool = Field(False, description="Learn the length of each weight vector apart (arXiv 2402.09353).")
+    rate_ratio: Annotated[float, Field(ge=1)] = Field(
+        1.0, description="Rate of the adapters' second matrix as a multiple of that of the first (arXiv 2402.12354)."
+    )
+    start: Literal["zeros", "pissa", "loftq"] = Field(
+        "zeros",
+        description="What adapters start from: nothing, the largest singular vectors of the weights "
+        "(arXiv 2404.02948), or what quantisation took away (arXiv 2310.08659).",
+    )
     merge: bool = Field(False, description="Save the model with the adapter merged into its weights.")
+
+
+class SoftRecipe(_Part):
+    """Vectors that are learnt and read before every text: methods prompt, p-tuning and prefix."""
+
+    tokens: Count = Field(20, description="How many.")
+    start: Literal["words", "random"] = Field(
+        "words", description="Of method prompt: embeddings of words that name the task, or small random ones."
+    )
+    width: Auto | Count = Field(
+        "auto", description="Of the net that makes them while training p-tuning; auto: that of the base."
+    )
+
+
+class QuantisationRecipe(_Part):
+    """How the frozen weights of method qlora are kept (bitsandbytes)."""
+
+    bits: Auto | Literal[4, 8] = Field("auto", description="Bits of a weight; auto: 4 for qlora, all for others.")
+    kind: Literal["nf4", "fp4"] = Field("nf4", description="The 16 values of 4 bits (arXiv 2305.14314).")
+    double: bool = Field(True, description="Quantise the scales of 4 bits, too.")
 
 
 class TrainingRecipe(_Part):
     """How the weights move."""
 
     epochs: Auto | Positive = Field("auto", description="Passes over the training rows.")
-    learning_rate: Auto | Positive = Field("auto", description="Peak rate of the pretrained or adapter weights.")
+    learning_rate: Auto | Literal["range-test"] | Positive = Field(
+        "auto",
+        description="Peak rate of the pretrained or adapter weights; range-test: by a short trial of rising ones.",
+    )
+    optimiser: Literal["adamw", "adamw_8bit", "paged_adamw_8bit"] = Field(
+        "adamw", description="Its moments in 4 bytes a weight, or in 1 (bitsandbytes)."
+    )
     head_learning_rate: Auto | Positive = Field("auto", description="Peak rate of the head.")
     batch_tokens: Auto | Annotated[int, Field(ge=16)] = Field("auto", description="Real tokens an optimiser step sees.")
     micro_batch_tokens: Auto | Annotated[int, Field(ge=8)] = Field(
@@ -307,6 +368,63 @@ class TrainingRecipe(_Part):
     fast_paths: bool = Field(True, description="Flat batches and exact kernels; false: the plain computation.")
 
 
+class RegularisationRecipe(_Part):
+    """Against overfitting, and for classes that are rare; weight decay and label smoothing are among training."""
+
+    dropout: Auto | Annotated[float, Field(ge=0, lt=1)] = Field(
+        "auto", description="Chance of every dropout of the base; auto: the base's own."
+    )
+    r_drop: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="Weight of the difference between two passes under dropout (arXiv 2106.14448)."
+    )
+    mixout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="Chance of a weight to be that of the base in a step (arXiv 1909.11299)."
+    )
+    l2_start: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="Weight of the squared distance to the base's weights (arXiv 1802.01483)."
+    )
+    class_weights: Literal["none", "balanced"] | dict[str, Positive] = Field(
+        "none", description="Weight of each class in the loss; balanced: by how rare it is."
+    )
+    focal: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="Gamma of the focal loss, which counts easy rows less (arXiv 1708.02002)."
+    )
+    sampling: Literal["none", "balanced", "root"] = Field(
+        "none", description="How often rows of rare classes are seen: all classes alike, or by the root of their size."
+    )
+    average: Literal["none", "ema", "checkpoints"] = Field(
+        "none",
+        description="Weights that are evaluated and kept: the last ones, a moving average, or that of all looks.",
+    )
+    average_decay: Share = Field(0.99, description="Of the moving average, per step.")
+    token_deletion: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="Chance of a training token to be left out, drawn anew each time."
+    )
+    token_swap: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="Chance of a training token to change places with the next one."
+    )
+
+
+class ForgettingRecipe(_Part):
+    """What the base knew, before and after."""
+
+    measure: bool = Field(True, description="Measure it, with probes of unrelated sets or on general text.")
+    text: str | None = Field(None, description="General text for language models; the default comes along.")
+    probes: list[str] = Field([], description="Labelled sets for encoders; the default comes along.")
+    max_rows: Count = Field(400, description="Rows of each set, or pieces of text, that are looked at.")
+    limit: Positive | None = Field(
+        None,
+        description="Most that may be forgotten, or the verdict's gate fails: accuracy of probes, or nats a token.",
+    )
+    replay: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="Share of general text among the tokens a language model is trained on."
+    )
+    interpolate: bool = Field(
+        False,
+        description="Mix the weights of base and tuned model as is best on validation (arXiv 2109.01903).",
+    )
+
+
 class EvaluationRecipe(_Part):
     """What the model is held against."""
 
@@ -317,6 +435,7 @@ class EvaluationRecipe(_Part):
     margin: Share = Field(0.01, description="A cheaper model may be this much worse.")
     alpha: Share = Field(0.05, description="Level of the tests.")
     resamples: Annotated[int, Field(ge=100)] = Field(2000, description="Bootstrap resamples of an interval.")
+    label_noise: bool = Field(True, description="Look for training rows whose label is doubtful (cleanlab).")
     comet: str | None = Field(
         None,
         description="A COMET model (name or checkpoint) that scores translations, where unbabel-comet is installed.",
@@ -341,7 +460,12 @@ class Recipe(_Part):
     generation: GenerationRecipe = GenerationRecipe()
     masking: MaskingRecipe = MaskingRecipe()
     training: TrainingRecipe = TrainingRecipe()
+    layers: LayersRecipe = LayersRecipe()
     lora: LoraRecipe = LoraRecipe()
+    soft: SoftRecipe = SoftRecipe()
+    quantisation: QuantisationRecipe = QuantisationRecipe()
+    regularisation: RegularisationRecipe = RegularisationRecipe()
+    forgetting: ForgettingRecipe = ForgettingRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()
     prompting: PromptingRecipe = PromptingRecipe()
     judge: JudgeRecipe = JudgeRecipe()
