@@ -20,7 +20,8 @@ SOURCE = {"data.source": "tickets.csv"}
 _SURFACE = """
 version task base method seed
 data.source data.text data.text_pair data.label data.negative data.group data.speaker data.roles
-data.label_separator data.encoding data.drop_unlabelled data.validation_share data.test_share data.max_length
+data.corrections data.label_separator data.encoding data.drop_unlabelled data.validation_share data.test_share
+data.max_length
 data.stride
 head.pooling head.start head.keep_labels
 vocabulary.add vocabulary.file
@@ -35,9 +36,18 @@ masking.share
 training.epochs training.learning_rate training.head_learning_rate training.batch_tokens
 training.micro_batch_tokens training.weight_decay training.warmup_share training.clip_norm
 training.label_smoothing training.precision training.evaluations_per_epoch training.patience
-training.max_seconds training.checkpoint_seconds training.restarts training.fast_paths
-lora.rank lora.alpha lora.dropout lora.target_modules lora.merge
-evaluation.baselines evaluation.margin evaluation.alpha evaluation.resamples evaluation.comet
+training.max_seconds training.checkpoint_seconds training.restarts training.fast_paths training.optimiser
+layers.top layers.decay layers.gradual
+lora.rank lora.alpha lora.rank_stabilised lora.dropout lora.target_modules lora.dora lora.rate_ratio lora.start
+lora.merge
+soft.tokens soft.start soft.width
+quantisation.bits quantisation.kind quantisation.double
+regularisation.dropout regularisation.r_drop regularisation.mixout regularisation.l2_start
+regularisation.class_weights regularisation.focal regularisation.sampling regularisation.average
+regularisation.average_decay regularisation.token_deletion regularisation.token_swap
+forgetting.measure forgetting.text forgetting.probes forgetting.max_rows forgetting.limit forgetting.replay
+forgetting.interpolate
+evaluation.baselines evaluation.margin evaluation.alpha evaluation.resamples evaluation.label_noise evaluation.comet
 prompting.endpoint prompting.key_variable prompting.max_cost prompting.price_input prompting.price_output
 prompting.requests_at_once prompting.timeout_seconds prompting.retries prompting.base prompting.instruction
 prompting.shots prompting.orders prompting.calibrate prompting.max_tokens prompting.machine_price
@@ -185,7 +195,7 @@ def test_a_key_that_is_no_text_is_named(tmp_path: Path):
         ("seed", 2**31, "a whole number at least 0 and below 2147483648"),
         ("seed", 1.5, "a whole number"),
         ("training.epochs", 0, "'auto' or a number above 0"),
-        ("training.learning_rate", float("inf"), "'auto' or a number above 0"),
+        ("training.learning_rate", float("inf"), "'auto' or 'range-test' or a number above 0"),
         ("training.clip_norm", float("nan"), "a number above 0"),
         ("training.batch_tokens", 15, "'auto' or a whole number at least 16"),
         ("training.max_seconds", -1, "a number above 0 or null"),
@@ -193,9 +203,9 @@ def test_a_key_that_is_no_text_is_named(tmp_path: Path):
         ("data.test_share", 1, "a number above 0 and below 1"),
         ("data.max_length", 7, "'auto' or a whole number at least 8"),
         ("data.label_separator", "", "text or null"),
-        ("method", "qlora", "'auto' or 'probe' or 'lora' or 'full'"),
+        ("method", "qdora", "'auto' or 'probe' or 'prompt' or 'p-tuning' or"),
         ("task", "transcription", "'text-classification'"),
-        ("lora.rank", 0, "a whole number at least 1"),
+        ("lora.rank", 0, "'auto' or a whole number at least 1"),
         ("lora.target_modules", [1], "'auto' or a list of text"),
         ("evaluation.baselines", ["random"], "'auto' or 'prompting' or a list of 'majority' or"),
         ("data", 3, "options of its own: source, text,"),
@@ -242,6 +252,13 @@ CONTRADICTIONS = [
     ("R020", "data.label", {"data.text": "message", "data.label": "message"}),
     ("R021", "lora", {"method": "full", "lora.rank": 8}),
     ("R021", "lora", {"method": "probe", "lora.merge": True}),
+    ("R021", "lora.start", {"method": "qlora", "lora.start": "pissa"}),
+    ("R021", "soft", {"method": "lora", "soft.tokens": 5}),
+    ("R021", "soft.width", {"method": "prompt", "soft.width": 5}),
+    ("R021", "quantisation", {"method": "full", "quantisation.bits": 4}),
+    ("R021", "quantisation", {"method": "auto", "quantisation.bits": 8}),
+    ("R021", "layers.top", {"method": "full", "layers.top": 2}),
+    ("R021", "layers.gradual", {"method": "bitfit", "layers.gradual": 0.5}),
     ("R022", "training", {"method": "probe", "training.epochs": 3}),
     ("R023", "training.micro_batch_tokens", {"training.batch_tokens": 100, "training.micro_batch_tokens": 101}),
     ("R024", "data.test_share", {"data.validation_share": 0.5, "data.test_share": 0.5}),
@@ -261,6 +278,10 @@ def test_contradictions_are_refused(code: str, where: str, values: dict[str, Any
         {"data.text": "none", "data.text_pair": "none"},
         {"method": "lora", "lora.rank": 8},
         {"method": "auto", "lora.rank": 8},
+        {"method": "qlora", "lora.rank": 8, "quantisation.bits": 8},
+        {"method": "p-tuning", "soft.width": 8},
+        {"method": "top-layers", "layers.top": 1, "layers.decay": 0.9},
+        {"method": "auto", "layers.decay": 0.9},
         {"method": "probe", "training.fast_paths": False},
         {"training.micro_batch_tokens": 100_000},
         {"training.batch_tokens": 100, "training.micro_batch_tokens": 100},

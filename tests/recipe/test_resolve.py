@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from whet.recipe import from_options
 from whet.recipe.reading import all_options
 from whet.recipe.resolve import Facts, candidates, resolve
+from whet.recipe.schema import Method
 
 FACTS: dict[str, Any] = {
     "num_rows": 10_000,
@@ -43,7 +44,7 @@ def resolved(options: dict[str, Any] | None = None, **facts: Any) -> dict[str, A
     st.integers(1, 500),
     st.integers(10**5, 10**11),
     st.integers(2**28, 2**41),
-    st.sampled_from(["auto", "probe", "lora", "full"]),
+    st.sampled_from(get_args(Method)),
 )
 def test_every_option_has_a_value_and_a_reason(rows: int, mean: int, size: int, memory: int, method: str):
     found = resolved(
@@ -55,7 +56,7 @@ def test_every_option_has_a_value_and_a_reason(rows: int, mean: int, size: int, 
         memory_bytes=memory,
     )
     left = {name for name, value in found.items() if value == "auto"}
-    assert left <= DECIDED_LATER | {"lora.target_modules"}
+    assert left <= DECIDED_LATER | {"lora.target_modules", "regularisation.dropout"}
     assert found["training.micro_batch_tokens"] >= 2 * mean
     assert 3 <= found["training.epochs"] <= 10
     assert 256 <= found["training.batch_tokens"] <= 16_384
@@ -130,3 +131,28 @@ def test_the_probe_is_always_trained_first():
     assert candidates("probe") == ["probe"]
     assert candidates("full") == ["probe", "full"]
     assert candidates("lora") == ["probe", "lora"]
+
+
+MINILM = {"adapter_width": 41_472, "narrowest": 384, "num_layers": 6, "hidden_size": 384}
+
+
+def test_the_rank_of_an_adapter_follows_from_what_there_is_to_learn():
+    few = resolved({"method": "lora"}, **MINILM)
+    assert (few["lora.rank"], few["lora.alpha"]) == (16, 32)  # 62,000 bits want 31,000 weights, less than one rank
+    talk = {"task": "text-generation", "method": "lora"}
+    # 6 million bits want 3 million weights, which are 72 ranks: the next power of two is 128
+    assert resolved(talk, **MINILM, num_tokens=6_000_000, num_labels=0)["lora.rank"] == 128
+    assert resolved(talk, **MINILM, num_tokens=10**9, num_labels=0)["lora.rank"] == 128
+    assert resolved(talk, **{**MINILM, "narrowest": 24}, num_tokens=10**9, num_labels=0)["lora.rank"] == 8
+    stable = resolved({"method": "lora", "lora.rank": 64, "lora.rank_stabilised": True}, **MINILM)
+    assert stable["lora.alpha"] == 16  # twice the root of the rank
+
+
+def test_few_weights_take_larger_steps():
+    rates = {
+        one: resolved({"method": one}, **MINILM)["training.learning_rate"] for one in ("full", "top-layers", "lora")
+    }
+    assert rates["full"] == rates["top-layers"] < rates["lora"]
+    assert resolved({"method": "top-layers"}, **MINILM)["layers.top"] == 1
+    assert resolved({"method": "qlora"}, **MINILM)["quantisation.bits"] == 4
+    assert resolved({"method": "lora"}, **MINILM)["quantisation.bits"] == 16

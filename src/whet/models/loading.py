@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -262,19 +263,31 @@ def _grow(model: TaskModel, place: Place, tokenizer: Any, changes: Changes) -> N
             origin.unlike.append("positions were added")
 
 
+def linear_shapes(place: Place) -> list[tuple[int, int]]:
+    """Of each matrix of a base that texts are multiplied by, its two sides; read off its files.
+
+    :raises UserError: M007, a file is damaged.
+    """
+    looked_up = ("embed", "wte", "wpe", "shared", "lm_head", "relative", "mask_emb")
+    return [
+        (shape[0], shape[1])
+        for name, shape in _stored_shapes(place)
+        if len(shape) == 2 and min(shape) > 1 and not any(word in name for word in looked_up)
+    ]
+
+
 def count_parameters(place: Place) -> int:
     """Weights of a base, read off its files without loading them.
 
     :raises UserError: M007, a file is damaged.
     """
+    return sum(math.prod(shape) for _, shape in _stored_shapes(place))
+
+
+def _stored_shapes(place: Place) -> Iterator[tuple[str, list[int]]]:
     from safetensors import safe_open
 
-    total = 0
     for path in place.folder.glob("*.safetensors"):
         with explained(place.folder, "M007", "its weights cannot be read"), safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118  (not a mapping)
-                size = 1
-                for length in file.get_slice(name).get_shape():
-                    size *= length
-                total += size
-    return total
+                yield name, file.get_slice(name).get_shape()

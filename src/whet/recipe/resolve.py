@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,19 @@ from whet.recipe.schema import BASELINES, PROBED, PROMPTED, Recipe
 
 _RATES = ((3e6, 1e-3), (30e6, 2e-4), (60e6, 1e-4), (200e6, 5e-5), (float("inf"), 2e-5))
 """Peak rate of full fine-tuning by number of weights: smaller models stand and need larger steps."""
-_LORA_FACTOR = 5.0
+_FACTORS: dict[str, float] = {
+    "lora": 5.0,
+    "qlora": 5.0,
+    "bitfit": 10.0,
+    "ia3": 20.0,
+    "prompt": 100.0,
+    "p-tuning": 10.0,
+    "prefix": 50.0,
+}
+"""Rate of what a method trains, as a multiple of full fine-tuning's: few weights that start at nothing go far."""
+_RANKS = (16, 128)
+_BITS_PER_WEIGHT = 2.0
+"""What a weight can keep of what it was taught (arXiv 2404.05405)."""
 _HEAD_FACTOR = 5.0
 _SCORES_DIVISOR = 4.0
 _FULL_BYTES = 16
@@ -37,6 +50,12 @@ class Facts:
     memory_bytes: int
     columns: tuple[str, ...] = ("text", "label")
     """Of the training rows."""
+    adapter_width: int = 0
+    """Inputs and outputs of all linear layers of the base: so many weights has an adapter for each rank."""
+    narrowest: int = 0
+    """Of the linear layers' inputs and outputs; 0: not known."""
+    num_layers: int = 0
+    hidden_size: int = 0
 
     @property
     def mean_length(self) -> float:
@@ -117,7 +136,7 @@ def _derive(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
         "training.micro_batch_tokens": Choice(
             max(min(whole * 3 // 2, 4096), facts.longest), "a whole batch up to 4,096 tokens"
         ),
-        "lora.target_modules": Choice("auto", "every linear layer of the pretrained model"),
+        **_adapters(recipe, facts),
         "training.label_smoothing": _smoothing(recipe),
         "evaluation.baselines": baselines(recipe),
         **_shaping(recipe, facts.limit, facts.columns),
@@ -133,6 +152,44 @@ def _method(recipe: Recipe, facts: Facts) -> Choice:
         probed = "; the probe is trained as well" if recipe.task in PROBED else ""
         return Choice("full", f"{size}, and {facts.memory_bytes / 2**30:.0f} GiB are free{probed}")
     return Choice("lora", f"{size}, more than half of the {facts.memory_bytes / 2**30:.0f} GiB that are free")
+
+
+def _adapters(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
+    """The shape of what methods add or set free."""
+    rank = _rank(recipe, facts)
+    decided = recipe.lora.rank if isinstance(recipe.lora.rank, int) else int(rank.value)
+    root = "the root of the rank" if recipe.lora.rank_stabilised else "the rank"
+    alpha = 2.0 * (decided**0.5 if recipe.lora.rank_stabilised else decided)
+    layers = max(1, facts.num_layers // 4)
+    quantised = 4 if recipe.method == "qlora" else 16 if facts.dtype == "bf16" else 32
+    return {
+        "lora.rank": rank,
+        "lora.alpha": Choice(alpha, f"twice {root}, so that the update counts twice whatever the rank"),
+        "lora.target_modules": Choice("auto", "every linear layer of the pretrained model"),
+        "layers.top": Choice(layers, f"a quarter of {facts.num_layers} layers, one at least"),
+        "soft.width": Choice(facts.hidden_size or 128, "as wide as the base"),
+        "quantisation.bits": Choice(quantised, "4 for qlora, the training precision for others"),
+        "regularisation.dropout": Choice("auto", "what the base was pretrained with"),
+    }
+
+
+def _rank(recipe: Recipe, facts: Facts) -> Choice:
+    """Enough weights to keep what the rows can teach, and no more than the narrowest layer has any use for."""
+    least, most = _RANKS
+    if recipe.task in PROBED or facts.num_labels:
+        bits = facts.num_rows * max(1.0, math.log2(max(2, facts.num_labels)))
+        what = f"{facts.num_rows:,} rows of {bits / max(1, facts.num_rows):.1f} bits"
+    else:
+        bits = float(facts.num_tokens)
+        what = f"{facts.num_tokens:,} tokens of about a bit"
+    needed = bits / _BITS_PER_WEIGHT / max(1, facts.adapter_width)
+    rank = least
+    while rank < min(needed, most):
+        rank *= 2
+    reason = f"{what} want rank {max(1, math.ceil(needed))} at {facts.adapter_width:,} weights a rank; from {least}"
+    while facts.narrowest and rank > max(1, facts.narrowest // 2):
+        rank //= 2
+    return Choice(rank, f"{reason} to {most}, half of the narrowest layer ({facts.narrowest}) at most")
 
 
 def _smoothing(recipe: Recipe) -> Choice:
@@ -171,8 +228,9 @@ def _rate(recipe: Recipe, method: str, facts: Facts) -> Choice:
     size = f"for a base of {facts.num_parameters / 1e6:.0f} M weights"
     if _learns_from_scores(recipe, facts):
         value, size = value / _SCORES_DIVISOR, f"{size} whose vectors are good already and shall only move a little"
-    if method == "lora":
-        return Choice(value * _LORA_FACTOR, f"{size}, {_LORA_FACTOR:g} times as much for adapters")
+    factor = _FACTORS.get(method, 1.0)
+    if factor != 1.0:
+        return Choice(value * factor, f"{size}, {factor:g} times as much for what {method} trains")
     return Choice(value, size)
 
 

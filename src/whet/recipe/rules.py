@@ -10,11 +10,11 @@ from whet.recipe.schema import (
     PROBED,
     PROMPTABLE,
     PROMPTED,
+    SOFT,
     AnswersRecipe,
     ChatRecipe,
     GenerationRecipe,
     JudgeRecipe,
-    LoraRecipe,
     MaskingRecipe,
     PromptingRecipe,
     Recipe,
@@ -55,7 +55,7 @@ def concerns(option: str, task: str) -> bool:
 def contradictions(recipe: Recipe) -> Iterator[Contradiction]:
     """Everything in ``recipe`` that cannot be meant together."""
     yield from _columns_differ(recipe)
-    yield from _adapter_without_lora(recipe)
+    yield from _options_of_the_method(recipe)
     yield from _training_without_training(recipe)
     yield from _micro_batch_fits(recipe)
     yield from _rows_left_to_train(recipe)
@@ -85,14 +85,36 @@ def _columns_differ(recipe: Recipe) -> Iterator[Contradiction]:
         taken[column] = option
 
 
-def _adapter_without_lora(recipe: Recipe) -> Iterator[Contradiction]:
-    if recipe.method in ("probe", "full") and recipe.lora != LoraRecipe():
-        yield (
-            "R021",
-            "lora",
-            f"options of LoRA are set, but method is {recipe.method!r}.",
-            "Set method to 'lora' or remove them.",
-        )
+OF_SOME_METHODS: dict[str, tuple[str, ...]] = {
+    "lora": ("lora", "qlora"),
+    "lora.dora": ("lora",),
+    "lora.start": ("lora",),
+    "soft": SOFT,
+    "soft.start": ("prompt",),
+    "soft.width": ("p-tuning",),
+    "quantisation": ("qlora",),
+    "layers.top": ("top-layers",),
+    "layers.decay": ("top-layers", "full"),
+    "layers.gradual": ("top-layers", "full"),
+}
+"""Options, and parts of the recipe, that belong to some methods alone."""
+
+
+def _options_of_the_method(recipe: Recipe) -> Iterator[Contradiction]:
+    """What is set and would have no effect; ``auto`` becomes full or lora, and may be told about either."""
+    for name, methods in OF_SOME_METHODS.items():
+        part, _, leaf = name.partition(".")
+        given = getattr(recipe, part)
+        fresh = type(given)()
+        is_set = given != fresh if not leaf else getattr(given, leaf) != getattr(fresh, leaf)
+        if not is_set or recipe.method in methods or (recipe.method == "auto" and {"lora", "full"} & set(methods)):
+            continue
+        if leaf and recipe.method not in OF_SOME_METHODS.get(part, (recipe.method,)):
+            continue  # said of the whole part already
+        remedy = f"Set method to {' or '.join(methods)}, or remove it."
+        if part == "quantisation" and recipe.method in ("full", "top-layers", "bitfit"):
+            remedy = "Weights of 4 or 8 bits cannot be moved: set method to qlora, or remove it."
+        yield "R021", name, f"is set, but method is {recipe.method!r}.", remedy
 
 
 def _training_without_training(recipe: Recipe) -> Iterator[Contradiction]:
@@ -123,7 +145,12 @@ def _rows_left_to_train(recipe: Recipe) -> Iterator[Contradiction]:
 
 def _probe_of_the_task(recipe: Recipe) -> Iterator[Contradiction]:
     if recipe.method == "probe" and recipe.task not in PROBED:
-        yield "R025", "method", f"{recipe.task} has no linear head to fit on a frozen base.", "Use full or lora."
+        yield (
+            "R025",
+            "method",
+            f"{recipe.task} has no linear head to fit on a frozen base.",
+            "Use full or lora.",
+        )
     if recipe.head.start == "probe" and recipe.task not in PROBED:
         yield "R025", "head.start", f"{recipe.task} has no probe to start from.", "Use 'random', or leave it out."
 

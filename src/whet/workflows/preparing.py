@@ -17,6 +17,7 @@ from whet.files import read_json, write_json
 from whet.findings import Finding
 from whet.models import loading
 from whet.models.language import guesses_of
+from whet.models.networks import read_config
 from whet.models.task_model import TaskModel
 from whet.recipe.resolve import Facts, resolve
 from whet.recipe.rules import SAYING, WINDOWED
@@ -204,6 +205,8 @@ def facts_of(run: Running) -> Facts:
     train = run.encoded["train"]
     pooling, why = loading.choose_pooling(run.place, run.recipe.head.pooling, run.head_kind)
     dtype, reason = fastest()
+    shapes = loading.linear_shapes(run.place)
+    config = read_config(run.place)
     return Facts(
         num_rows=len(run.examples("train")),
         num_tokens=train.num_tokens,
@@ -217,6 +220,10 @@ def facts_of(run: Running) -> Facts:
         pooling_reason=why,
         memory_bytes=int(psutil.virtual_memory().available),
         columns=run.data.column_names,
+        adapter_width=sum(map(sum, shapes)),
+        narrowest=min(map(min, shapes), default=0),
+        num_layers=int(getattr(config, "num_hidden_layers", 0) or 0),
+        hidden_size=int(getattr(config, "hidden_size", 0) or 0),
     )
 
 
