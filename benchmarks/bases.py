@@ -6,6 +6,8 @@ set) and is left alone where it is there already. Plain transformers loads all o
 - ``stories260K``: the checkpoint of llama2.c, by ``whet import``.
 - ``plain_texts``: no model; rows of four sets of texts, each in its own split.
 - ``decoder``: Llama's architecture with random weights, about 10 M, and a byte-level BPE of ``plain_texts``.
+- ``llama135m``: the shape of SmolLM2-135M with random weights, for memory and speed.
+- ``chats_few``: no model; a few hundred rows of bitext_support_chat.
 - ``marian``, ``t5``: encoder-decoders with random weights and one tokenizer for both languages of multi30k.
 """
 
@@ -144,6 +146,37 @@ def decoder(folder: Path) -> None:
     save(folder, drawn(LlamaForCausalLM, config), tokenizer)
 
 
+def llama135m(folder: Path) -> None:
+    """30 layers of width 576; the tokenizer is ``decoder``'s, so that only its rows of the table are used."""
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    tokenizer = AutoTokenizer.from_pretrained(make("decoder"))
+    config = LlamaConfig(
+        vocab_size=49152,
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    save(folder, drawn(LlamaForCausalLM, config), tokenizer)
+
+
+def chats_few(folder: Path) -> None:
+    """Rows evenly apart of each split, as many as a model of 135 M weights reads in a minute or two."""
+    folder.mkdir(parents=True)
+    for split, wanted in (("train", 192), ("validation", 16), ("test", 16)):
+        known = list(rows("bitext_support_chat", split))
+        with (folder / f"{split}.jsonl").open("w", encoding="utf-8") as file:
+            for number in range(wanted):
+                file.write(json.dumps(known[number * len(known) // wanted], ensure_ascii=False) + "\n")
+
+
 def marian(folder: Path) -> None:
     """The "tiny" shape of arXiv 2105.14462."""
     from transformers import MarianConfig, MarianMTModel
@@ -225,7 +258,15 @@ def save(folder: Path, model: Any, tokenizer: Any) -> None:
     print(f"{folder.name}: {model.num_parameters():,} weights, {len(tokenizer):,} tokens", flush=True)
 
 
-MAKERS = {"stories260K": stories260k, "plain_texts": plain_texts, "decoder": decoder, "marian": marian, "t5": t5}
+MAKERS = {
+    "stories260K": stories260k,
+    "plain_texts": plain_texts,
+    "decoder": decoder,
+    "llama135m": llama135m,
+    "chats_few": chats_few,
+    "marian": marian,
+    "t5": t5,
+}
 
 
 def make(name: str) -> Path:

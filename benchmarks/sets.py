@@ -197,3 +197,43 @@ LANGUAGE_JOBS = [
     ),
 ]
 """In an order in which every base is there when it is needed."""
+
+
+def _decoders(base: str, data: str, **options: object) -> list[Job]:
+    """A job for each way of tuning ``base`` on chats."""
+    ways = {
+        "full": {},
+        "lora": {},
+        "qlora": {},
+    }
+    return [
+        Job(
+            f"{base}_{method}",
+            data,
+            "text-generation",
+            ("--method", method, *chosen(evaluation__baselines="[base]", **options, **more)),
+            "none on this split",
+            base=base,
+        )
+        for method, more in ways.items()
+    ]
+
+
+DECODER_JOBS = [
+    *_decoders(
+        "stories260K",
+        "bitext_support_chat",
+        training__epochs=1,
+        training__batch_tokens=4096,
+        training__max_seconds=600,
+        generation__max_tokens=48,
+    ),
+    *_decoders(
+        "llama135m",
+        "chats_few",
+        training__epochs=1,
+        training__batch_tokens=2048,
+        generation__max_tokens=4,
+        chat__template="chatml",
+    ),
+]
