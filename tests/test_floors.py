@@ -19,7 +19,7 @@ FLOORS = {
     8: ["baselines", "report"],
     7: ["inference", "prompting"],
     6: ["tasks", "evaluation"],
-    5: ["generation"],
+    5: ["generation", "objectives"],
     4: ["models"],
     3: ["data", "batches", "engine"],
     2: ["recipe", "store", "kernels", "folder"],

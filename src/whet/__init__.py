@@ -14,15 +14,15 @@ know each other. ``tests/test_floors.py`` holds it.
     8  baselines  report                  what must be beaten · the page for people
     7  inference  prompting               a trained model in use · one that is asked in words
     6  tasks  evaluation                  one file a task · predictions > numbers > verdict
-    5  generation                         a language model writes
+    5  generation  objectives             a language model writes · what is minimised beside a task's loss
     4  models                             a model ready to train, and its files
     3  data  batches  engine              rows · tensors · the loop
     2  recipe  store  kernels  folder     what is wanted · index of runs · mathematics · a run's files
     1  findings  registry  files  seeds  threads
     0  errors
 
-kernels, batches, engine, models, generation, tasks, inference and prompting may import torch; the others
-may not, and the doors load it only when a command needs it.
+kernels, batches, engine, models, generation, objectives, tasks, inference and prompting may import torch;
+the others may not, and the doors load it only when a command needs it.
 """
 
 from __future__ import annotations

@@ -42,6 +42,11 @@ class RunFolder:
         return self.path / "environment.json"
 
     @property
+    def plan(self) -> Path:
+        """What memory and time were expected of each model before any was trained."""
+        return self.path / "plan.json"
+
+    @property
     def events(self) -> Path:
         """What the engine said while it worked, a row each."""
         return self.path / "events.jsonl"
@@ -105,6 +110,11 @@ class RunFolder:
     def prompting(self) -> Path:
         """What asking a language model costs beside training one, where one was asked."""
         return self.path / "prompting.json"
+
+    @property
+    def forgetting(self) -> Path:
+        """What models no longer know of what the base knew."""
+        return self.path / "forgetting.json"
 
     @property
     def report(self) -> Path:

@@ -84,3 +84,32 @@ def test_no_rows_give_no_batches():
     empty = np.zeros(0, np.int64)
     assert order.by_length(empty, 100) == []
     assert order.shuffled(empty, 100, 0, 0) == []
+
+
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=5, unique=True),
+    st.sampled_from([0.0, 0.5, 1.0]),
+    st.integers(0, 10**6),
+)
+def test_rows_are_seen_as_often_as_their_class_should(sizes: list[int], power: float, seed: int):
+    """Of each row, and of each class, the expected number of times, rounded up or down."""
+    classes = np.repeat(np.arange(len(sizes)), sizes)
+    shares = np.asarray(sizes, np.float64)[classes] ** (power - 1.0)
+    found = order.sampled(shares, seed, 3)
+    assert len(found) == len(classes) and (np.diff(found) >= 0).all()
+    wanted = shares * (len(shares) / shares.sum())
+    times = np.bincount(found, minlength=len(classes))
+    assert (np.abs(times - wanted) < 1.0 + 1e-9).all()
+    by_class = np.bincount(classes[found], minlength=len(sizes))
+    assert (np.abs(by_class - np.bincount(classes, weights=wanted)) < 1.0 + 1e-9).all()
+    assert np.array_equal(found, order.sampled(shares, seed, 3))
+    if power == 1.0:
+        assert found.tolist() == list(range(len(classes)))
+
+
+def test_other_rows_are_drawn_in_every_epoch():
+    shares = np.where(np.arange(60) < 50, 1 / 50, 1 / 10)
+    drawn = [order.sampled(shares, 0, epoch).tolist() for epoch in range(4)]
+    assert len({tuple(rows) for rows in drawn}) == 4
+    batches = order.shuffled(np.full(60, 4, np.int64), 40, 0, 1, shares)
+    assert sorted(np.concatenate(batches).tolist()) == drawn[1]

@@ -70,11 +70,18 @@ def test_equal_scores_are_decided_by_the_tie_break_and_then_by_who_came_first():
 
 @pytest.mark.parametrize("patience", [1, 2])
 def test_patience_is_the_number_of_disappointments_that_end_training(patience: int):
+    """Of those in the second half of the 18 steps that were planned."""
     trial = Trial(settings=plan(patience=patience, evaluate_every=2), scores=lambda look: -float(look))
     ended = trial.run()
     assert ended.reason == "patience"
-    assert ended.steps == 2 * patience
+    assert ended.steps == 8 + 2 * patience
     assert ended.best_step == 0
+
+
+def test_what_gets_worse_before_it_gets_better_is_not_given_up():
+    trial = Trial(settings=plan(patience=3, evaluate_every=2), scores=lambda look: float(look) if look > 6 else -look)
+    ended = trial.run()
+    assert (ended.reason, ended.best_step) == ("completed", 18)
 
 
 def test_the_time_limit_ends_training_after_a_look():

@@ -188,17 +188,19 @@ def test_killed_after_a_rollback_and_a_better_evaluation():
     check_equal(after, whole)
 
 
-def test_bf16_resumes_exactly_too():
-    def bf16(model: nn.Module, batch: Rows) -> StepLoss:
-        return StepLoss((model(batch.inputs.bfloat16()).float() - batch.targets).square().sum(), len(batch.inputs))
+def bf16_squares(model: nn.Module, batch: Rows) -> StepLoss:
+    """The summed squared error of a model in bf16."""
+    return StepLoss((model(batch.inputs.bfloat16()).float() - batch.targets).square().sum(), len(batch.inputs))
 
-    whole = Trial(objective=bf16, precision=torch.bfloat16)
+
+def test_bf16_resumes_exactly_too():
+    whole = Trial(objective=bf16_squares, precision=torch.bfloat16)
     whole.run()
     assert next(whole.model.parameters()).dtype == torch.bfloat16
     keeper = Memory()
     with pytest.raises(Interrupted):
-        list(Trial(keeper, objective=bf16, precision=torch.bfloat16).start(stopping_after(7)))
-    again = Trial(keeper, objective=bf16, precision=torch.bfloat16)
+        list(Trial(keeper, objective=bf16_squares, precision=torch.bfloat16).start(stopping_after(7)))
+    again = Trial(keeper, objective=bf16_squares, precision=torch.bfloat16)
     again.run()
     check_equal(again, whole)
 

@@ -259,7 +259,20 @@ CONTRADICTIONS = [
     ("R021", "quantisation", {"method": "auto", "quantisation.bits": 8}),
     ("R021", "layers.top", {"method": "full", "layers.top": 2}),
     ("R021", "layers.gradual", {"method": "bitfit", "layers.gradual": 0.5}),
+    ("R021", "regularisation.mixout", {"method": "lora", "regularisation.mixout": 0.5}),
     ("R022", "training", {"method": "probe", "training.epochs": 3}),
+    ("R027", "regularisation.r_drop", {"task": "regression", "regularisation.r_drop": 1.0}),
+    ("R027", "regularisation.focal", {"task": "ranking", "regularisation.focal": 1.0}),
+    ("R027", "regularisation.sampling", {"task": "token-classification", "regularisation.sampling": "root"}),
+    ("R027", "regularisation.token_swap", {"task": "token-classification", "regularisation.token_swap": 0.1}),
+    ("R040", "regularisation", {"method": "probe", "regularisation.r_drop": 1.0}),
+    ("R041", "regularisation.r_drop", {"regularisation.r_drop": 1.0, "regularisation.dropout": 0.0}),
+    (
+        "R042",
+        "regularisation.sampling",
+        {"regularisation.class_weights": "balanced", "regularisation.sampling": "balanced"},
+    ),
+    ("R043", "regularisation.average_decay", {"regularisation.average_decay": 0.9}),
     ("R023", "training.micro_batch_tokens", {"training.batch_tokens": 100, "training.micro_batch_tokens": 101}),
     ("R024", "data.test_share", {"data.validation_share": 0.5, "data.test_share": 0.5}),
 ]
@@ -285,6 +298,10 @@ def test_contradictions_are_refused(code: str, where: str, values: dict[str, Any
         {"method": "probe", "training.fast_paths": False},
         {"training.micro_batch_tokens": 100_000},
         {"training.batch_tokens": 100, "training.micro_batch_tokens": 100},
+        {"method": "lora", "regularisation.r_drop": 1.0, "regularisation.dropout": 0.0},
+        {"regularisation.class_weights": {"rare": 2.0}, "regularisation.sampling": "balanced"},
+        {"regularisation.average": "ema", "regularisation.average_decay": 0.9},
+        {"task": "regression", "regularisation.token_deletion": 0.1, "regularisation.l2_start": 0.1},
     ],
 )
 def test_what_can_be_meant_together_is_taken(values: dict[str, Any]):

@@ -120,6 +120,8 @@ class TrainingBatches:
     batch_tokens: int
     seed: int
     whole: bool = False
+    shares: NDArray[np.float64] | None = None
+    """(U,) how often each unit is seen beside the others; None: each once an epoch."""
 
     @property
     def per_epoch(self) -> int:
@@ -127,7 +129,11 @@ class TrainingBatches:
         return len(self._order(0))
 
     def _order(self, epoch: int) -> list[NDArray[np.int64]]:
-        return order.shuffled(self.encoded.lengths, self.batch_tokens, self.seed, epoch)
+        return order.shuffled(self.encoded.lengths, self.batch_tokens, self.seed, epoch, self.shares)
+
+    def rows_of(self, epoch: int) -> list[NDArray[np.int64]]:
+        """The numbers of the units in each batch of ``epoch``."""
+        return self._order(epoch)
 
     def starting_at(self, epoch: int, index: int) -> Iterator[FlatBatch]:
         """The batches of ``epoch`` from its ``index``-th on."""

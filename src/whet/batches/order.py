@@ -13,16 +13,24 @@ WINDOW_BATCHES = 50
 """Rows of so many batches are shuffled together before they are sorted by length."""
 
 
-def shuffled(lengths: NDArray[np.int64], batch_tokens: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+def shuffled(
+    lengths: NDArray[np.int64],
+    batch_tokens: int,
+    seed: int,
+    epoch: int,
+    shares: NDArray[np.float64] | None = None,
+) -> list[NDArray[np.int64]]:
     """Batches of row numbers for one epoch, each of about ``batch_tokens`` tokens of like length.
 
     Shuffle all rows, take windows, sort each by length, cut it into batches, shuffle the batches:
     rows of one batch have nearly equal lengths, yet its company changes every epoch.
 
     :param lengths: (n,) tokens per row.
+    :param shares: (n,) how often each row is seen, beside the others; None: each once.
     """
     random = seeds.generator(seed, "order", epoch)
-    rows = random.permutation(len(lengths))
+    drawn = np.arange(len(lengths)) if shares is None else sampled(shares, seed, epoch)
+    rows = drawn[random.permutation(len(drawn))]
     ends = np.cumsum(lengths[rows])
     window_tokens = WINDOW_BATCHES * batch_tokens
     num_windows = max(1, round(int(ends[-1]) / window_tokens)) if len(rows) else 1
@@ -31,6 +39,22 @@ def shuffled(lengths: NDArray[np.int64], batch_tokens: int, seed: int, epoch: in
     for window in np.split(rows, marks):
         batches += cut(window[np.argsort(lengths[window], kind="stable")], lengths, batch_tokens)
     return [batches[i] for i in random.permutation(len(batches))]
+
+
+def sampled(shares: NDArray[np.float64], seed: int, epoch: int) -> NDArray[np.int64]:
+    """(n,) row numbers of one epoch, ascending; row i is seen n * shares[i] / sum(shares) times on average.
+
+    Never one time more or less than that, rounded up or down: systematic sampling over the rows in a random order
+    within equal shares, so that those of a class, which share a share, come as often together as they should.
+    """
+    number = len(shares)
+    random = seeds.generator(seed, "sample", epoch)
+    order = np.lexsort((random.random(number), shares))
+    ends = np.cumsum(shares[order] * (number / shares.sum()))
+    ends[-1] = number  # whatever rounding did to the sum
+    counts = np.diff(np.floor(ends + random.random()), prepend=0.0).astype(np.int64)
+    counts[-1] = number - counts[:-1].sum()
+    return np.sort(np.repeat(order, counts))
 
 
 def cut(rows: NDArray[np.int64], lengths: NDArray[np.int64], batch_tokens: int) -> list[NDArray[np.int64]]:

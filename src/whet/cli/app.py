@@ -7,7 +7,24 @@ import traceback
 
 import typer
 
-from whet.cli import audit, chat, check, compare, evaluate, fit, import_, predict, report, resume, runs, show
+from whet.cli import (
+    audit,
+    chat,
+    check,
+    compare,
+    curve,
+    evaluate,
+    fit,
+    forgetting,
+    import_,
+    plan,
+    predict,
+    report,
+    resume,
+    runs,
+    show,
+    suspects,
+)
 from whet.errors import EXIT_OURS, EXIT_USER, Interrupted, UserError
 from whet.threads import spin_briefly
 
@@ -21,7 +38,24 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-COMMANDS = (fit, resume, check, audit, show, predict, chat, evaluate, compare, report, runs, import_)
+COMMANDS = (
+    fit,
+    resume,
+    check,
+    plan,
+    audit,
+    show,
+    predict,
+    chat,
+    evaluate,
+    compare,
+    forgetting,
+    report,
+    runs,
+    import_,
+    suspects,
+    curve,
+)
 for module in COMMANDS:
     module.add_to(app)
 

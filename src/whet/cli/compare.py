@@ -54,4 +54,6 @@ def compare(
         for one in verdict["comparisons"]
     ]
     table(screen, ["difference", "points" if points else known.words, "p", "p (Holm)", "rows"], tested, right=(1, 2, 3))
+    for one in found["findings"]:
+        screen.print(f"{one['code']} {one['title']}: {one['message']}", markup=False)
     screen.print(f"Verdict ({verdict['code'].replace('_', ' ')}): {verdict['reason']}", style="bold", markup=False)

@@ -95,6 +95,14 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
+def count_of(number: float) -> str:
+    """``22713216`` as ``22.7 M``."""
+    for size, name in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.1f} {name}"
+    return f"{number:.0f}"
+
+
 def table(screen: Console, titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
     """A plain table; columns in ``right`` are aligned to the right."""
     from rich import box

@@ -19,6 +19,7 @@ from whet.data.ledger import Ledger, SplitLedger, ledger_from_json, ledger_json
 from whet.data.row_form import Choice, RowForm
 from whet.data.rows import Told, silent
 from whet.data.splitting import FEWEST_ROWS, TEST_SHARE, VALIDATION_SHARE, Made, carve, joined, missing_splits, shares
+from whet.data.suspects import correct, read_corrections
 from whet.data.transfer import Transfer, inputs_of
 from whet.errors import Problem, UserError
 from whet.files import BESIDE, explained, read_json, write_json
@@ -90,6 +91,7 @@ def read(
     seed: int = 0,
     validation_share: float = VALIDATION_SHARE,
     test_share: float = TEST_SHARE,
+    corrections: Path | None = None,
     progress: Told = silent,
 ) -> ReadResult:
     """Read, check and split; leave train.arrow, validation.arrow, test.arrow, ledger.json and fingerprint.json.
@@ -100,15 +102,20 @@ def read(
     :param choice: what the user said about columns and encoding.
     :param validation_share: share of the training rows, where there is no validation file.
     :param test_share: share of the training rows, where there is no test file.
-    :raises UserError: D001 to D040; all problems of all files at once.
+    :param corrections: a file with labels that were corrected by hand; see :mod:`whet.data.suspects`.
+    :raises UserError: D001 to D040, D080 to D085; all problems of all files at once.
     """
     with explained(into):
         into.mkdir(parents=True, exist_ok=True)
+        corrected = [] if corrections is None else read_corrections(corrections)  # before a long file is read
         work = tempfile.TemporaryDirectory(prefix=BESIDE, dir=into)
     with work as folder:
         transfer = Transfer(form, choice or Choice(), Path(folder), progress)
         inputs, notes = inputs_of(source, form, transfer.choice)
         given = transfer.take({("train" if split == "all" else split): files for split, files in inputs.items()})
+        if corrections is not None:
+            given, told = correct(given, corrected, transfer.ledger)
+            notes = [*notes, *told]
         labels = form.labels(given["train"])
         form.check(given, labels, str(source))
         _refuse_bound(form, given, transfer.columns, str(source))

@@ -35,6 +35,7 @@ class Progress:
     skipped_in_a_row: int = 0
     rollbacks: int = 0
     micro_batch_tokens: int = 0
+    averaged: int = 0  # states in the average of weights
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
@@ -87,7 +88,7 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer, names: Mapping[int, str]
     :param names: weight names by ``id`` of the parameter.
     """
     return {
-        f"optimiser/{names[id(parameter)]}/{quantity}": value
+        f"optimiser/{names[id(parameter)]}/{quantity}": _tensor(quantity, value)
         for parameter, state in optimiser.state.items()
         for quantity, value in state.items()
     }
@@ -102,5 +103,15 @@ def load_optimiser(
             continue
         name, quantity = key.removeprefix("optimiser/").rsplit("/", 1)
         parameter = parameters[name]
-        place = value if quantity == "step" else value.to(parameter.device)
-        optimiser.state[parameter][quantity] = place
+        if quantity == "step":
+            counts = isinstance(optimiser, torch.optim.AdamW)  # in a tensor; those of bitsandbytes in a number
+            optimiser.state[parameter][quantity] = value if counts else int(value)
+        else:
+            optimiser.state[parameter][quantity] = value.to(parameter.device)
+
+
+def _tensor(quantity: str, value: Any) -> Tensor:
+    """A part of the state as a tensor of its own: all weights of an 8-bit optimiser share the table of its values."""
+    if not isinstance(value, Tensor):
+        return torch.tensor(value)
+    return value.clone() if quantity.startswith("qmap") else value

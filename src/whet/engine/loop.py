@@ -14,17 +14,21 @@ import torch
 
 from whet import seeds
 from whet.engine import checkpoint
+from whet.engine.averages import Average, Averages
 from whet.engine.checkpoint import Keeper, Progress
 from whet.engine.events import Ended, Evaluated, Event, Noted, Saved, Stepped
-from whet.engine.optimisation import Group, adamw, schedule
+from whet.engine.optimisation import Group, OptimiserName, optimiser_of, schedule
 from whet.engine.precision import Weights
-from whet.engine.protocols import Batches, Evaluation, Objective
+from whet.engine.protocols import Batches, Evaluation, Influence, Objective
 from whet.engine.step import StepResult, gradients, halved, is_out_of_memory
 from whet.errors import Interrupted
 
 FAILED_STEPS_IN_A_ROW = 3
 """So many skipped steps in a row send training back to its best state, with half the rate."""
 MAX_ROLLBACKS = 2
+PATIENT_SHARE = 0.5
+"""Looks before this share of the steps never end training: while rates are high, what starts from a head that fits
+already is worse for a while than where it began."""
 EVENT_SECONDS = 0.5
 """Steps are reported about this often."""
 
@@ -35,13 +39,17 @@ class Plan:
 
     num_steps: int
     evaluate_every: int  # steps
-    patience: int  # evaluations
+    patience: int  # evaluations, of those after PATIENT_SHARE of the steps
     warmup_share: float
     clip_norm: float
     micro_batch_tokens: int
     checkpoint_seconds: float
     max_seconds: float | None
     seed: int
+    optimiser: OptimiserName = "adamw"
+    average: Average = "none"
+    average_decay: float = 0.99
+    influences: Sequence[Influence] = ()
 
 
 class _Session:
@@ -51,7 +59,8 @@ class _Session:
         self.weights, self.groups, self.plan, self.keeper = weights, groups, plan, keeper
         self.names = {id(p): name for name, p in weights.masters.items()}
         self.progress = Progress(micro_batch_tokens=plan.micro_batch_tokens)
-        self.optimiser = adamw(groups)
+        self.optimiser = optimiser_of(plan.optimiser, groups)
+        self.averages = Averages(plan.average, plan.average_decay, weights.masters)
         self.factor = schedule(plan.num_steps, plan.warmup_share)
         self.saved_at = self.counted_at = time.monotonic()
 
@@ -63,6 +72,7 @@ class _Session:
         tensors, progress = kept
         self.weights.load(tensors)
         checkpoint.load_optimiser(self.optimiser, tensors, self.weights.masters)
+        self.averages.load(tensors)
         self.progress = Progress(**progress)
         return True
 
@@ -70,14 +80,15 @@ class _Session:
         """Write a checkpoint."""
         start = time.monotonic()
         self._count_time()
-        tensors = self.weights.state() | checkpoint.optimiser_tensors(self.optimiser, self.names)
+        moments = checkpoint.optimiser_tensors(self.optimiser, self.names)
+        tensors = self.weights.state() | moments | self.averages.state()
         self.keeper.save("last", tensors, self.progress.to_json())
         self.saved_at = time.monotonic()
         return Saved(self.progress.step, self.saved_at - start)
 
     def save_best(self) -> None:
-        """Keep the weights as the best so far."""
-        self.keeper.save("best", self.weights.state(), self.progress.to_json())
+        """Keep the weights that were looked at as the best so far."""
+        self.keeper.save("best", {**self.weights.state(), **self.averages.values}, self.progress.to_json())
 
     def load_best(self) -> None:
         """Put the best weights into the model."""
@@ -88,7 +99,8 @@ class _Session:
     def roll_back(self) -> None:
         """Back to the best state with half the rate and a fresh optimiser."""
         self.load_best()
-        self.optimiser = adamw(self.groups)
+        self.averages.load(self.weights.masters, prefix="")
+        self.optimiser = optimiser_of(self.plan.optimiser, self.groups)
         self.progress.rate_factor /= 2
         self.progress.rollbacks += 1
         self.progress.skipped_in_a_row = 0
@@ -101,6 +113,7 @@ class _Session:
             settings["lr"] = group.learning_rate * factor
         self.optimiser.step()
         self.weights.publish()
+        self.progress.averaged = self.averages.stepped(self.weights.masters, self.progress.averaged)
         return kept[0].learning_rate * factor
 
     def out_of_time(self) -> bool:
@@ -194,6 +207,8 @@ def _step(
                 progress.micro_batch_tokens,
                 lambda micro: reseed(seeds.derive(plan.seed, "step", progress.step, micro)),
                 plan.clip_norm,
+                plan.influences,
+                progress.step,
             )
             break
         except Exception as error:
@@ -241,8 +256,10 @@ def _diverged(session: _Session) -> str:
 def _look(session: _Session, evaluate: Callable[[], Evaluation], epoch: float) -> Evaluated:
     """Evaluate, and keep the state if it is the best so far."""
     progress = session.progress
+    if progress.step:
+        progress.averaged = session.averages.looked(session.weights.masters, progress.averaged)
     session.weights.model.eval()
-    with torch.inference_mode():
+    with session.weights.lent(session.averages.values), torch.inference_mode():
         found = evaluate()
     session.weights.model.train()
     best = (found.score, found.tie_break) > (progress.best_score, progress.best_tie_break)
@@ -250,7 +267,7 @@ def _look(session: _Session, evaluate: Callable[[], Evaluation], epoch: float) -
         progress.best_step, progress.best_score, progress.best_tie_break = progress.step, found.score, found.tie_break
         progress.since_best = 0
         session.save_best()
-    else:
+    elif progress.step > PATIENT_SHARE * session.plan.num_steps:
         progress.since_best += 1
     return Evaluated(progress.step, epoch, best, found.numbers)
 

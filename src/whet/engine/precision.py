@@ -7,8 +7,9 @@ weights are rounded once. Norm statistics and softmax accumulate in fp32 inside 
 
 from __future__ import annotations
 
+import contextlib
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -70,6 +71,21 @@ class Weights:
         """Round the masters into the model."""
         if self.masters is not self.trained:
             torch._foreach_copy_(list(self.trained.values()), list(self.masters.values()))
+
+    @contextlib.contextmanager
+    def lent(self, values: Mapping[str, Tensor]) -> Iterator[None]:
+        """Let the model compute with ``values`` (by name, fp32) in the place of some weights; masters do not change."""
+        shared = self.masters is self.trained
+        before = {name: self.masters[name].detach().clone() for name in values} if shared else {}
+        with torch.no_grad():
+            for name, value in values.items():
+                self.trained[name].copy_(value)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for name in values:
+                    self.trained[name].copy_(before[name] if shared else self.masters[name])
 
     def state(self) -> dict[str, Tensor]:
         """The masters by name, detached but not copied."""

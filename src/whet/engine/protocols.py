@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from torch import Tensor, nn
+
+from whet.engine.precision import Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,21 @@ class Objective(Protocol[B_contra]):
 
     def __call__(self, model: nn.Module, batch: B_contra) -> StepLoss:
         """The loss of ``batch``, with its graph."""
+        ...
+
+
+class Influence(Protocol):
+    """Has a say in every step, beside the objective: a pull on the weights, or which of them move.
+
+    A pure function of the weights and the number of the step, so that it keeps no state of its own.
+    """
+
+    def during(self, weights: Weights, step: int) -> AbstractContextManager[None]:
+        """Holds while the batch of ``step`` is computed, forward and backward."""
+        ...
+
+    def bend(self, weights: Weights, step: int) -> None:
+        """Change the masters' gradients of the mean loss, before they are clipped; some may be None."""
         ...
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from whet.engine.precision import Weights
-from whet.engine.protocols import Batch, Objective
+from whet.engine.protocols import Batch, Influence, Objective
 from whet.errors import ModelTooLarge
 
 
@@ -37,6 +38,8 @@ def gradients(
     micro_batch_tokens: int,
     reseed: Callable[[int], None],
     clip_norm: float,
+    influences: Sequence[Influence] = (),
+    step: int = 0,
 ) -> StepResult:
     """Leave in ``weights`` the clipped gradient of the mean loss of ``batch``.
 
@@ -44,19 +47,29 @@ def gradients(
     summed over micro-batches and divided once, by the number of counted items.
 
     :param reseed: called with the number of the micro-batch before it is computed.
+    :param influences: what else has a say in this ``step``.
     """
     pieces = batch.split(micro_batch_tokens)
     total, num_counted = 0.0, 0.0
-    for number, piece in enumerate(pieces):
-        reseed(number)
-        loss = objective(weights.model, piece)
-        num_counted += loss.num_counted
-        total += float(loss.total.detach())
-        if not math.isfinite(total):
-            return StepResult(total, math.nan)
-        # a single piece is divided before the backward pass, which saves a pass over all gradients
-        (loss.total / (loss.num_counted or 1) if len(pieces) == 1 else loss.total).backward()
+    with ExitStack() as held:
+        for influence in influences:
+            held.enter_context(influence.during(weights, step))
+        for number, piece in enumerate(pieces):
+            reseed(number)
+            loss = objective(weights.model, piece)
+            num_counted += loss.num_counted
+            total += float(loss.total.detach())
+            if not math.isfinite(total):
+                return StepResult(total, math.nan)
+            # a single piece is divided before the backward pass, which saves a pass over all gradients
+            (loss.total / (loss.num_counted or 1) if len(pieces) == 1 else loss.total).backward()
     count = 1 if len(pieces) == 1 else num_counted or 1
+    if influences:
+        if count != 1:
+            weights.scale_gradients(1 / count)
+            count = 1
+        for influence in influences:
+            influence.bend(weights, step)
     norm = float(_norm(weights)) / count
     factor = min(1.0, clip_norm / (norm + 1e-6)) / count
     if math.isfinite(norm) and factor != 1.0:

@@ -1,9 +1,15 @@
-"""Over- and underfitting, read off the evaluations of one model."""
+"""Over- and underfitting, and a rate too high, read off the evaluations of one model.
+
+The training loss of an evaluation is that of fixed training rows without dropout, so that its steps are those
+of the model and not of the batches. W001 to W003 say what is seen; V005 is the gravest of them.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 from whet.findings import Finding
@@ -20,40 +26,56 @@ FALL = 0.02
 LEARNT = 0.05
 """Share by which training loss must fall over the whole run to count as learnt."""
 
+JUMP, JUMP_NATS = 0.2, 0.15
+"""Share of the lowest training loss so far, and nats beside it, by which a later one must lie above it to count as
+thrown back. The nats are more than label smoothing alone can raise a loss that began at nothing."""
 
-def read_curves(evaluations: Sequence[Mapping[str, Any]], model: str = "") -> Finding:
-    """Finding V005 from the events of kind ``evaluation`` of one model, in any order.
+LESS = "regularisation.dropout, regularisation.r_drop or training.weight_decay"
+BINS = ("issue", "tip", "passed", "not_applicable")
 
-    :param evaluations: objects with ``step``, ``loss`` (validation) and ``train_loss`` in nats, and
-        ``best``, whether the state was the best so far; those without finite losses are left out.
+
+def read_curves(
+    evaluations: Sequence[Mapping[str, Any]], model: str = "", *, ended: str = "", lowered: int = 0
+) -> Finding:
+    """Finding V005: the gravest of what :func:`diagnose_curves` finds, the rate before the fit.
+
+    :param evaluations: as there.
     """
-    points = sorted((point for point in evaluations if _complete(point)), key=lambda point: int(point["step"]))
-    steps = [int(point["step"]) for point in points]
-    seen = [float(point["loss"]) for point in points]
-    own = [float(point["train_loss"]) for point in points]
-    evidence = {"steps": steps, "validation_loss": seen, "train_loss": own}
+    found = diagnose_curves(evaluations, model, ended=ended, lowered=lowered)
+    told = min((found[2], found[0], found[1]), key=lambda one: BINS.index(one.bin))
+    if told.bin != "passed":
+        return replace(told, code="V005")
+    evidence = _evidence(_points(evaluations))
+    seen, steps = evidence["validation_loss"], evidence["steps"]
+    lowest = seen.index(min(seen))
+    message = f"Fits well: validation loss settled at {seen[lowest]:.3g} (step {steps[lowest]:,}) and did not rise."
+    return Finding("V005", "passed", message, model, "", evidence | {"lowest_at": steps[lowest]})
+
+
+def diagnose_curves(
+    evaluations: Sequence[Mapping[str, Any]], model: str = "", *, ended: str = "", lowered: int = 0
+) -> list[Finding]:
+    """W001 overfits, W002 underfits, W003 rate too high; in this order.
+
+    :param evaluations: the events of kind ``evaluation`` of one training, in any order: objects with ``step``,
+        ``loss`` (validation) and ``train_loss`` in nats, and ``best``, whether the state was the best so far;
+        those without finite losses are left out.
+    :param ended: why training ended, as the engine says it.
+    :param lowered: how often the rate was halved after steps that were not finite.
+    """
+    points = _points(evaluations)
+    evidence = _evidence(points)
+    rate = _rate(points, model, evidence | {"ended": ended, "times_lowered": lowered})
     if len(points) < FEWEST:
         message = f"Too few evaluations to read a curve ({len(points)}, at least {FEWEST} are needed)."
-        return Finding("V005", "not_applicable", message, model)
-    lowest = seen.index(min(seen))
-    evidence["lowest_at"] = steps[lowest]
-    if seen[-1] > seen[lowest] * (1 + RISE) and own[-1] < own[lowest]:
-        return _overfits(points, lowest, model, evidence)
-    if min(own) > own[0] * (1 - LEARNT) and min(seen) > seen[0] * (1 - LEARNT):
-        message = (
-            f"Nothing more was learnt after the first evaluation: training loss went from {own[0]:.3g} to "
-            f"{own[-1]:.3g}, validation loss from {seen[0]:.3g} to {seen[-1]:.3g}."
-        )
-        remedy = "Compare with the baselines; if the model is not better, try a higher learning rate or another base."
-        return Finding("V005", "tip", message, model, remedy, evidence)
-    if lowest == len(points) - 1 and seen[-2] - seen[-1] > FALL * seen[-2]:
-        message = (
-            f"Underfits: validation loss was still falling when training ended (from {seen[-2]:.3g} to "
-            f"{seen[-1]:.3g} in the last {steps[-1] - steps[-2]:,} steps)."
-        )
-        return Finding("V005", "tip", message, model, "Train for more epochs.", evidence)
-    message = f"Fits well: validation loss settled at {seen[lowest]:.3g} (step {steps[lowest]:,}) and did not rise."
-    return Finding("V005", "passed", message, model, "", evidence)
+        remedy = "Look more often with training.evaluations_per_epoch."
+        none = [Finding(code, "not_applicable", message, model, remedy) for code in ("W001", "W002")]
+        return [*none, rate if rate.bin == "issue" else Finding("W003", "not_applicable", message, model, remedy)]
+    return [_overfitting(points, model, evidence), _underfitting(points, model, evidence, ended), rate]
+
+
+def _points(evaluations: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return sorted((point for point in evaluations if _complete(point)), key=lambda point: int(point["step"]))
 
 
 def _complete(point: Mapping[str, Any]) -> bool:
@@ -61,18 +83,104 @@ def _complete(point: Mapping[str, Any]) -> bool:
     return all(isinstance(loss, int | float) and math.isfinite(loss) for loss in losses)
 
 
-def _overfits(points: list[Mapping[str, Any]], lowest: int, model: str, evidence: dict[str, Any]) -> Finding:
-    here, last = points[lowest], points[-1]
+def _evidence(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "steps": [int(point["step"]) for point in points],
+        "validation_loss": [float(point["loss"]) for point in points],
+        "train_loss": [float(point["train_loss"]) for point in points],
+    }
+
+
+def _overfitting(points: Sequence[Mapping[str, Any]], model: str, evidence: dict[str, Any]) -> Finding:
+    """W001: validation loss rises while training loss falls on."""
+    steps, seen, own = evidence["steps"], evidence["validation_loss"], evidence["train_loss"]
+    lowest = seen.index(min(seen))
+    evidence = evidence | {"lowest_at": steps[lowest]}
+    if not (seen[-1] > seen[lowest] * (1 + RISE) and own[-1] < own[lowest]):
+        message = (
+            f"Validation loss was lowest at step {steps[lowest]:,} ({seen[lowest]:.3g}) and ended at {seen[-1]:.3g}."
+        )
+        return Finding("W001", "passed", message, model, "", evidence)
     kept = [int(point["step"]) for point in points if point.get("best")]
     evidence["kept"] = kept[-1] if kept else None
     message = (
-        f"Overfits from step {int(here['step']):,} on: validation loss rises from {here['loss']:.3g} to "
-        f"{last['loss']:.3g} while training loss falls from {here['train_loss']:.3g} to {last['train_loss']:.3g}."
+        f"Overfits from step {steps[lowest]:,} on: validation loss rises from {seen[lowest]:.3g} to "
+        f"{seen[-1]:.3g} while training loss falls from {own[lowest]:.3g} to {own[-1]:.3g}."
     )
     if not kept:
-        return Finding("V005", "issue", message, model, "Train for fewer epochs, or keep the best state.", evidence)
+        remedy = f"Train for fewer epochs (training.epochs), or keep the best state; then {LESS}."
+        return Finding("W001", "issue", message, model, remedy, evidence)
     message += f" The best state, of step {kept[-1]:,}, was kept."
-    if kept[-1] > int(here["step"]):
+    if kept[-1] > steps[lowest]:
         message += " Its decisions still got better after that; its probabilities became too sure."
-        return Finding("V005", "tip", message, model, "Use the fitted temperature with its probabilities.", evidence)
-    return Finding("V005", "tip", message, model, "Fewer epochs would do; more data may help.", evidence)
+        remedy = "Use the fitted temperature with its probabilities, or raise training.label_smoothing."
+        return Finding("W001", "tip", message, model, remedy, evidence)
+    remedy = (
+        "Fewer epochs would do (training.epochs); more data may help ('whet curve' tells). Against it are "
+        f"{LESS}, and methods by which fewer weights move."
+    )
+    return Finding("W001", "tip", message, model, remedy, evidence)
+
+
+def _underfitting(points: Sequence[Mapping[str, Any]], model: str, evidence: dict[str, Any], ended: str) -> Finding:
+    """W002: nothing was learnt, or learning was cut short."""
+    steps, seen, own = evidence["steps"], evidence["validation_loss"], evidence["train_loss"]
+    lowest = seen.index(min(seen))
+    if min(own) > own[0] * (1 - LEARNT) and min(seen) > seen[0] * (1 - LEARNT):
+        message = (
+            f"Nothing more was learnt after the first evaluation: training loss went from {own[0]:.3g} to "
+            f"{own[-1]:.3g}, validation loss from {seen[0]:.3g} to {seen[-1]:.3g}."
+        )
+        remedy = (
+            "Compare with the baselines; if the model is not better, find a rate with "
+            "training.learning_rate=range-test, let more weights move (method full), or take another base."
+        )
+        return Finding("W002", "tip", message, model, remedy, evidence)
+    if lowest == len(points) - 1 and seen[-2] - seen[-1] > FALL * seen[-2]:
+        message = (
+            f"Underfits: validation loss was still falling when training ended (from {seen[-2]:.3g} to "
+            f"{seen[-1]:.3g} in the last {steps[-1] - steps[-2]:,} steps)."
+        )
+        remedy = "Train for more epochs (training.epochs)."
+        if ended == "max_seconds":
+            remedy = "Raise training.max_seconds."
+        elif ended == "patience":
+            remedy = "Raise training.patience: the loss still fell when the score did not get better."
+        return Finding("W002", "tip", message, model, remedy, evidence)
+    message = (
+        f"Training loss fell from {own[0]:.3g} to {min(own):.3g}, and validation loss had come to rest when training "
+        "ended."
+    )
+    return Finding("W002", "passed", message, model, "", evidence)
+
+
+def _rate(points: Sequence[Mapping[str, Any]], model: str, evidence: dict[str, Any]) -> Finding:
+    """W003: losses that are no longer finite, or training rows that the model does worse on than before."""
+    steps, own = evidence["steps"], evidence["train_loss"]
+    remedy = (
+        "Lower training.learning_rate to about a third, or let training.learning_rate=range-test find one; raise "
+        "training.warmup_share where it is the first steps that throw it back."
+    )
+    if evidence["ended"] == "diverged" or evidence["times_lowered"]:
+        times = evidence["times_lowered"]
+        how = f"the rate was halved {times} time{'s' if times != 1 else ''}" if times else "training was given up"
+        message = f"The rate was too high: losses were no longer finite, and {how}."
+        return Finding("W003", "issue", message, model, remedy, evidence)
+    back = [
+        place
+        for place, lowest in enumerate(accumulate(own[:-1], min), start=1)
+        if own[place] > lowest * (1 + JUMP) + JUMP_NATS
+    ]
+    if not back:
+        message = "The loss on training rows never rose by much from one look to a later one."
+        return Finding("W003", "passed", message, model, "", evidence)
+    worst = max(back, key=lambda place: own[place])
+    before = min(range(worst), key=lambda place: own[place])
+    message = (
+        f"The rate looks too high: the loss on the same training rows rose from {own[before]:.3g} (step "
+        f"{steps[before]:,}) to {own[worst]:.3g} (step {steps[worst]:,})"
+    )
+    lost = own[-1] > own[before]
+    message += f", and ended at {own[-1]:.3g}." if lost else f"; by the end it was back, at {own[-1]:.3g}."
+    evidence = evidence | {"before": steps[before], "worst": steps[worst]}
+    return Finding("W003", "issue" if lost else "tip", message, model, remedy, evidence)

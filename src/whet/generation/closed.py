@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from whet.errors import Problem, UserError
-from whet.generation.reading_prompts import Reading, batches, in_use, read, read_shared, refuse_long, room
+from whet.generation.reading_prompts import Reading, alone, batches, in_use, read, read_shared, refuse_long, room
 from whet.generation.reading_sources import answer_room, checked, read_sources, refuse_long_sources
 
 BATCH_TOKENS = 8192
@@ -51,6 +51,7 @@ def label_nats(
         return found
     finished = 0
     batch_tokens = min(batch_tokens, max(1, CELLS // int(network.config.get_text_config(decoder=True).vocab_size)))
+    batch_tokens = 1 if begins is None and alone(network) else batch_tokens
     with in_use(network):
         shared = read_shared(network, prompts) if begins is None else None
         for rows in _batches([len(one) for one in prompts], longest, len(labels), batch_tokens):

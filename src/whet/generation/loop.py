@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from whet.generation import beams
 from whet.generation.closed import label_nats
-from whet.generation.reading_prompts import Reading, batches, in_use, read, read_shared, refuse_long, room
+from whet.generation.reading_prompts import Reading, alone, batches, in_use, read, read_shared, refuse_long, room
 from whet.generation.reading_sources import answer_room, checked, read_sources, refuse_long_sources
 from whet.generation.sampling import Constraint, Said, Sampling, choose, cost, forbid, row_generator
 from whet.generation.spoken import Spoken
@@ -57,7 +57,8 @@ def generate(
     with in_use(network):
         alike = sampling.num_beams == 1 and begins is None
         shared = read_shared(network, prompts) if alike else None
-        for rows in batches([len(one) for one in prompts], sampling.max_tokens, batch_tokens // sampling.num_beams):
+        at_once = 0 if begins is None and alone(network) else batch_tokens // sampling.num_beams
+        for rows in batches([len(one) for one in prompts], sampling.max_tokens, at_once):
             chosen = [prompts[row] for row in rows]
             if sampling.num_beams > 1:
                 answers = beams.search(network, tokenizer, chosen, sampling, ends, constraint, begins)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from whet.errors import Problem, UserError
+from whet.models import soft_reading
 
 OURS = "whet_"
 """How attention functions of whet are called. They take flat batches and know no caches."""
@@ -43,6 +44,7 @@ class Reading:
     - ``lengths`` (B,): tokens of each row.
     - ``logits`` (B, V) float32: of the token behind them.
     - ``sources``: what the rows are written from; None for a decoder.
+    - ``num_soft``: of the tokens of each row, those that are no tokens but learnt vectors.
     """
 
     network: Any
@@ -51,6 +53,7 @@ class Reading:
     lengths: Tensor
     logits: Tensor
     sources: Sources | None = None
+    num_soft: int = 0
 
     @property
     def width(self) -> int:
@@ -82,7 +85,7 @@ class Reading:
         sources = self.sources
         if sources is not None:
             sources = Sources(*(one.repeat_interleave(times, 0) for one in (sources.hidden, sources.mask)))
-        return Reading(self.network, cache, mask, lengths, logits, sources)
+        return Reading(self.network, cache, mask, lengths, logits, sources, self.num_soft)
 
 
 def read(network: Any, prompts: Sequence[NDArray[np.int64]], begun: Reading | None = None) -> Reading:
@@ -91,7 +94,9 @@ def read(network: Any, prompts: Sequence[NDArray[np.int64]], begun: Reading | No
     :param begun: what all of them begin with, read already (one row); some of each must be left.
     """
     device = next(network.parameters()).device
-    known = 0 if begun is None else int(begun.lengths[0])
+    begun = read_soft(network) if begun is None else begun
+    ahead, num_soft = (0, 0) if begun is None else (int(begun.lengths[0]), begun.num_soft)
+    known = ahead - num_soft
     lengths = torch.tensor([len(one) for one in prompts], device=device)
     width = int(lengths.max()) - known
     tokens = torch.zeros(len(prompts), width, dtype=torch.long, device=device)
@@ -100,15 +105,33 @@ def read(network: Any, prompts: Sequence[NDArray[np.int64]], begun: Reading | No
         left = len(prompt) - known
         tokens[number, width - left :] = torch.from_numpy(np.asarray(prompt[known:], np.int64)).to(device)
         mask[number, width - left :] = 1
-    positions = (known + mask.cumsum(1) - 1).clamp(min=0)
+    positions = (ahead + mask.cumsum(1) - 1).clamp(min=0)
     if begun is None:
         cache = _empty_cache(network)
     else:
         cache = copy.deepcopy(begun.cache)
         cache.batch_repeat_interleave(len(prompts))
-        mask = torch.cat([mask.new_ones(len(prompts), known), mask], 1)
+        mask = torch.cat([mask.new_ones(len(prompts), ahead), mask], 1)
     logits = called(network, tokens, mask, positions, cache, False)[:, -1]
-    return Reading(network, cache, mask, lengths, logits)
+    return Reading(network, cache, mask, lengths + num_soft, logits, num_soft=num_soft)
+
+
+def read_soft(network: Any) -> Reading | None:
+    """The vectors that ``network`` learnt to read before every text, read (one row); None where there are none."""
+    soft = soft_reading.of(network)
+    if soft is None:
+        return None
+    device = next(network.parameters()).device
+    mask = torch.ones(1, soft.num, dtype=torch.long, device=device)
+    with torch.no_grad():
+        if soft.is_prefix:
+            cache = soft.cache(1)
+        else:
+            cache = _empty_cache(network)
+            given = soft.vectors().unsqueeze(0).to(next(network.parameters()).dtype)
+            network(inputs_embeds=given, attention_mask=mask, past_key_values=cache, use_cache=True)
+    logits = torch.zeros(1, 0, device=device)  # nobody writes before a text is read
+    return Reading(network, cache, mask, torch.tensor([soft.num], device=device), logits, num_soft=soft.num)
 
 
 def read_shared(network: Any, prompts: Sequence[NDArray[np.int64]]) -> Reading | None:
@@ -116,7 +139,14 @@ def read_shared(network: Any, prompts: Sequence[NDArray[np.int64]]) -> Reading |
     if len(prompts) < 2 or slides(network):
         return None
     shared = common_start(prompts)
+    if soft_reading.of(network) is not None and shared < SHARED_AT_LEAST:
+        return read_soft(network)
     return read(network, [prompts[0][:shared]]) if shared >= SHARED_AT_LEAST else None
+
+
+def alone(network: Any) -> bool:
+    """Whether rows of unequal length cannot be read together: padding behind learnt vectors counts in a window."""
+    return soft_reading.of(network) is not None and slides(network)
 
 
 def batches(lengths: Sequence[int], max_tokens: int, batch_tokens: int) -> Iterator[list[int]]:
@@ -154,7 +184,8 @@ def slides(network: Any) -> bool:
 def room(network: Any) -> int | None:
     """Tokens that a text may have, prompt and answer together; None where nothing says."""
     found = getattr(network.config.get_text_config(decoder=True), "max_position_embeddings", None)
-    return int(found) if found else None
+    soft = soft_reading.of(network)
+    return int(found) - (0 if soft is None else soft.num) if found else None
 
 
 def refuse_long(prompts: Sequence[NDArray[np.int64]], limit: int | None) -> None:

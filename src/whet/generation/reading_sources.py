@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from whet.errors import Problem, UserError
 from whet.generation.reading_prompts import Reading, Sources, called, refuse_empty
+from whet.models import soft_reading
 from whet.models.sequences import max_source, max_target
 
 
@@ -50,20 +51,33 @@ def read_sources(network: Any, sources: Sequence[NDArray[np.int64]], begins: NDA
 
     tokens, mask = table(network, sources, int(network.config.pad_token_id or 0))
     with torch.no_grad():
-        hidden = network.get_encoder()(input_ids=tokens, attention_mask=mask).last_hidden_state
+        given, mask = with_soft(network, tokens, mask)
+        hidden = network.get_encoder()(**given, attention_mask=mask).last_hidden_state
     size, width = len(sources), len(begins)
     first = torch.from_numpy(np.asarray(begins, np.int64)).to(tokens.device).repeat(size, 1)
     known = Sources(hidden, mask)
-    cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+    soft = soft_reading.of(network)
+    with torch.no_grad():
+        prefixed = soft is not None and soft.is_prefix
+        cache = soft.cache(size) if prefixed else EncoderDecoderCache(DynamicCache(), DynamicCache())  # type: ignore
     positions = torch.arange(width, device=tokens.device).repeat(size, 1)
     logits = called(network, first, torch.ones_like(first), positions, cache, False, known)[:, -1]
     return Reading(network, cache, torch.ones_like(first), torch.full_like(first[:, 0], width), logits, known)
 
 
+def with_soft(network: Any, tokens: torch.Tensor, mask: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """What an encoder takes: tokens, or behind the vectors that it learnt to read first their embeddings; the mask."""
+    soft = soft_reading.of(network)
+    if soft is None or soft.is_prefix:
+        return {"input_ids": tokens}, mask
+    return {"inputs_embeds": soft.before(tokens)}, soft.mask(mask)
+
+
 def answer_room(network: Any, begins: NDArray[np.int64]) -> int | None:
     """Tokens that an answer may have; None where nothing says. Its last one is never read."""
-    limit = max_target(network.config)
-    return None if limit is None else limit - len(begins) + 1
+    limit, soft = max_target(network.config), soft_reading.of(network)
+    taken = soft.num if soft is not None and soft.is_prefix else 0
+    return None if limit is None else limit - len(begins) + 1 - taken
 
 
 def refuse_long_sources(network: Any, sources: Sequence[NDArray[np.int64]]) -> None:
@@ -72,7 +86,9 @@ def refuse_long_sources(network: Any, sources: Sequence[NDArray[np.int64]]) -> N
     :raises UserError: C010.
     """
     refuse_empty(sources)
-    limit = max_source(network.config)
+    limit, soft = max_source(network.config), soft_reading.of(network)
+    if limit is not None and soft is not None and not soft.is_prefix:
+        limit -= soft.num
     long = [len(one) for one in sources if limit is not None and len(one) > limit]
     if long:
         what = f"{len(long):,} of {len(sources):,} are too long: up to {max(long):,} tokens of {limit:,}."

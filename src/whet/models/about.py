@@ -27,6 +27,7 @@ class About:
     ``pairs``: whether every row has two texts.
     ``first_share``: how much of the first token is added to a mean (:mod:`whet.models.averaging`).
     ``head_kind``, ``normalise``: see :class:`whet.models.heads.Head`.
+    ``quantisation``: how the base of an adapter is kept (:class:`whet.models.quantising.Scheme`); None: as it is.
     ``task_facts``: what the task itself needs to answer as it did in its run, such as a threshold.
     """
 
@@ -45,6 +46,7 @@ class About:
     head_kind: HeadKind = "classes"
     normalise: bool = True
     task_facts: dict[str, Any] = field(default_factory=dict)
+    quantisation: dict[str, Any] | None = None
 
     @property
     def head(self) -> Head:

@@ -1,193 +1,125 @@
-"""Which weights move: each adaptation prepares a model and says at which rates its weights move."""
+"""Which weights move: each adaptation prepares a model, and here it is said at which rates its weights move."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from whet.errors import Problem, UserError
+from whet import registry
 from whet.kernels.embedding import CompactEmbedding
-from whet.models.networks import quiet
+from whet.models.adapters import adapt_ia3, adapt_lora, on_top, peft_task
+from whet.models.freezing import adapt_biases, adapt_full, adapt_top_layers, freeze
+from whet.models.linear_layers import linear_layers
+from whet.models.quantising import quantised_layers
 from whet.models.task_model import TaskModel
-from whet.seeds import derive
 
-LORA = "lora"
+__all__ = [
+    "ADAPTATIONS",
+    "RateGroup",
+    "adapt",
+    "adapt_biases",
+    "adapt_full",
+    "adapt_ia3",
+    "adapt_lora",
+    "adapt_top_layers",
+    "count_trainable",
+    "count_weights",
+    "described",
+    "embedding_weights",
+    "exact_weights",
+    "freeze",
+    "linear_layers",
+    "on_top",
+    "peft_task",
+    "rate_groups",
+]
+
+ADAPTATIONS = {
+    "full": "whet.models.freezing:full",
+    "top-layers": "whet.models.freezing:top_layers",
+    "bitfit": "whet.models.freezing:bitfit",
+    "lora": "whet.models.adapters:lora",
+    "qlora": "whet.models.adapters:qlora",
+    "ia3": "whet.models.adapters:ia3",
+    "prompt": "whet.models.soft_prompts:adapt_prompt",
+    "p-tuning": "whet.models.soft_prompts:adapt_p_tuning",
+    "prefix": "whet.models.soft_prompts:adapt_prefix",
+}
+"""Method -> a function of (model, options, known_as, seed) that sets free what moves, and returns a PeftModel or None.
+
+``options`` are values by their dotted names; see :func:`adapt`.
+"""
+
+
+def adapt(model: TaskModel, method: str, options: Mapping[str, Any], known_as: str, seed: int) -> Any:
+    """Let the weights of ``method`` move, and no others; what the method adds is put into the network.
+
+    On a model without weights (on the meta device) this refuses what it would refuse, and computes nothing.
+
+    :param options: every option of the recipe as it was decided, by its dotted name.
+    :param known_as: what an adapter's file names as its base.
+    :returns: the PeftModel around the network, or None where the method moves the base's own weights.
+    :raises UserError: M020, M060 to M079, the base cannot take this method; what can be taken is said.
+    """
+    return registry.load(ADAPTATIONS, method, "method")(model, options, known_as, seed)
 
 
 @dataclass(frozen=True, slots=True)
 class RateGroup:
-    """Weights that share a rate: names of parameters, and 'trunk' or 'head' for the rate's option."""
+    """Weights that share a rate: names of parameters, and 'trunk' or 'head' for the rate's option.
+
+    ``factor``: their rate as a share, or a multiple, of that option.
+    """
 
     name: str
     parameters: Sequence[tuple[str, nn.Parameter]]
     is_head: bool
     decays: bool
+    factor: float = 1.0
 
 
-def freeze(model: TaskModel) -> None:
-    """Nothing but the head may move; of a language model, whose head is a part of the base, nothing."""
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
-    if model.head is not None and model.kind.kind != "language":
-        model.head.requires_grad_(True)
-
-
-def adapt_full(model: TaskModel) -> None:
-    """Every weight may move; tables of sines stay what they are."""
-    for parameter in model.parameters():
-        parameter.requires_grad_(True)
-    for module in model.modules():
-        if "Sinusoidal" in type(module).__name__:
-            module.requires_grad_(False)
-
-
-def adapt_lora(
-    model: TaskModel,
-    rank: int,
-    alpha: float,
-    dropout: float,
-    targets: str | Sequence[str],
-    known_as: str,
-    seed: int,
-) -> Any:
-    """Low-rank adapters on the linear layers of the trunk (PEFT, arXiv 2106.09685); returns the PeftModel.
-
-    What the base did not bring trains in full: the head, layers below it, and tokens that were added.
-
-    :param targets: names of modules, or 'auto' for every linear layer of the trunk.
-    :param known_as: what the adapter's file names as its base.
-    :raises UserError: M020, no module has one of these names.
-    """
-    from peft import LoraConfig, get_peft_model
-
-    freeze(model)
-    names = linear_layers(model) if targets == "auto" else list(targets)
-    language = model.kind.kind == "language"
-    layers = {n: m for n, m in model.network.named_modules() if _is_linear(m) and not (language and m is model.head)}
-    found = [n for n in layers if _matches(n, names)]
-    if not found:
-        known = sorted({n.rsplit(".", 1)[-1] for n in layers})
-        raise UserError(
-            Problem("M020", "lora.target_modules", f"nothing is named {names}.", f"Modules: {', '.join(known)}.")
-        )
-    task_type, brings = _peft_task(model)
-    torch.manual_seed(derive(seed, "lora"))
-    config = LoraConfig(
-        task_type=task_type,
-        r=rank,
-        lora_alpha=alpha,  # type: ignore[arg-type]  # PEFT declares int, and divides it by the rank
-        lora_dropout=dropout,
-        target_modules=found,
-        modules_to_save=[name for name in _on_top(model) if name not in brings] or None,
-        fan_in_fan_out=not any(isinstance(layers[n], nn.Linear) for n in found),  # GPT-2 stores its matrices turned
-    )
-    with quiet():
-        adapted = get_peft_model(model.network, config)
-    adapted.active_peft_config.base_model_name_or_path = known_as  # PEFT puts the folder that was read here
-    if model.pooling is None:  # PEFT wraps the head so that it is saved with the adapter; the wrapper's copy trains
-        model.follow_head()
-    if model.head is not None and not language:
-        model.head.requires_grad_(True)
-    if model.origin.new_tokens:
-        _train_new_tokens(model)
-    return adapted
-
-
-def _train_new_tokens(model: TaskModel) -> None:
-    """Let the embeddings of added tokens move beside an adapter, and what a language head has of them."""
-    table = model.trunk.get_input_embeddings()
-    rows = torch.tensor(model.origin.new_tokens)
-    if model.kind.kind != "language":
-        model.trunk.set_input_embeddings(CompactEmbedding(table.weight, rows))
-        return
-    for weight in {id(w): w for w in (table.weight, model.linear_head.weight)}.values():
-        known = torch.ones(len(weight), dtype=torch.bool, device=weight.device)
-        known[rows] = False
-        weight.requires_grad_(True)  # the same table on both sides, so that its rows cannot be taken apart
-        weight.register_hook(partial(_without, known))
-
-
-def _without(known: Tensor, grad: Tensor) -> Tensor:
-    """A gradient that is zero in the rows ``known`` (V,)."""
-    return grad.masked_fill(known[:, None], 0.0)
-
-
-def _peft_task(model: TaskModel) -> tuple[Any, Sequence[str]]:
-    """What PEFT calls the purpose of ``model``, and the modules it then saves by itself."""
-    from peft import TaskType
-
-    if model.pooling is not None:
-        return TaskType.FEATURE_EXTRACTION, ()
-    if model.kind.kind == "language":  # PEFT has no name for masked and permuted ones
-        return {"next": TaskType.CAUSAL_LM, "target": TaskType.SEQ_2_SEQ_LM}.get(model.guesses or ""), ()
-    if model.kind.kind == "span" and "QuestionAnswering" in type(model.network).__name__:
-        if model.reads_types:  # PEFT's class for answers forgets which tokens are the question's (0.21)
-            return None, ()
-        return TaskType.QUESTION_ANS, ("qa_outputs",)
-    tags = model.level == "token"
-    return (TaskType.TOKEN_CLS if tags else TaskType.SEQ_CLS), ("classifier", "score")
-
-
-def _on_top(model: TaskModel) -> list[str]:
-    """Modules that an adapter must carry: a native head, and what is new; plain PEFT would draw them anew."""
-    if model.pooling is not None:
-        return []
-    if model.kind.kind == "language":  # the last layer is the base's; a bias that is new stays the zeros it starts as
-        return sorted(name for name in model.fresh if model.network.get_submodule(name) is not model.head)
-    network = model.network
-    head = next(name for name, module in network.named_modules() if module is model.head)
-    inside = f"{network.base_model_prefix}."
-    # a module of the classifier goes as a whole: PEFT cannot wrap what lies in something it wraps
-    return sorted({name if name.startswith(inside) else name.partition(".")[0] for name in (head, *model.fresh)})
-
-
-def linear_layers(model: TaskModel) -> list[str]:
-    """Dotted names of the trunk's linear layers, poolers excepted."""
-    network = model.network
-    inside = "" if model.trunk is network else f"{network.base_model_prefix}."
-    return [
-        name
-        for name, module in network.named_modules()
-        if _is_linear(module) and name.startswith(inside) and "pooler" not in name
-    ]
-
-
-def _is_linear(module: nn.Module) -> bool:
-    from transformers.pytorch_utils import Conv1D
-
-    return isinstance(module, nn.Linear | Conv1D)
-
-
-def _matches(name: str, wanted: Sequence[str]) -> bool:
-    return any(name == w or name.endswith(f".{w}") for w in wanted)
-
-
-def rate_groups(model: TaskModel) -> list[RateGroup]:
+def rate_groups(model: TaskModel, layer_decay: float = 1.0, rate_ratio: float = 1.0) -> list[RateGroup]:
     """The weights that move, by rate and decay.
 
-    Matrices decay; biases, norms and embedding rows do not. Embeddings that do not decay can be
+    Matrices decay; biases, norms, factors of IA3 and embedding rows do not. Embeddings that do not decay can be
     trained row by row with the same result (:mod:`whet.kernels.embedding`). A language head is a part of
     the pretrained model and moves at its rate.
+
+    :param layer_decay: rate of a layer as a share of that of the layer above it; the topmost has all of it, the
+        embeddings lie below the lowest (arXiv 1801.06146). The halves of an encoder-decoder are counted apart.
+    :param rate_ratio: rate of the second matrix of an adapter as a multiple of that of the first (arXiv 2402.12354).
     """
     apart = model.head is not None and model.kind.kind != "language"
     head = {id(p) for p in model.linear_head.parameters()} if apart else set()
     tables = embedding_weights(model)
     if model.kind.kind == "language" and model.origin.new_tokens:
         tables.add(id(model.linear_head.weight))  # where only its new rows move, the others must not decay
-    buckets: dict[tuple[bool, bool], list[tuple[str, nn.Parameter]]] = {}
+    deep = _depths(model) if layer_decay != 1.0 else {}
+    buckets: dict[tuple[bool, bool, float], list[tuple[str, nn.Parameter]]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            decays = parameter.ndim > 1 and "embed" not in name and "bias" not in name and id(parameter) not in tables
-            buckets.setdefault((id(parameter) in head, decays), []).append((name, parameter))
+            decays = parameter.ndim > 1 and id(parameter) not in tables
+            decays = decays and not any(part in name for part in ("embed", "bias", "ia3_l"))
+            factor = float(layer_decay ** max(0, deep.get(name, 0) - 1)) * (rate_ratio if "lora_B" in name else 1.0)
+            buckets.setdefault((id(parameter) in head, decays, factor), []).append((name, parameter))
     return [
-        RateGroup(f"{'head' if is_head else 'trunk'}{'' if decays else ', no decay'}", found, is_head, decays)
-        for (is_head, decays), found in sorted(buckets.items())
+        RateGroup(_group_name(is_head, decays, factor), found, is_head, decays, factor)
+        for (is_head, decays, factor), found in sorted(buckets.items())
     ]
+
+
+def _group_name(is_head: bool, decays: bool, factor: float) -> str:
+    name = f"{'head' if is_head else 'trunk'}{'' if decays else ', no decay'}"
+    return name if factor == 1.0 else f"{name}, {factor:.4g} of the rate"
+
+
+def _depths(model: TaskModel) -> Mapping[str, int]:
+    from whet.models.depths import depths  # which counts the embeddings by what stands below
+
+    return depths(model).of
 
 
 def embedding_weights(model: nn.Module) -> set[int]:
@@ -196,6 +128,32 @@ def embedding_weights(model: nn.Module) -> set[int]:
     return {id(parameter) for table in tables for parameter in table.parameters()}
 
 
+def exact_weights(model: nn.Module) -> list[str]:
+    """Weights of adapters that compute in fp32 whatever the precision: factors near 1, which bf16 would round away."""
+    return [name for name, _ in model.named_parameters() if "ia3_l" in name]
+
+
 def count_trainable(model: nn.Module) -> int:
     """Weights that move."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def count_weights(model: TaskModel) -> int:
+    """All weights of a model with what was added to it; of quantised ones as many as were quantised."""
+    packed = sum(int(m.in_features * m.out_features - m.weight.numel()) for _, m in quantised_layers(model.network))
+    return packed + sum(p.numel() for name, p in model.named_parameters() if "original_module" not in name)
+
+
+def described(model: TaskModel, method: str, options: Mapping[str, Any]) -> str:
+    """What moves, in words: of adapters on how many layers, of what rank."""
+    share = count_trainable(model) / max(1, count_weights(model))
+    moving = f"{count_trainable(model):,} weights move, {share:.2%} of all"
+    adapted = sum(1 for name, _ in model.named_parameters() if name.endswith(("lora_A.default.weight", "ia3_l.default")))
+    if method in ("lora", "qlora"):
+        rank, alpha = options["lora.rank"], float(options["lora.alpha"])
+        return f"{method}: adapters of rank {rank}, alpha {alpha:g}, on {adapted} linear layers; {moving}"
+    if method == "ia3":
+        return f"ia3: factors on {adapted} layers; {moving}"
+    if method == "top-layers":
+        return f"top-layers: the last {options['layers.top']} layers; {moving}"
+    return f"{method}: {moving}"

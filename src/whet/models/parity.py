@@ -6,6 +6,7 @@ The functions here are what the model's card prints as its usage, and what a run
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from whet.models import networks
 from whet.models.about import About
 from whet.models.families import FAMILIES
 from whet.models.networks import quiet
+from whet.models.quantising import Scheme, keep_plain
 from whet.models.sentence import DENSE, INNER
 from whet.models.targets import inputs as sources_and_targets
 
@@ -177,20 +179,75 @@ def _adapter(folder: Path, about: About, base: str) -> Ask:
 
     config = _config(folder, about, base)
     cls = networks.auto_class(config, about.head_kind, about.pooling is not None)
+    more = _quantised(about)
     if about.head_kind == "language":
-        whole = cls.from_pretrained(base, dtype=torch.float32)
-        return _native(PeftModel.from_pretrained(whole, folder).eval())
+        whole = _settled(cls.from_pretrained(base, dtype=torch.float32, **more))
+        return _native(_reading(PeftModel.from_pretrained(whole, folder).eval()))
     if about.pooling is None:
         config.num_labels = about.head.width
         if config.pad_token_id is None:
             config.pad_token_id = AutoTokenizer.from_pretrained(folder).pad_token_id
-        whole = cls.from_pretrained(base, config=config, dtype=torch.float32, ignore_mismatched_sizes=True)
-        return _native(PeftModel.from_pretrained(whole, folder).eval())
-    trunk = PeftModel.from_pretrained(cls.from_pretrained(base, dtype=torch.float32), folder).eval()
+        whole = cls.from_pretrained(base, config=config, dtype=torch.float32, ignore_mismatched_sizes=True, **more)
+        return _native(_reading(PeftModel.from_pretrained(_settled(whole), folder).eval()))
+    whole = _settled(cls.from_pretrained(base, dtype=torch.float32, **more))
+    trunk = _reading(PeftModel.from_pretrained(whole, folder).eval())
     if about.head_kind == "vectors":
         return lambda inputs: _vectors(trunk, inputs, about)
     head = load_file(folder / "head.safetensors")
     return lambda inputs: _pooled(trunk, inputs, about) @ head["weight"].T + head["bias"]
+
+
+def _quantised(about: About) -> dict[str, Any]:
+    """What transformers is told to keep the base of an adapter as it was trained beside."""
+    if about.quantisation is None:
+        return {}
+    from transformers import BitsAndBytesConfig
+
+    return {"quantization_config": BitsAndBytesConfig(**Scheme.from_json(about.quantisation).for_transformers())}
+
+
+def _settled(network: Any) -> Any:
+    """A network whose quantised layers, if it has any, compute while it answers as they do while it trains."""
+    for module in network.modules():
+        if type(module).__name__ == "Linear4bit":
+            keep_plain(module)
+    return network
+
+
+def _reading(model: Any) -> Any:
+    """``model`` as it is; where it reads learnt vectors first, asked of one text at a time, without their places.
+
+    PEFT puts them before the padding of a batch that is padded on the left, and a classifier that reads the last token
+    does not know then which are padding.
+    """
+    config = model.active_peft_config
+    if not config.is_prompt_learning or model.base_model.config.is_encoder_decoder:
+        return model
+    types = str(getattr(config.task_type, "value", config.task_type)) in ("SEQ_CLS", "TOKEN_CLS")
+
+    def ask(**inputs: Tensor) -> Any:
+        said: list[Any] = []
+        for row, mask in enumerate(inputs["attention_mask"].bool()):
+            given = {name: table[row : row + 1, mask] for name, table in inputs.items()}
+            if not types:
+                given.pop("token_type_ids", None)
+            with quiet():
+                said.append(model(**given))
+        names = [name for name in ("logits", "start_logits", "end_logits", "last_hidden_state") if name in said[0]]
+        real = inputs["attention_mask"].bool()
+        of_texts = "logits" in names and said[0].logits.ndim == 2
+        placed = torch.cat if of_texts else partial(_placed, real=real)
+        return type(said[0])(**{name: placed([one[name] for one in said]) for name in names})
+
+    return ask
+
+
+def _placed(said: Sequence[Tensor], real: Tensor) -> Tensor:
+    """(B, L, ...) of what was said of each text's tokens, and of what is before them; zeros where none is ``real``."""
+    found = said[0].new_zeros(*real.shape, *said[0].shape[2:])
+    for row, one in enumerate(said):
+        found[row, real[row]] = one[0, -int(real[row].sum()) :]
+    return found
 
 
 def _native(model: Any) -> Ask:

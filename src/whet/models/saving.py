@@ -22,12 +22,13 @@ from torch import nn
 
 from whet.errors import Problem, UserError
 from whet.files import folder_beside, read_json, sha256, write_json
-from whet.models import averaging, networks, sentence, targets
+from whet.models import averaging, networks, quantising, sentence, targets
 from whet.models.about import ABOUT, About, load_about
 from whet.models.families import FAMILIES
 from whet.models.loading import load_model, load_tokenizer, with_head
 from whet.models.networks import quiet
 from whet.models.places import Place, find_again
+from whet.models.quantising import Scheme
 from whet.models.task_model import TaskModel
 
 __all__ = ["ABOUT", "About", "kind_of", "load", "load_about", "save", "weights_sha256"]
@@ -41,10 +42,13 @@ def weights_sha256(place: Place) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def save(model: TaskModel, adapter: Any, tokenizer: Any, about: About, folder: Path) -> None:
+def save(
+    model: TaskModel, adapter: Any, tokenizer: Any, about: About, folder: Path, precision: torch.dtype | None = None
+) -> None:
     """Write ``model`` (fp32, dense embedding) to ``folder``, whole or not at all.
 
     :param adapter: the PeftModel, when ``about.kind`` is 'adapter'; None else.
+    :param precision: of the weights of a whole network in its file, which must lose nothing; None: fp32.
     :raises ValueError: an adapter whose base was changed in more than its head (``model.origin.unlike``):
         merge it first.
     """
@@ -54,19 +58,35 @@ def save(model: TaskModel, adapter: Any, tokenizer: Any, about: About, folder: P
         if adapter is not None:
             adapter.save_pretrained(inside, save_embedding_layers=False)  # "auto" would ask the hub for the base's
             _drop_card(inside)
-            _settle_config(inside / "adapter_config.json", adapter.base_model.targeted_module_names)
+            soft = adapter.active_peft_config.is_prompt_learning
+            if not soft:
+                _settle_config(inside / "adapter_config.json", adapter.base_model.targeted_module_names)
             if model.pooling is not None and model.head is not None:
                 save_file(sentence.head_state(model.head), inside / "head.safetensors")
             tokenizer.save_pretrained(inside)
-            if model.kind.kind == "vectors":
+            if model.kind.kind == "vectors" and not soft:  # sentence-transformers would pool what is read first as well
                 sentence.write_modules(model, about, inside)
         elif about.kind == "sentence":
             sentence.write(model, tokenizer, about, inside)
         else:
             whole = model.network if model.pooling is None else averaging.as_own_classifier(model)
-            whole.save_pretrained(inside)
+            with _in_precision(whole, precision):
+                whole.save_pretrained(inside)
             tokenizer.save_pretrained(inside)
         write_json(inside / ABOUT, asdict(about))
+
+
+@contextlib.contextmanager
+def _in_precision(network: Any, precision: torch.dtype | None) -> Iterator[None]:
+    """Weights in another precision for as long as they are written; tables that are computed stay as they are."""
+    weights = [] if precision is None else list(network.parameters())
+    for weight in weights:
+        weight.data = weight.data.to(precision)
+    try:
+        yield
+    finally:
+        for weight in weights:
+            weight.data = weight.data.float()
 
 
 def kind_of(model: TaskModel, adapter: bool) -> str:
@@ -163,6 +183,8 @@ def _load_adapted(folder: Path, about: About) -> tuple[TaskModel, Any]:
         raise UserError(Problem("M031", str(folder), what, "Get the base it was trained on."))
     tokenizer = load_tokenizer(Place(str(folder), folder, ""))
     model = load_model(place, about.head, tokenizer, seed=0)
+    if about.quantisation is not None:
+        model.quantised = quantising.quantise(model, Scheme.from_json(about.quantisation))
     with quiet(), networks.explained(folder, "M032", "cannot be loaded"):
         adapted = PeftModel.from_pretrained(model.network, folder)
         stored = frozenset(load_file(folder / "adapter_model.safetensors"))
@@ -172,6 +194,8 @@ def _load_adapted(folder: Path, about: About) -> tuple[TaskModel, Any]:
         model.follow_head()
     elif model.head is not None:
         sentence.read_head(model.head, folder / "head.safetensors")
+    if adapted.active_peft_config.is_prompt_learning:
+        model.read_first(adapted)
     return model, tokenizer
 
 
@@ -182,6 +206,8 @@ def _settle_config(path: Path, targets: Sequence[str]) -> None:
     """
     config = read_json(path)
     config["target_modules"] = sorted(targets)
+    if config.get("feedforward_modules"):
+        config["feedforward_modules"] = sorted(config["feedforward_modules"])
     write_json(path, config)
 
 

@@ -42,7 +42,11 @@ def inputs(batch: FlatBatch, pad_id: int) -> tuple[dict[str, Tensor], Tensor]:
 def features(network: Any, last: nn.Linear, batch: FlatBatch, pad_id: int) -> Tensor:
     """(T, F) what the layer ``last`` sees at each token of a target; zeros at those of sources."""
     given, real = inputs(batch, pad_id)
-    seen = reaching(network, last, given)
+    return placed(reaching(network, last, given), real, batch)
+
+
+def placed(seen: Tensor, real: Tensor, batch: FlatBatch) -> Tensor:
+    """(T, F) the rows of the table ``seen`` (B, L, F) where ``real`` (B, L), in flat order; zeros at sources."""
     where = batch.where
     numbers = torch.arange(where.num_sequences, device=seen.device)
     of_target = torch.repeat_interleave(numbers % 2 == 1, where.lengths)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from whet.batches.flat import FlatBatch
 from whet.kernels import dropout as byte_dropout
 from whet.kernels.embedding import CompactEmbedding
-from whet.models import flat_attention, padded_attention, targets
+from whet.models import flat_attention, padded_attention, soft_reading, targets
 from whet.models.families import Family
 from whet.models.heads import Head, Level
 from whet.models.networks import Guess, guesses
@@ -19,6 +19,9 @@ from whet.models.origin import Origin
 from whet.models.outputs import Output
 from whet.models.pooling import FIRST_SHARE, Pooling, standardised
 from whet.models.reading import caught, last_tokens, pooled
+
+if TYPE_CHECKING:
+    from whet.models.quantising import Quantised
 
 
 class TaskModel(nn.Module):
@@ -47,6 +50,8 @@ class TaskModel(nn.Module):
         self.drop: nn.Module = nn.Dropout(chance)
         if kind.pooling is not None and head is not None:
             self.own_head: nn.Linear = head
+        self.soft: nn.Module | None = None
+        self.quantised: Quantised | None = None  # what of it is kept in few bits
         self._head = [head]  # in a list, so that a native head is not registered twice
 
     @property
@@ -156,6 +161,14 @@ class TaskModel(nn.Module):
         """Take ``layer`` of the network for the head."""
         self._head = [layer]
 
+    def read_first(self, adapter: Any) -> None:
+        """Read the vectors that ``adapter``, a PeftModel around the network, learns before every text."""
+        soft = soft_reading.attach(self.network, adapter)
+        self.soft = soft.encoder  # among the model's own weights
+        if soft.is_prefix and self.flat:
+            self.use_padded_batches()
+            self.use_flat_batches()  # which says no now, and takes the faster of padded attentions
+
     def follow_head(self) -> None:
         """Point ``head`` at the copy that PEFT trains and saves beside an adapter."""
         for module in self.network.modules():
@@ -186,6 +199,9 @@ class TaskModel(nn.Module):
         """Why batches cannot go through without padding; empty where they can."""
         if self.guesses == "target":
             return targets.WHY_PADDED
+        soft = soft_reading.of(self.network)
+        if soft is not None and soft.is_prefix:
+            return soft_reading.WHY_PADDED
         if self.family is None:
             return f"{self.network.config.model_type!r} is not a family known to take flat batches"
         return flat_attention.refuses(self.network.config) if self.family.flat else self.family.remark
@@ -212,6 +228,9 @@ class TaskModel(nn.Module):
         :raises ValueError: a permuted language model, whose tokens would see themselves: see
             :func:`whet.models.permutation.features`.
         """
+        soft = soft_reading.of(self.network)
+        if soft is not None:
+            return soft_reading.features(self, soft, batch)
         guess = self.guesses
         if guess == "permuted":
             raise ValueError("a permuted language model needs the order of its tokens")
@@ -221,10 +240,10 @@ class TaskModel(nn.Module):
         if self.pooling is None and output is None:
             return self._caught_features(batch)
         if self.flat:
-            return self._finish(self._flat_hidden(batch), batch, None, output)
+            return self.finish(self._flat_hidden(batch), batch, None, output)
         inputs = self.padded_inputs(batch)
         hidden = self.trunk(**inputs).last_hidden_state
-        return self._finish(hidden, batch, inputs["attention_mask"], output)
+        return self.finish(hidden, batch, inputs["attention_mask"], output)
 
     def logits(self, features: Tensor) -> Tensor:
         """The last layer alone: (k, F) rows of :meth:`features` to (k, W) in float32."""
@@ -275,7 +294,7 @@ class TaskModel(nn.Module):
             inputs |= {"use_cache": False}  # type: ignore[dict-item]
         return inputs
 
-    def _finish(self, hidden: Tensor, batch: FlatBatch, mask: Tensor | None, output: Output | None) -> Tensor:
+    def finish(self, hidden: Tensor, batch: FlatBatch, mask: Tensor | None, output: Output | None) -> Tensor:
         """Token vectors, flat (T, H) or with ``mask`` padded (B, L, H), to what the head sees."""
         if self.level == "token":
             tokens = hidden if mask is None else hidden[mask.bool()]

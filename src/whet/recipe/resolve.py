@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from whet.recipe.schema import BASELINES, PROBED, PROMPTED, Recipe
+from whet.recipe.schema import BASELINES, PROBED, PROMPTED, SOFT, Recipe
 
 _RATES = ((3e6, 1e-3), (30e6, 2e-4), (60e6, 1e-4), (200e6, 5e-5), (float("inf"), 2e-5))
 """Peak rate of full fine-tuning by number of weights: smaller models stand and need larger steps."""
@@ -123,7 +123,7 @@ def _derive(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
     return {
         "method": method,
         "data.max_length": Choice(
-            facts.limit, f"the base's limit; the longest training row has {facts.longest:,} tokens"
+            facts.limit, f"the base's limit{_read_first(recipe)}; the longest training row has {facts.longest:,} tokens"
         ),
         "head.pooling": Choice(facts.pooling, facts.pooling_reason),
         "head.start": _start(recipe),
@@ -141,6 +141,13 @@ def _derive(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
         "evaluation.baselines": baselines(recipe),
         **_shaping(recipe, facts.limit, facts.columns),
     }
+
+
+def _read_first(recipe: Recipe) -> str:
+    """That texts share the base's places with learnt vectors."""
+    if recipe.method not in SOFT:
+        return ""
+    return f", with {recipe.soft.tokens} vectors before each text"
 
 
 def _method(recipe: Recipe, facts: Facts) -> Choice:

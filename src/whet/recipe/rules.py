@@ -17,7 +17,9 @@ from whet.recipe.schema import (
     JudgeRecipe,
     MaskingRecipe,
     PromptingRecipe,
+    QuantisationRecipe,
     Recipe,
+    RegularisationRecipe,
     SimilarityRecipe,
     SourcesRecipe,
     TrainingRecipe,
@@ -27,6 +29,13 @@ SAYING = ("text-generation", "translation", "summarization")
 """Tasks whose models write texts."""
 WINDOWED = ("question-answering", "token-classification", "language-modeling")
 """Tasks that read a long text in windows; the others cut it."""
+
+SAID: tuple[str, ...] = ("text-classification", "token-classification", *SAYING, "language-modeling", "fill-mask")
+"""Tasks whose models say how likely each answer is."""
+WHOLE = ("text-classification", "sentence-similarity", "ranking", "regression")
+"""Tasks whose truth belongs to texts, not to their tokens."""
+WEIGHED = ("text-classification", "token-classification")
+"""Tasks whose classes may weigh differently."""
 
 OF_SOME_TASKS: dict[str, tuple[str, ...]] = {
     "answers": ("question-answering",),
@@ -40,6 +49,17 @@ OF_SOME_TASKS: dict[str, tuple[str, ...]] = {
     "prompting": PROMPTABLE,
     "masking": ("fill-mask",),
     "data.stride": WINDOWED,
+    "data.corrections": ("text-classification",),
+    "regularisation.r_drop": SAID,
+    "regularisation.class_weights": WEIGHED,
+    "regularisation.focal": WEIGHED,
+    "regularisation.sampling": WEIGHED[:1],
+    "regularisation.token_deletion": WHOLE,
+    "regularisation.token_swap": WHOLE,
+    "evaluation.label_noise": ("text-classification",),
+    "forgetting.text": (*SAYING, "language-modeling", "fill-mask"),
+    "forgetting.probes": (*(task for task in BASELINES if task not in (*SAYING, "language-modeling")),),
+    "forgetting.replay": (*SAYING, "language-modeling", "fill-mask"),
 }
 """Options, and parts of the recipe, that belong to some tasks alone."""
 
@@ -56,7 +76,10 @@ def contradictions(recipe: Recipe) -> Iterator[Contradiction]:
     """Everything in ``recipe`` that cannot be meant together."""
     yield from _columns_differ(recipe)
     yield from _options_of_the_method(recipe)
+    yield from _adapters_start_from_something(recipe)
+    yield from _quantised_in_one_way(recipe)
     yield from _training_without_training(recipe)
+    yield from _regularised(recipe)
     yield from _micro_batch_fits(recipe)
     yield from _rows_left_to_train(recipe)
     yield from _probe_of_the_task(recipe)
@@ -66,6 +89,7 @@ def contradictions(recipe: Recipe) -> Iterator[Contradiction]:
     yield from _beams_draw_nothing(recipe)
     if recipe.task in PROMPTABLE:
         yield from _prompting_is_used(recipe)
+    yield from _forgetting_is_measured(recipe)
     yield from _options_of_the_task(recipe)
 
 
@@ -87,8 +111,6 @@ def _columns_differ(recipe: Recipe) -> Iterator[Contradiction]:
 
 OF_SOME_METHODS: dict[str, tuple[str, ...]] = {
     "lora": ("lora", "qlora"),
-    "lora.dora": ("lora",),
-    "lora.start": ("lora",),
     "soft": SOFT,
     "soft.start": ("prompt",),
     "soft.width": ("p-tuning",),
@@ -96,6 +118,9 @@ OF_SOME_METHODS: dict[str, tuple[str, ...]] = {
     "layers.top": ("top-layers",),
     "layers.decay": ("top-layers", "full"),
     "layers.gradual": ("top-layers", "full"),
+    "regularisation.mixout": ("top-layers", "full"),
+    "forgetting.interpolate": ("full", "top-layers", "bitfit", "lora", "qlora", "ia3"),
+    "forgetting.replay": (*SOFT, "ia3", "lora", "qlora", "bitfit", "top-layers", "full"),
 }
 """Options, and parts of the recipe, that belong to some methods alone."""
 
@@ -117,6 +142,39 @@ def _options_of_the_method(recipe: Recipe) -> Iterator[Contradiction]:
         yield "R021", name, f"is set, but method is {recipe.method!r}.", remedy
 
 
+def _adapters_start_from_something(recipe: Recipe) -> Iterator[Contradiction]:
+    """PiSSA takes singular vectors out of whole weights, LoftQ makes up for what quantising took away."""
+    start = recipe.lora.start
+    if start == "pissa" and recipe.method == "qlora":
+        yield (
+            "R036",
+            "lora.start",
+            "is 'pissa', which starts from the base's whole weights, but method qlora quantises them.",
+            "Use 'loftq', which starts from what quantising took away, or method lora.",
+        )
+    if start == "loftq" and recipe.method == "lora":
+        yield (
+            "R036",
+            "lora.start",
+            f"is 'loftq', but method {recipe.method!r} quantises nothing that could be made up for.",
+            "Set method to qlora, or lora.start to 'zeros' or 'pissa'.",
+        )
+    if start == "loftq" and recipe.method == "auto":
+        yield "R036", "lora.start", "is 'loftq', and 'auto' never becomes qlora.", "Set method to qlora."
+
+
+def _quantised_in_one_way(recipe: Recipe) -> Iterator[Contradiction]:
+    """Kinds and double scales are those of 4 bits."""
+    known, fresh = recipe.quantisation, QuantisationRecipe()
+    if recipe.method == "qlora" and known.bits == 8 and (known.kind, known.double) != (fresh.kind, fresh.double):
+        yield (
+            "R037",
+            "quantisation",
+            "kind and double belong to 4 bits, but bits is 8.",
+            "Set quantisation.bits to 4, or remove them.",
+        )
+
+
 def _training_without_training(recipe: Recipe) -> Iterator[Contradiction]:
     if recipe.method == "probe" and recipe.training != TrainingRecipe(fast_paths=recipe.training.fast_paths):
         yield (
@@ -124,6 +182,39 @@ def _training_without_training(recipe: Recipe) -> Iterator[Contradiction]:
             "training",
             "options of training are set, but the probe trains no weights of the base.",
             "Choose another method or remove them.",
+        )
+
+
+def _regularised(recipe: Recipe) -> Iterator[Contradiction]:
+    """What keeps from overfitting has an effect, and none undoes or repeats another."""
+    found = recipe.regularisation
+    if recipe.method == "probe" and found != RegularisationRecipe():
+        yield (
+            "R040",
+            "regularisation",
+            "options of it are set, but the probe trains no weights of the base.",
+            "Choose another method or remove them.",
+        )
+    if found.r_drop and found.dropout == 0 and (recipe.method not in ("lora", "qlora") or not recipe.lora.dropout):
+        yield (
+            "R041",
+            "regularisation.r_drop",
+            "compares two passes under dropout, and regularisation.dropout is 0: both would be the same.",
+            "Raise regularisation.dropout, or remove r_drop.",
+        )
+    if found.class_weights == "balanced" and found.sampling == "balanced":
+        yield (
+            "R042",
+            "regularisation.sampling",
+            "is 'balanced', as class_weights is: rare classes would count twice over.",
+            "Keep one of them.",
+        )
+    if found.average != "ema" and found.average_decay != RegularisationRecipe().average_decay:
+        yield (
+            "R043",
+            "regularisation.average_decay",
+            f"is set, but average is {found.average!r}.",
+            "Set regularisation.average to 'ema', or remove it.",
         )
 
 
@@ -240,6 +331,22 @@ def _beams_draw_nothing(recipe: Recipe) -> Iterator[Contradiction]:
         yield "R035", "generation.length_penalty", "is set, but belongs to beams.", "Set generation.num_beams."
 
 
+def _forgetting_is_measured(recipe: Recipe) -> Iterator[Contradiction]:
+    """What is measured against, and how much may be forgotten, count where it is measured."""
+    wanted = recipe.forgetting
+    if wanted.measure:
+        return
+    used = "forgetting.replay" if wanted.replay else ""
+    for name, is_set in {"limit": wanted.limit is not None, "probes": bool(wanted.probes), "text": wanted.text}.items():
+        if is_set and not (name == "text" and used):
+            yield (
+                "R048",
+                f"forgetting.{name}",
+                "is set, but forgetting.measure is false.",
+                "Set forgetting.measure=true, or remove it.",
+            )
+
+
 def _options_of_the_task(recipe: Recipe) -> Iterator[Contradiction]:
     parts = {
         "answers": recipe.answers != AnswersRecipe(),
@@ -253,6 +360,16 @@ def _options_of_the_task(recipe: Recipe) -> Iterator[Contradiction]:
         "generation": recipe.generation != GenerationRecipe(),
         "masking": recipe.masking != MaskingRecipe(),
         "data.stride": recipe.data.stride != "auto",
+        "data.corrections": recipe.data.corrections is not None,
+        "regularisation.r_drop": recipe.regularisation.r_drop > 0,
+        "regularisation.class_weights": recipe.regularisation.class_weights != "none",
+        "regularisation.focal": recipe.regularisation.focal > 0,
+        "regularisation.sampling": recipe.regularisation.sampling != "none",
+        "regularisation.token_deletion": recipe.regularisation.token_deletion > 0,
+        "regularisation.token_swap": recipe.regularisation.token_swap > 0,
+        "forgetting.text": recipe.forgetting.text is not None,
+        "forgetting.probes": bool(recipe.forgetting.probes),
+        "forgetting.replay": recipe.forgetting.replay > 0,
     }
     for name, is_set in parts.items():
         tasks = OF_SOME_TASKS[name]

@@ -361,7 +361,9 @@ class TrainingRecipe(_Part):
     )
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="Of products; master weights stay fp32.")
     evaluations_per_epoch: Count = Field(1, description="How often validation is looked at.")
-    patience: Count = Field(5, description="Evaluations without a better one before training stops.")
+    patience: Count = Field(
+        5, description="Evaluations without a better one that end training; those of its first half do not count."
+    )
     max_seconds: Positive | None = Field(None, description="Stop training after this many seconds, best state kept.")
     checkpoint_seconds: Positive = Field(60, description="Longest time between two checkpoints.")
     restarts: Annotated[int, Field(ge=0)] = Field(1, description="New seeds tried when a run is not above majority.")

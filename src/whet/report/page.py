@@ -17,8 +17,10 @@ from whet.report import (
     class_sections,
     comparison_section,
     data_sections,
+    forgetting_section,
     judge_section,
     loss_sections,
+    more_data_section,
     numbers,
     prompting_section,
     rank_sections,
@@ -90,10 +92,12 @@ WRITTEN: tuple[Builder, ...] = (text_sections.examples, text_sections.writing)
 
 
 ASKED: list[tuple[Callable[[RunFiles], bool], Builder]] = [
+    (forgetting_section.measured, forgetting_section.forgetting),
     (prompting_section.prompted, prompting_section.prompting),
     (judge_section.judged, judge_section.judge),
+    (more_data_section.was_drawn, more_data_section.more_data),
 ]
-"""Sections of runs in which a language model was asked, and whether a run is one."""
+"""Sections of runs in which something more was looked at or asked, and whether a run is one."""
 
 
 def builders(kind: str, task: str = "", asked: Sequence[Builder] = ()) -> list[Builder]:
@@ -123,6 +127,15 @@ def page(run: RunFiles) -> str:
     """The page as text; same files, same page."""
     chosen = builders(run.kind, run.task, [build for was_asked, build in ASKED if was_asked(run)])
     sections = [guarded(build, run) for build in chosen]
+    return _rendered(run, sections, _about(run))
+
+
+def page_with(name: str, sections: Sequence[Section]) -> str:
+    """A page that belongs to no single run."""
+    return _rendered(RunFiles(Path(name)), sections, [])
+
+
+def _rendered(run: RunFiles, sections: Sequence[Section], about: Sequence[tuple[str, str]]) -> str:
     script, style = _resource("page.js"), _resource("page.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
@@ -131,7 +144,7 @@ def page(run: RunFiles) -> str:
         .render(
             run=run,
             sections=sections,
-            about=_about(run),
+            about=about,
             script=script,
             style=style,
             script_digest=digest,
@@ -158,7 +171,7 @@ def _resource(name: str) -> str:
     return (resources.files("whet.report") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _has_pictures(sections: list[Section]) -> bool:
+def _has_pictures(sections: Sequence[Section]) -> bool:
     return any(section.content.get("picture") or section.content.get("models") for section in sections)
 
 

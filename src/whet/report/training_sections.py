@@ -22,7 +22,7 @@ MANY_POINTS = 60
 def training(run: RunFiles) -> Section:
     """Learning curves of every fine-tuned model, and what was noted on the way."""
     found = learning_curves(run.events)
-    told = noted(run.findings or [], "E")
+    told = noted(run.findings or [], "EW")
     stages = _stages(run)
     if not found and not told and stages is None:
         return Section("training", "Training", absent="No training was recorded for this run.")

@@ -15,6 +15,7 @@ from whet import seeds
 from whet.batches.encoding import Encoded, token_numbers
 from whet.batches.flat import FlatBatch
 from whet.engine.protocols import StepLoss
+from whet.kernels.divergence import token_divergence
 from whet.kernels.token_loss import token_loss, token_nats
 from whet.models import permutation
 
@@ -99,28 +100,38 @@ def drawn_fixed(batch: FlatBatch, seed: int, stream: str, rows: int = 1) -> Tens
 
 @dataclass(frozen=True, slots=True)
 class LanguageLoss:
-    """Cross-entropy of the wanted tokens; no other token goes through the last layer."""
+    """Cross-entropy of the wanted tokens; no other token goes through the last layer.
+
+    The methods are those of :class:`whet.objectives.two_passes.Distributed`.
+    """
 
     choose: Choose
     label_smoothing: float = 0.0
 
     def __call__(self, model: nn.Module, batch: FlatBatch) -> StepLoss:
         """Summed over weighted tokens, in nats."""
-        trained: Any = model
-        anew = trained.guesses == "permuted"
-        wanted = permuted_tokens(batch, drawn_anew(batch)) if anew else self.choose(batch)
-        features = wanted.features(trained)
-        head = trained.linear_head
-        total = token_loss(
-            features,
-            head.weight,
-            trained.logit_bias,
-            wanted.ids,
-            wanted.weights,
-            trained.logit_cap,
-            self.label_smoothing,
-        )
+        wanted = self.known(model, batch)
+        return self.loss(model, wanted, self.said(model, wanted))
+
+    def known(self, model: Any, batch: FlatBatch) -> Wanted:
+        """Which tokens are to be said, drawn anew where a task draws them."""
+        anew = model.guesses == "permuted"
+        return permuted_tokens(batch, drawn_anew(batch)) if anew else self.choose(batch)
+
+    def said(self, model: Any, wanted: Wanted) -> Tensor:
+        """(k, F) what the last layer sees of them."""
+        return wanted.features(model)
+
+    def loss(self, model: Any, wanted: Wanted, features: Tensor) -> StepLoss:
+        """Summed over weighted tokens, in nats."""
+        weight, bias, cap = model.linear_head.weight, model.logit_bias, model.logit_cap
+        total = token_loss(features, weight, bias, wanted.ids, wanted.weights, cap, self.label_smoothing)
         return StepLoss(total, float(wanted.weights.sum()))
+
+    def divergence(self, model: Any, wanted: Wanted, one: Tensor, other: Tensor) -> Tensor:
+        """Of two passes, summed over weighted tokens."""
+        weight, bias, cap = model.linear_head.weight, model.logit_bias, model.logit_cap
+        return token_divergence(one, other, weight, bias, wanted.weights, cap)
 
 
 def read_nats(model: Any, batch: FlatBatch, choose: Choose) -> Tensor:

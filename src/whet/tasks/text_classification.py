@@ -23,7 +23,9 @@ from whet.engine.protocols import Objective, StepLoss
 from whet.kernels import logistic
 from whet.models.heads import Head, HeadKind
 from whet.models.pooling import Pooling
-from whet.tasks.task import Columns, FittedHead, Task, Told
+from whet.objectives.classes import EVEN, Weighing, positive_weights, weights_of
+from whet.objectives.two_passes import class_divergence, label_divergence
+from whet.tasks.task import Columns, FittedHead, Setting, Task, Told
 
 STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3)
 """Of the probe's regularisation (the C of scikit-learn); validation chooses."""
@@ -31,15 +33,46 @@ STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3)
 
 @dataclass(frozen=True, slots=True)
 class ClassificationLoss:
-    """Cross-entropy over labels; with several labels a row, binary cross-entropy summed over labels."""
+    """Cross-entropy over labels; with several labels a row, binary cross-entropy summed over labels.
+
+    The methods beside ``of`` are those of :class:`whet.objectives.two_passes.Distributed`.
+    """
 
     label_smoothing: float = 0.0
+    weighing: Weighing = EVEN
 
     def __call__(self, model: nn.Module, batch: FlatBatch) -> StepLoss:
         """Summed over the rows of ``batch``, in nats."""
+        known = self.known(model, batch)
+        return self.loss(model, known, self.said(model, known))
+
+    def known(self, model: nn.Module, batch: FlatBatch) -> tuple[FlatBatch, Tensor]:
+        """The batch, and its labels."""
         targets = batch.targets
         assert targets is not None
-        return StepLoss(self.of(model(batch), targets), len(targets))
+        return batch, targets
+
+    def said(self, model: nn.Module, known: tuple[FlatBatch, Tensor]) -> Tensor:
+        """(B, C) logits."""
+        found: Tensor = model(known[0])
+        return found
+
+    def loss(self, model: nn.Module, known: tuple[FlatBatch, Tensor], said: Tensor) -> StepLoss:
+        """Summed over the rows, in nats; rows count as their classes weigh."""
+        targets = known[1]
+        if not self.weighing:
+            return StepLoss(self.of(said, targets), len(targets))
+        if targets.ndim == 1:
+            nats = self.weighing.single(said, targets, self.label_smoothing)
+            return StepLoss(nats.sum(), float(self.weighing.counts(targets).sum()))
+        return StepLoss(self.weighing.several(said, targets, self.label_smoothing).sum(), len(targets))
+
+    def divergence(self, model: nn.Module, known: tuple[FlatBatch, Tensor], one: Tensor, other: Tensor) -> Tensor:
+        """Of two answers, summed over rows as the loss is."""
+        targets = known[1]
+        if targets.ndim == 2:
+            return label_divergence(one, other).sum()
+        return (class_divergence(one, other) * self.weighing.counts(targets)).sum()
 
     def of(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The summed loss of ``logits`` (B, C) against ``targets`` (B,) or (B, C)."""
@@ -53,6 +86,27 @@ class TextClassification(Task):
     """Texts, single or in pairs, to C labels."""
 
     name = "text-classification"
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self._weighing = Weighing(None, focal_of(setting))
+
+    def learn(self, train: Examples) -> None:
+        """How much each class weighs, where classes are weighed."""
+        wanted, labels = class_weights_of(self.setting), self.setting.labels
+        if wanted == "none":
+            return
+        gold = train.label_ids(labels)
+        if self.setting.multi_label:
+            found = positive_weights(wanted, labels, gold)
+        else:
+            found = weights_of(wanted, labels, np.bincount(gold, minlength=len(labels)).tolist())
+        self._weighing = Weighing(found, focal_of(self.setting))
+
+    @property
+    def class_weights(self) -> dict[str, float]:
+        """Weights of classes in the loss, by name; empty where all count alike."""
+        return dict(zip(self.setting.labels, self._weighing.classes or (), strict=False))
 
     @property
     def head_kind(self) -> HeadKind:
@@ -80,7 +134,7 @@ class TextClassification(Task):
 
     def objective(self) -> Objective[Any]:
         """Cross-entropy."""
-        return ClassificationLoss(float(self.setting.options.get("training.label_smoothing", 0.0)))
+        return ClassificationLoss(float(self.setting.options.get("training.label_smoothing", 0.0)), self._weighing)
 
     def look(self, outputs: Tensor, encoded: Encoded, examples: Examples) -> dict[str, float]:
         """Loss (nats per row) and accuracy or micro F1."""
@@ -112,6 +166,17 @@ class TextClassification(Task):
         if head is not None:
             divide(head, float(settled.get("temperature", 1.0)))
         return head
+
+
+def class_weights_of(setting: Setting) -> str | Mapping[str, float]:
+    """What the recipe says of weights of classes."""
+    found: str | Mapping[str, float] = setting.options.get("regularisation.class_weights", "none")
+    return found
+
+
+def focal_of(setting: Setting) -> float:
+    """Gamma of the focal loss; 0 for none."""
+    return float(setting.options.get("regularisation.focal", 0.0))
 
 
 def texts_and_pairs(blocks: Iterable[Columns]) -> Iterator[tuple[Sequence[str], Sequence[str] | None]]:

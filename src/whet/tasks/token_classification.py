@@ -22,14 +22,19 @@ from whet.data.saying import say_spans
 from whet.engine.protocols import Objective, StepLoss
 from whet.models.heads import Head, HeadKind
 from whet.models.pooling import Pooling
+from whet.objectives.classes import EVEN, Weighing, weights_of
+from whet.objectives.two_passes import class_divergence
 from whet.seeds import generator
 from whet.tasks.tag_decoding import Decoded, decode, quick_f1
 from whet.tasks.task import Columns, FittedHead, Setting, Task, Told
-from whet.tasks.text_classification import best_logistic
+from whet.tasks.text_classification import best_logistic, class_weights_of, focal_of
 from whet.tasks.word_pieces import Pieces, first_tokens, pieces_of
 
 UNCOUNTED = -100
 """Target of tokens that carry no loss: all but the first of each word."""
+
+OUTSIDE = "O"
+"""The class of words that belong to no entity."""
 
 STRIDE = 64
 """Tokens that two windows have in common where nothing else is said."""
@@ -44,12 +49,38 @@ class TaggingLoss:
     """Cross-entropy over tags, of the first token of each word."""
 
     label_smoothing: float = 0.0
+    weighing: Weighing = EVEN
 
     def __call__(self, model: nn.Module, batch: FlatBatch) -> StepLoss:
         """Summed over the words of ``batch``, in nats."""
+        known = self.known(model, batch)
+        return self.loss(model, known, self.said(model, known))
+
+    def known(self, model: nn.Module, batch: FlatBatch) -> tuple[FlatBatch, Tensor]:
+        """The batch, and its tags."""
         targets = batch.targets
         assert targets is not None
-        return StepLoss(self.of(model(batch), targets), int((targets != UNCOUNTED).sum()))
+        return batch, targets
+
+    def said(self, model: nn.Module, known: tuple[FlatBatch, Tensor]) -> Tensor:
+        """(T, K) logits."""
+        found: Tensor = model(known[0])
+        return found
+
+    def loss(self, model: nn.Module, known: tuple[FlatBatch, Tensor], said: Tensor) -> StepLoss:
+        """Summed over the words, in nats; words count as their tags weigh."""
+        targets = known[1]
+        counted = targets != UNCOUNTED
+        if not self.weighing:
+            return StepLoss(self.of(said, targets), int(counted.sum()))
+        nats = self.weighing.single(said[counted], targets[counted], self.label_smoothing)
+        return StepLoss(nats.sum(), float(self.weighing.counts(targets[counted]).sum()))
+
+    def divergence(self, model: nn.Module, known: tuple[FlatBatch, Tensor], one: Tensor, other: Tensor) -> Tensor:
+        """Of two answers, summed over words as the loss is."""
+        counted = known[1] != UNCOUNTED
+        apart = class_divergence(one[counted], other[counted])
+        return (apart * self.weighing.counts(known[1][counted])).sum()
 
     def of(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The summed loss of ``logits`` (T, K) against ``targets`` (T,)."""
@@ -70,6 +101,7 @@ class TokenClassification(Task):
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self.seen_forms: frozenset[tuple[str, str]] | None = None
+        self._weighing = Weighing(None, focal_of(setting))
 
     @property
     def head_kind(self) -> HeadKind:
@@ -82,8 +114,23 @@ class TokenClassification(Task):
         return tag_names(self.setting.labels)
 
     def learn(self, train: Examples) -> None:
-        """Keep which entities stand in training."""
+        """Keep which entities stand in training, and how much each class of words weighs."""
         self.seen_forms = known_forms(train)
+        wanted, classes = class_weights_of(self.setting), (OUTSIDE, *self.setting.labels)
+        if wanted == "none":
+            return
+        words, spans = Words.of(train), entities(train, self.setting.labels)
+        assert spans is not None
+        counts = np.bincount((word_tags(words, spans) + 1) // 2, minlength=len(classes))
+        found = weights_of(wanted, classes, counts.tolist())
+        # a type is the class of two tags, of first words and of those behind
+        self._weighing = Weighing((found[0], *(one for one in found[1:] for _ in "BI")), focal_of(self.setting))
+
+    @property
+    def class_weights(self) -> dict[str, float]:
+        """Weights of words in the loss, by the type of their entity or 'O'; empty where all count alike."""
+        found = self._weighing.classes or ()
+        return dict(zip((OUTSIDE, *self.setting.labels), (*found[:1], *found[1::2]), strict=False))
 
     def head(self, pooling: Pooling | None) -> Head:
         """One output a tag."""
@@ -109,7 +156,7 @@ class TokenClassification(Task):
 
     def objective(self) -> Objective[Any]:
         """Cross-entropy."""
-        return TaggingLoss(float(self.setting.options.get("training.label_smoothing", 0.0)))
+        return TaggingLoss(float(self.setting.options.get("training.label_smoothing", 0.0)), self._weighing)
 
     def look(self, outputs: Tensor, encoded: Encoded, examples: Examples) -> dict[str, float]:
         """Loss (nats per word) and the F1 of whole entities."""

@@ -7,9 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from whet.data.predictions import Predictions, load
 from whet.errors import Problem, UserError
 from whet.evaluation.scoring import score_all
+from whet.evaluation.steadiness import of_seeds
 from whet.evaluation.verdict import decide
 from whet.files import read_json
 from whet.folder import RunFolder
@@ -26,12 +29,24 @@ def compare(paths: Sequence[Path], margin: float, alpha: float, seed: int = 0) -
     _of_one_sort(found, paths)
     verdict = decide(found[1:], found[:1], seed=seed, margin=margin, alpha=alpha)
     scores = score_all(found, seed=seed)
+    steady = [of_seeds(some, seed=seed, margin=margin, alpha=alpha) for some in _seeds(found, paths)]
     return {
         "runs": {one.model: str(path) for one, path in zip(found, paths, strict=True)},
         "num_test_rows": scores["num_rows"],
         "scores": scores["models"],
         "verdict": verdict.to_json(),
+        "findings": [one.to_json() for one in steady],
     }
+
+
+def _seeds(found: Sequence[Predictions], paths: Sequence[Path]) -> list[list[Predictions]]:
+    """The models of runs whose recipes differ by nothing but their seed, where there are several."""
+    alike: dict[str, list[Predictions]] = {}
+    for one, path in zip(found, paths, strict=True):
+        recipe = yaml.safe_load(RunFolder(path).recipe.read_text(encoding="utf-8"))
+        known = {name: value for name, value in recipe.items() if name != "seed"}
+        alike.setdefault(repr((one.model.rsplit("/", 1)[-1], known)), []).append(one)
+    return [some for some in alike.values() if len(some) > 1]
 
 
 def _names(paths: Sequence[Path]) -> list[tuple[Path, str]]:

@@ -22,10 +22,12 @@ from whet.evaluation.scoring import score_all
 from whet.evaluation.settling import settle, settled
 from whet.evaluation.verdict import decide
 from whet.files import read_json, write_json
+from whet.findings import Finding
 from whet.recipe.schema import PROMPTABLE, PROMPTED
 from whet.tasks.closed_answers import among
 from whet.tasks.text_generation import TextGeneration
-from whet.workflows import asking
+from whet.workflows import asking, forgetting
+from whet.workflows.diagnosing import validation_and_test
 from whet.workflows.events import Said
 from whet.workflows.gathering import gather
 from whet.workflows.learned_scores import comet
@@ -162,10 +164,21 @@ def judge(run: Running, baselines: Sequence[str], candidates: Sequence[str]) -> 
     )
     write_json(run.folder.verdict, verdict.to_json())
     found = gates(verdict, list(test.values()), scores, seed=run.recipe.seed)
+    steered = verdict.ship if verdict.ship in candidates else subject_of(verdict)
+    found.append(_validation_and_test(run, steered, verdict.metric))
     gathered = gather(run.folder, found, {name: facts(run, name) for name in candidates})
     write_json(run.folder.findings, [finding.to_json() for finding in gathered])
-    _stand(run, verdict.ship if verdict.ship in candidates else subject_of(verdict), candidates)
+    _stand(run, steered, candidates)
+    forgetting.stand(run.folder, run.recipe.seed, evaluation.resamples)
     yield Said(verdict.reason)
+
+
+def _validation_and_test(run: Running, model: str, metric: str) -> Finding:
+    """W006."""
+    wanted = run.recipe.evaluation
+    return validation_and_test(
+        run.folder, model, metric, seed=run.recipe.seed, margin=wanted.margin, alpha=wanted.alpha
+    )
 
 
 def _stand(run: Running, tuned: str, candidates: Sequence[str]) -> None:

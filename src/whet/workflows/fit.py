@@ -18,7 +18,20 @@ from whet.recipe import Recipe, dump
 from whet.recipe.resolve import candidates
 from whet.report import write_card, write_report
 from whet.store.index import forget_run, note_run
-from whet.workflows import environment, evaluating, judging, preparing, shipping, training, usage
+from whet.workflows import (
+    environment,
+    evaluating,
+    forgetting,
+    judging,
+    mixing,
+    preparing,
+    rates,
+    replaying,
+    shipping,
+    suspecting,
+    training,
+    usage,
+)
 from whet.workflows.events import Said
 from whet.workflows.rows import Tell
 from whet.workflows.running import Running
@@ -48,7 +61,11 @@ def _stages(run: Running) -> Iterator[Event]:
     yield from stage("audit", partial(preparing.look, run))
     yield from stage("encode", partial(preparing.encode, run))
     yield from stage("decide", partial(preparing.decide, run))
+    if recipe.forgetting.replay:
+        yield from stage("replay", partial(replaying.prepare, run))
     yield from stage("prove", partial(preparing.prove, run))
+    if recipe.forgetting.measure and recipe.forgetting.limit is not None:
+        yield from stage("know", partial(forgetting.check_base, run))
 
     baselines: list[str] = list(run.value("evaluation.baselines"))
     for name in baselines:
@@ -56,12 +73,21 @@ def _stages(run: Running) -> Iterator[Event]:
             yield from stage(f"baseline {name}", partial(evaluating.baseline, run, name))
     run.release()
 
+    if suspecting.wanted(run):
+        yield from stage("label noise", partial(suspecting.look, run))
+
     models = candidates(run.value("method"), recipe.task)
     for name in models:
         train = partial(training.probe, run) if name == "probe" else partial(training.fine_tune, run, name)
+        if name != "probe" and rates.wanted(run):
+            yield from stage(f"try rates {name}", partial(rates.find, run, name))
         yield from stage(f"train {name}", train)
+        if name != "probe" and recipe.forgetting.interpolate:
+            yield from stage(f"mix {name}", partial(mixing.mix, run, name))
     for name in models:
         yield from stage(f"keep {name}", partial(shipping.keep, run, name))
+    if recipe.forgetting.measure:
+        yield from stage("forgetting", partial(forgetting.measure, run, models))
 
     scored = [*(name for name in baselines if name != "probe"), *models]
     rivals = [name for name in baselines if name in scored]

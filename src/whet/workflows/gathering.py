@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from whet.data import audit
-from whet.evaluation.curves import read_curves
-from whet.files import read_jsonl
+from whet.evaluation import label_noise
+from whet.files import read_json, read_jsonl
 from whet.findings import Finding
 from whet.folder import RunFolder
+from whet.models import quantising
+from whet.workflows import merging, mixtures, rates
+from whet.workflows.diagnosing import diagnosis
 
 Facts = Mapping[str, Mapping[str, Any]]
 
@@ -22,8 +26,21 @@ def gather(folder: RunFolder, gates: Sequence[Finding], models: Facts) -> list[F
     events = _once(read_jsonl(folder.events))
     audited = audit.load(folder.data / "audit.json").findings
     tuned = {name: facts for name, facts in models.items() if "attempt" in facts}
-    found = [*audited, *_notes(events), *_curves(events, tuned), *_endings(tuned), *_parity(models), *gates]
+    found = [*audited, *_notes(events), *diagnosis(folder, events, tuned), *_endings(tuned), *_rates(folder, tuned)]
+    found += [*_quantised(models), *_parity(models), *_mixtures(tuned), *_forgotten(folder), *gates]
+    found = [*(one for one in found if one.code != "W007"), _labels(folder, audited)]
     return sorted(found, key=lambda finding: finding.code)
+
+
+def _labels(folder: RunFolder, audited: Sequence[Finding]) -> Finding:
+    """W007: what is doubtful, and what was corrected before."""
+    path = folder.data / "label_noise.json"
+    found = label_noise.finding(read_json(path) if path.exists() else None)
+    corrected = next((one for one in audited if one.code == "W007"), None)
+    if corrected is None:
+        return found
+    evidence = {**found.evidence, "changed": corrected.evidence["changed"]}
+    return replace(found, message=f"{found.message} {corrected.message}", evidence=evidence)
 
 
 def _once(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -46,14 +63,6 @@ def _notes(events: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
         yield Finding(code, "issue", group[-1]["message"] + times, model)
 
 
-def _curves(events: Sequence[Mapping[str, Any]], tuned: Facts) -> Iterator[Finding]:
-    if not tuned:
-        yield Finding("V005", "not_applicable", "Nothing was fine-tuned.")
-    for name, facts in tuned.items():
-        of_model = [e for e in events if e["kind"] == "evaluation" and e["model"] == name]
-        yield read_curves([e for e in of_model if e["attempt"] == facts["attempt"]], name)
-
-
 def _endings(tuned: Facts) -> Iterator[Finding]:
     for name, facts in tuned.items():
         best = f"the best state, of step {facts['best_step']:,}, was kept"
@@ -67,6 +76,34 @@ def _endings(tuned: Facts) -> Iterator[Finding]:
             message = f"Training was given up after {facts['steps']:,} steps, its losses no longer finite; {best}."
             remedy = "Lower training.learning_rate, or set training.precision to fp32."
             yield Finding("E002", "issue", message, name, remedy)
+
+
+def _rates(folder: RunFolder, tuned: Facts) -> Iterator[Finding]:
+    for name in tuned:
+        if (found := rates.finding(folder, name)) is not None:
+            yield found
+
+
+def _mixtures(tuned: Facts) -> Iterator[Finding]:
+    for name, facts in tuned.items():
+        if "mixture" in facts:
+            yield mixtures.finding(name, facts["mixture"])
+
+
+def _forgotten(folder: RunFolder) -> Iterator[Finding]:
+    if not folder.forgetting.exists():
+        yield Finding("V009", "not_applicable", "It was not measured (forgetting.measure=false).")
+        return
+    for one in read_json(folder.forgetting)["findings"]:
+        yield Finding.from_json(one)
+
+
+def _quantised(models: Facts) -> Iterator[Finding]:
+    for name, facts in models.items():
+        if "quantisation" in facts:
+            yield quantising.finding(facts["quantisation"], name)
+        if "merged" in facts:
+            yield merging.finding(facts["merged"], name)
 
 
 def _parity(models: Facts) -> Iterator[Finding]:

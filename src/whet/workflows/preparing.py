@@ -21,14 +21,17 @@ from whet.models.networks import read_config
 from whet.models.task_model import TaskModel
 from whet.recipe.resolve import Facts, resolve
 from whet.recipe.rules import SAYING, WINDOWED
+from whet.recipe.schema import SOFT
 from whet.tasks import TASKS
 from whet.tasks.task import Setting
 from whet.tasks.text_generation import TextGeneration
+from whet.workflows import forgetting, general_rows, regularising, suitable
 from whet.workflows.asking import refuse_silent
 from whet.workflows.events import OfModel, Said
 from whet.workflows.learned_scores import refuse_missing
 from whet.workflows.rows import read_rows
 from whet.workflows.running import SPLITS, Running, fastest
+from whet.workflows.task_words import refuse_soft
 
 
 def read(run: Running) -> Iterator[Event]:
@@ -37,15 +40,22 @@ def read(run: Running) -> Iterator[Event]:
     if run.head_kind == "language":
         _refuse_other_guesses(run)
         _refuse_of_task(run)
+    suitable.refuse(run)
+    if run.recipe.method in SOFT:
+        refuse_soft(run)
     refuse_silent(run)
     refuse_missing(run.recipe.evaluation.comet, run.recipe.task)
     _ = run.tokenizer
+    if run.recipe.forgetting.measure or run.recipe.forgetting.replay:
+        forgetting.refuse(run)
     found = read_rows(run.recipe, run.folder.data, run.tell)
+    general_rows.keep(run.recipe, run.folder.data)
     run.data = found
     for reason in found.columns.reasons.values():
         yield Said(reason)
     for note in found.notes:
         yield Said(note)
+    regularising.refuse_classes(run)
     sizes = ", ".join(f"{len(found.splits[split]):,} {split}" for split in SPLITS)
     several = " (several a row)" if found.multi_label else ""
     labels = f"; {len(found.labels)} labels{several}" if found.labels else ""
@@ -131,6 +141,7 @@ def decide(run: Running) -> Iterator[Event]:
     run.write_resolved(resolve(run.recipe, facts))
     for name in ("resolved", "task"):  # what was decided early is decided now
         run.__dict__.pop(name, None)
+    regularising.refuse_method(run)
     for name in ("method", "head.pooling", "training.precision", "training.epochs", "training.learning_rate"):
         yield Said(f"{name} = {run.value(name)}: {run.resolved[name]['reason']}")
 
@@ -146,6 +157,7 @@ def prove(run: Running) -> Iterator[Event]:
     for note in _new(model):
         yield Said(note)
     model.eval()
+    regularising.refuse_vain(run, run.new_model())
     _refuse_unknown_tokens(run, model)
     yield from _already_known(run, model)
     if not model.flat:

@@ -47,5 +47,6 @@ def read_rows(recipe: Recipe, into: Path, tell: Tell) -> reading.ReadResult:
         seed=recipe.seed,
         validation_share=recipe.data.validation_share,
         test_share=recipe.data.test_share,
+        corrections=None if recipe.data.corrections is None else Path(recipe.data.corrections),
         progress=tell,
     )

@@ -31,7 +31,7 @@ from whet.errors import Interrupted, Problem, UserError
 from whet.files import read_json, write_json, write_text
 from whet.folder import RunFolder
 from whet.inference import trained
-from whet.models import adaptations, loading, places, sequences
+from whet.models import adaptations, loading, places, sequences, soft_prompts
 from whet.models.changes import Changes
 from whet.models.heads import Head
 from whet.models.language import guesses_of
@@ -41,6 +41,7 @@ from whet.models.task_model import TaskModel
 from whet.prompting.speaker import Speaker
 from whet.recipe import Recipe
 from whet.recipe.resolve import Choice, early
+from whet.recipe.schema import SOFT
 from whet.tasks import TASKS
 from whet.tasks.language_modeling import BEGINS, LanguageTask, known_of
 from whet.tasks.task import Setting, Task
@@ -136,7 +137,7 @@ class Running:
             train.has_pairs,
             tuple(name for name, _ in train.shape.more),
             self._options_of_task,
-            self._known_of_base if self.head_kind == "language" else {},
+            self.known_of_base if self.head_kind == "language" else {},
         )
         found: Task = registry.load(TASKS, self.recipe.task, "task")(setting)
         found.learn(train)
@@ -152,7 +153,8 @@ class Running:
         return found
 
     @property
-    def _known_of_base(self) -> dict[str, Any]:
+    def known_of_base(self) -> dict[str, Any]:
+        """What a task of language learns from the base and its tokenizer."""
         wanted = self.recipe.sources.target_language
         return known_of(self.tokenizer, read_config(self.place), None if wanted == "auto" else wanted)
 
@@ -200,7 +202,12 @@ class Running:
     def limit(self) -> int:
         """The longest sequence in tokens."""
         wanted = self.recipe.data.max_length
-        return loading.longest_input(self.place, self.tokenizer) if wanted == "auto" else int(wanted)
+        if wanted != "auto":
+            return int(wanted)
+        known = loading.longest_input(self.place, self.tokenizer)
+        if self.recipe.method not in SOFT:
+            return known
+        return soft_prompts.longest(self.place, known, self.recipe.soft.tokens, self.recipe.method)
 
     def new_model(self, seed: int | None = None) -> TaskModel:
         """The base with a new head, in fp32, on flat batches where the family and the recipe allow it."""
@@ -211,7 +218,7 @@ class Running:
     def _model(self, head: Head, seed: int) -> TaskModel:
         model = loading.load_model(self.place, head, self.tokenizer, seed, self.changes)
         if model.guesses == "target":
-            sequences.declare(model.network, self._known_of_base[BEGINS])
+            sequences.declare(model.network, self.known_of_base[BEGINS])
         if self.fast:
             model.use_flat_batches()
         return model
@@ -349,8 +356,8 @@ def listed_tokens(path: Path) -> list[str]:
 
 
 def exact_names(model: TaskModel) -> list[str]:
-    """Parts that compute in fp32 whatever the precision: the head."""
-    return [] if model.head_name is None else [model.head_name]
+    """Parts that compute in fp32 whatever the precision: the head, and factors of an adapter."""
+    return [*([] if model.head_name is None else [model.head_name]), *adaptations.exact_weights(model)]
 
 
 def _unit(vectors: Tensor) -> NDArray[np.float32]:

@@ -28,7 +28,7 @@ from whet.seeds import generator
 from whet.tasks.language_loss import rows_of, sums_by_row
 from whet.tasks.language_modeling import LanguageTask
 from whet.tasks.text_generation import TextGeneration
-from whet.workflows import evaluating, training
+from whet.workflows import evaluating, merging, training
 from whet.workflows.events import Said
 from whet.workflows.running import Running
 from whet.workflows.training import Trained
@@ -36,20 +36,25 @@ from whet.workflows.training import Trained
 PARITY_ROWS = 128
 PARITY_TOLERANCE = 1e-3
 """Largest difference of an output, as a share of the largest output."""
+_EIGHT_BITS = 0.1
+"""The same where inputs are rounded to 8 bits: what differs in the last digit may be rounded to its neighbour."""
 
 
 def keep(run: Running, name: str) -> Iterator[Event]:
     """Predict with a trained model, save it, and prove that what was saved says the same."""
     model = training.finished(run, name)
+    whole = merging.wanted(run, model)
+    if whole and model.model.quantised is not None:
+        model = merging.into_16_bits(run, model)
     yield from evaluating.predict(run, model)
-    # an adapter cannot say that tokens or positions were added to its base
-    merged = model.adapter is not None and (run.recipe.lora.merge or bool(model.model.origin.unlike))
+    merged = whole and model.adapter is not None
     about = _about(run, model, merged)
     folder = run.folder.models / name
     if merged:
         model.model.network = model.adapter.merge_and_unload()
     with _speaking(run):
-        saving.save(model.model, None if merged else model.adapter, run.tokenizer, about, folder)
+        precision = merging.HALF if "merged" in model.facts else None
+        saving.save(model.model, None if merged else model.adapter, run.tokenizer, about, folder, precision)
     finding = check_parity(run, model, about, folder)
     known = evaluating.facts(run, name)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -88,6 +93,7 @@ def _about(run: Running, model: Trained, merged: bool) -> About:
         pairs=run.examples("train").has_pairs,
         head_kind=kind.kind,
         normalise=kind.normalise,
+        quantisation=None if model.model.quantised is None else model.model.quantised.scheme.to_json(),
     )
     return trained.with_facts(about, run.task, {**settled_of(known), **_ways(run)})
 
@@ -136,6 +142,10 @@ _WORDS = {
 }
 
 
+def _tolerance(about: About) -> float:
+    return _EIGHT_BITS if (about.quantisation or {}).get("bits") == 8 else PARITY_TOLERANCE
+
+
 def _classes_agree(
     run: Running, model: Trained, about: About, folder: Path, rows: NDArray[np.int64]
 ) -> tuple[int, float]:
@@ -160,7 +170,7 @@ def _outputs_agree(
     ours = run.task.outputs(model.model, encoded).numpy()
     found = parity.outputs(folder, about, str(run.place.folder), encoded)
     scale = max(1.0, float(np.abs(ours).max()))
-    near = (np.abs(found - ours) <= PARITY_TOLERANCE * scale).all(1)
+    near = (np.abs(found - ours) <= _tolerance(about) * scale).all(1)
     if about.head_kind == "tokens":
         near |= found.argmax(1) == ours.argmax(1)
     wrong = np.flatnonzero(~near)
@@ -183,7 +193,7 @@ def _likelihoods_agree(
     ours = sums_by_row(task.outputs(model.model, encoded), of_sequence, size)[:, 1]
     theirs = theirs.reshape(size, -1).sum(1)  # a window may be shown as a source and a target
     gap = np.abs(theirs - ours)
-    wrong = rows_of(encoded)[gap > PARITY_TOLERANCE * np.maximum(1.0, np.abs(theirs))]
+    wrong = rows_of(encoded)[gap > _tolerance(about) * np.maximum(1.0, np.abs(theirs))]
     return len(rows) - len(np.unique(wrong)), float(gap.max(initial=0.0))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +14,26 @@ import torch
 
 from whet import seeds
 from whet.batches.encoding import Encoded
-from whet.batches.flat import TrainingBatches
 from whet.data.forms import Examples
 from whet.engine.checkpoint import FolderKeeper
 from whet.engine.events import Ended, Event, Noted
 from whet.engine.loop import Plan, train
 from whet.engine.optimisation import Group
 from whet.engine.precision import Weights
-from whet.engine.protocols import Evaluation
+from whet.engine.protocols import Batches, Evaluation
 from whet.errors import ModelTooLarge, Problem, UserError
 from whet.evaluation.measures import MEASURES
 from whet.evaluation.wording import number
 from whet.files import read_json, write_json
 from whet.kernels import ceiling, dropout
-from whet.models import adaptations
+from whet.models import adaptations, mixing, quantising, soft_prompts, starting
 from whet.models.task_model import TaskModel
 from whet.models.work import flops_per_token
 from whet.tasks.task import FittedHead
+from whet.workflows import mixtures, regularising, replaying
 from whet.workflows.events import OfModel, Said
 from whet.workflows.running import Running, exact_names
+from whet.workflows.task_words import task_words
 
 TRAIN_SAMPLE = 512
 """Training rows looked at in every evaluation, to see over- and underfitting."""
@@ -117,16 +118,18 @@ def _attempt(run: Running, method: str, attempt: int, keeper: FolderKeeper) -> G
     seed = seeds.derive(run.recipe.seed, method, attempt)
     model, _ = prepared(run, method, seed)
     weights = Weights(model, run.dtype, exact=exact_names(model))
-    tokens, coupled = run.value("training.batch_tokens"), run.task.coupled
-    batches = TrainingBatches(run.encoded["train"], run.targets("train"), tokens, seed, whole=coupled)
+    batches = regularising.noisy(run, regularising.plain_batches(run, seed))
+    plan = plan_of(run, batches, seed)
+    for words in (*_adapted(run, model, method), *regularising.numbers(run, model, plan.num_steps)):
+        yield Said(words)
     model.train()
     try:
         events = train(
             weights,
-            _groups(run, model, weights),
-            run.task.objective(),
+            groups(run, model, weights),
+            regularising.objective(run),
             batches,
-            _plan(run, batches, seed),
+            replace(plan, influences=regularising.influences(run, model, weights, plan.num_steps, seed)),
             _Look(run, model),
             keeper,
             model.reseed,
@@ -143,6 +146,16 @@ def _attempt(run: Running, method: str, attempt: int, keeper: FolderKeeper) -> G
     raise AssertionError("training ended without saying so")
 
 
+def _adapted(run: Running, model: TaskModel, method: str) -> Iterator[str]:
+    """What moves, and how far quantised layers are from what they were."""
+    yield adaptations.described(model, method, run.options)
+    if model.quantised is not None:
+        found = quantising.finding(model.quantised.to_json(), method)
+        yield f"  {found.message}"
+        worst = ", ".join(f"{one.name} {one.relative:.1%}" for one in model.quantised.worst)
+        yield f"  furthest from what they were: {worst}"
+
+
 def _speed(run: Running, model: TaskModel, ended: Ended) -> dict[str, Any]:
     """Real tokens a second, and the share of the matrix-product ceiling that was reached."""
     if not ended.train_seconds:
@@ -154,42 +167,49 @@ def _speed(run: Running, model: TaskModel, ended: Ended) -> dict[str, Any]:
     return {"tokens_per_second": rate, "mfu": rate * work / most, "ceiling_flops": most}
 
 
-def prepared(run: Running, method: str, seed: int) -> tuple[TaskModel, Any]:
-    """A model with its head started and its weights set free for ``method``; and its PeftModel, if any."""
+def prepared(
+    run: Running, method: str, seed: int, changed: Mapping[str, Any] | None = None
+) -> tuple[TaskModel, Any]:
+    """A model with its head started and its weights set free for ``method``; and its PeftModel, if any.
+
+    :param changed: options of the method, by their dotted names, in the place of those of the run.
+    """
     model = run.new_model(seed)
+    regularising.prepare(run, model)
     if run.value("head.start") == "probe":
         set_probe_head(run, model, model.origin.kept_labels)
-    adapter = None
-    if method == "lora":
-        lora = run.recipe.lora
-        adapter = adaptations.adapt_lora(
-            model, lora.rank, lora.alpha, lora.dropout, lora.target_modules, run.place.known_as, seed
-        )
-        if model.flat:
-            dropout.install(model, model.stream)
-    else:
-        adaptations.adapt_full(model)
-        if run.fast:
-            size = model.trunk.get_input_embeddings().weight.shape[0]
-            model.compact_embedding(torch.from_numpy(run.encoded["train"].used(size)))
+    known = {**options_of(run, method), **(changed or {})}
+    adapter = adaptations.adapt(model, method, known, run.place.known_as, seed)
+    if adapter is not None and model.flat:
+        dropout.install(model, model.stream)
+    if method == "full" and run.fast:
+        size = model.trunk.get_input_embeddings().weight.shape[0]
+        model.compact_embedding(torch.from_numpy(run.encoded["train"].used(size)))
     return model, adapter
 
 
-def _groups(run: Running, model: TaskModel, weights: Weights) -> list[Group]:
+def options_of(run: Running, method: str) -> dict[str, Any]:
+    """What a method is told: every option, and of soft prompts words that name the task."""
+    return {**run.options, **({soft_prompts.WORDS: task_words(run)} if method in soft_prompts.ADAPT else {})}
+
+
+def groups(run: Running, model: TaskModel, weights: Weights) -> list[Group]:
+    """The weights that move, with their rates and decay."""
     rates = {False: run.value("training.learning_rate"), True: run.value("training.head_learning_rate")}
     decay = run.recipe.training.weight_decay
     return [
         Group(
             group.name,
             [(name, weights.masters[name]) for name, _ in group.parameters],
-            rates[group.is_head],
+            rates[group.is_head] * group.factor,
             decay if group.decays else 0.0,
         )
-        for group in adaptations.rate_groups(model)
+        for group in adaptations.rate_groups(model, run.recipe.layers.decay, run.recipe.lora.rate_ratio)
     ]
 
 
-def _plan(run: Running, batches: TrainingBatches, seed: int) -> Plan:
+def plan_of(run: Running, batches: Batches[Any], seed: int) -> Plan:
+    """How training goes, every number decided."""
     training = run.recipe.training
     per_epoch = batches.per_epoch
     num_steps = max(1, round(per_epoch * run.value("training.epochs")))
@@ -203,6 +223,9 @@ def _plan(run: Running, batches: TrainingBatches, seed: int) -> Plan:
         checkpoint_seconds=training.checkpoint_seconds,
         max_seconds=training.max_seconds,
         seed=seed,
+        optimiser=training.optimiser,
+        average=run.recipe.regularisation.average,
+        average_decay=run.recipe.regularisation.average_decay,
     )
 
 
@@ -227,8 +250,11 @@ class _Look:
         return self.run.task.look(self.run.task.outputs(self.model, encoded), encoded, examples)
 
 
-def finished(run: Running, name: str) -> Trained:
-    """The trained model ``name`` in fp32 with its best weights, built anew from the base."""
+def finished(run: Running, name: str, share: float | None = None) -> Trained:
+    """The trained model ``name`` in fp32 with its best weights, built anew from the base.
+
+    :param share: of the tuned weights, where a mixture with the base is wanted; None for the one that was chosen.
+    """
     if name == "probe":
         model = run.new_model()
         set_probe_head(run, model)
@@ -239,7 +265,8 @@ def finished(run: Running, name: str) -> Trained:
         return Trained(name, model, None, dict(kept[1]))
     outcome = best_outcome(run, name)
     keeper = FolderKeeper(run.folder.checkpoints / name / str(outcome["attempt"]))
-    model, adapter = prepared(run, name, seeds.derive(run.recipe.seed, name, int(outcome["attempt"])))
+    seed = seeds.derive(run.recipe.seed, name, int(outcome["attempt"]))
+    model, adapter = prepared(run, name, seed)
     facts: dict[str, Any] = {
         "train_seconds": outcome["train_seconds"],
         "tokens": outcome["tokens"],
@@ -249,10 +276,21 @@ def finished(run: Running, name: str) -> Trained:
         "ended": outcome["reason"],
         **{key: outcome[key] for key in ("tokens_per_second", "mfu", "ceiling_flops") if key in outcome},
         "trainable_parameters": _trainable(model),
+        "total_parameters": adaptations.count_weights(model),
+        **({} if model.quantised is None else {"quantisation": model.quantised.to_json()}),
     }
     kept = keeper.load("best")
     assert kept is not None
-    Weights(model, torch.float32).load(kept[0])
+    best: Mapping[str, torch.Tensor] = kept[0]
+    if starting.takes_from_base(name, run.options):
+        changed, best = starting.as_plain(run.options, Weights(model, torch.float32).state(), best)
+        model, adapter = prepared(run, name, seed, changed)
+    weights, of_tuned = Weights(model, torch.float32), mixtures.chosen(run, name) if share is None else share
+    weights.load(best if of_tuned == 1 else mixing.mixed(model, weights.state(), best, of_tuned))
+    if (way := mixtures.way_of(run, name)) is not None:
+        facts["mixture"] = way
+    if (replayed := replaying.record(run)) is not None:
+        facts["replay"] = replayed
     model.dense_embedding()
     model.eval()
     return Trained(name, model, adapter, facts)

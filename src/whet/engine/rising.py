@@ -1,0 +1,134 @@
+"""A learning rate found by trial: a few steps with rising rates, and what the loss made of them (arXiv 1506.01186)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whet import seeds
+from whet.engine.optimisation import Group, OptimiserName, optimiser_of
+from whet.engine.precision import Weights
+from whet.engine.protocols import Batches, Objective
+from whet.engine.step import gradients
+
+STEPS = 80
+"""Of a trial."""
+LOWEST, HIGHEST = 1e-2, 1e2
+"""Rates that are tried, as multiples of the one that would be taken without a trial."""
+SMOOTHING = 0.9
+"""Share of the mean of earlier losses in a smoothed one."""
+DIVERGED = 2.0
+"""So many times the spread between the first smoothed loss and the lowest, above the lowest, is called diverged."""
+SAFETY = 0.1
+"""Never more than this share of the rate at which training diverged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What a trial found.
+
+    - ``factor``: the rate to take, as a multiple of the one that would be taken without a trial.
+    - ``reason``: 'steepest', 'diverged' (a share of where it did) or 'flat' (nothing was learnt: ``factor`` is 1).
+    - ``diverged``: the factor at which the loss was lost; None where it never was.
+    - ``factors``, ``losses``, ``smooth``: the curve, losses in nats or squared units per counted item.
+    """
+
+    factor: float
+    reason: str
+    diverged: float | None
+    factors: tuple[float, ...]
+    losses: tuple[float, ...]
+    smooth: tuple[float, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        return asdict(self)
+
+
+def factors(steps: int = STEPS) -> NDArray[np.float64]:
+    """(steps,) the multiples that are tried, each by the same share above the one before."""
+    return np.geomspace(LOWEST, HIGHEST, steps)
+
+
+def trial(
+    weights: Weights,
+    groups: Sequence[Group],
+    objective: Objective[Any],
+    batches: Batches[Any],
+    reseed: Callable[[int], None],
+    seed: int,
+    micro_batch_tokens: int,
+    clip_norm: float,
+    optimiser: OptimiserName = "adamw",
+    steps: int = STEPS,
+) -> Iterator[tuple[float, float]]:
+    """Train with rising rates and yield (factor, loss) of each step, until a loss is not finite or far too high.
+
+    The weights are moved: a model of its own is to be given. A pure function of the seeds.
+    """
+    made = optimiser_of(optimiser, groups)
+    kept = [group for group in groups if group.parameters]
+    rows = _endless(batches)
+    found: list[float] = []
+    for step, factor in enumerate(factors(steps).tolist()):
+        weights.clear_gradients()
+
+        def fresh(micro: int, step: int = step) -> None:
+            reseed(seeds.derive(seed, "rising", step, micro))
+
+        result = gradients(weights, objective, next(rows), micro_batch_tokens, fresh, clip_norm)
+        yield factor, result.loss
+        found.append(result.loss)
+        if not result.finite or is_lost(found):
+            return
+        for settings, group in zip(made.param_groups, kept, strict=True):
+            settings["lr"] = group.learning_rate * factor
+        made.step()
+        weights.publish()
+
+
+def _endless(batches: Batches[Any]) -> Iterator[Any]:
+    epoch = 0
+    while True:
+        yield from batches.starting_at(epoch, 0)
+        epoch += 1
+
+
+def smoothed(losses: Sequence[float]) -> NDArray[np.float64]:
+    """(n,) moving means of ``losses``, each divided by the weight that its own has so far."""
+    mean, found = 0.0, []
+    for number, loss in enumerate(losses, 1):
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
+        found.append(mean / (1 - SMOOTHING**number))
+    return np.asarray(found)
+
+
+def is_lost(losses: Sequence[float]) -> bool:
+    """Whether the last loss says that training has diverged."""
+    if not math.isfinite(losses[-1]):
+        return True
+    smooth = smoothed(losses)
+    lowest = float(smooth.min())
+    return bool(smooth[-1] > lowest + DIVERGED * max(float(smooth[0]) - lowest, 0.5 * abs(lowest)))
+
+
+def choose(tried: Sequence[float], losses: Sequence[float]) -> Tried:
+    """The multiple at which the smoothed loss falls steepest over the logarithm of the rate, kept well below where
+    training diverges.
+    """
+    lost = len(losses) > 0 and is_lost(losses)
+    ends = len(losses) - 1 if lost else len(losses)
+    smooth = smoothed([loss for loss in losses if math.isfinite(loss)])
+    curve = tuple(tried[: len(losses)]), tuple(losses), tuple(smooth.tolist())
+    diverged = float(tried[len(losses) - 1]) if lost else None
+    slopes = np.diff(smooth[:ends])
+    most = math.inf if diverged is None else SAFETY * diverged
+    if not len(slopes) or slopes.min() >= 0:
+        return Tried(min(1.0, most), "flat", diverged, *curve)
+    steepest = float(tried[int(slopes.argmin())])
+    return Tried(min(steepest, most), "diverged" if most < steepest else "steepest", diverged, *curve)
