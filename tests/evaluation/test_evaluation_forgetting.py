@@ -72,7 +72,9 @@ def test_a_set_that_the_base_does_not_know_is_left_out() -> None:
     assert not knows(unknown.base, unknown.gold)
     assert by_probes([unknown]) is None
     found = by_probes([unknown, answered("known", 100, 70, 20, 5)])
-    assert found is not None and found.value == pytest.approx(0.15) and [one.known for one in found.sets] == [False, True]
+    assert (
+        found is not None and found.value == pytest.approx(0.15) and [one.known for one in found.sets] == [False, True]
+    )
     assert found.sets[1].p_holm == found.sets[1].p, "Holm counts what was tested"
 
 

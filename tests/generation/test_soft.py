@@ -17,7 +17,7 @@ from whet.generation.closed import label_nats
 from whet.generation.loop import Sampling, generate, stream
 from whet.generation.reading_prompts import room
 from whet.generation.reading_sources import answer_room, refuse_long_sources
-from whet.models import sequences, soft_prompts, soft_reading
+from whet.models import sequences, soft_prompts, soft_reading, soft_starts
 from whet.models.heads import Head
 from whet.models.loading import load_model, load_tokenizer
 from whet.models.networks import quiet
@@ -43,7 +43,7 @@ def written_with(family: str, method: str) -> tuple[TaskModel, Any, Any, Any]:
     place = find(str(base(family)))
     tokenizer = load_tokenizer(place)
     model = load_model(place, Head("language"), tokenizer, seed=5)
-    options = {"soft.tokens": NUM, "soft.start": "words", "soft.width": "auto", soft_prompts.WORDS: [6, 7]}
+    options = {"soft.tokens": NUM, "soft.start": "words", "soft.width": "auto", soft_starts.WORDS: [6, 7]}
     adapter = soft_prompts.ADAPT[method](model, options, "somewhere", 1)
     assert model.soft is not None
     random = torch.Generator().manual_seed(11)

@@ -17,7 +17,9 @@ from whet.models.networks import guesses, quiet, read_config
 from whet.models.task_model import TaskModel
 from whet.seeds import generator
 
-TEXTS = tuple(" ".join(str(word) for word in generator(0, "texts", row).choice(WORDS, 4 + row % 5)) for row in range(80))
+TEXTS = tuple(
+    " ".join(str(word) for word in generator(0, "texts", row).choice(WORDS, 4 + row % 5)) for row in range(80)
+)
 LABELS = tuple("card" if "card" in text or "phone" in text else "no" for text in TEXTS)
 SET = LabelledTexts("words", TEXTS, LABELS)
 EASY = LabelledTexts(
@@ -42,9 +44,7 @@ def model_of(folder: Path, family: str, head: Head, flat: bool = True, **setting
 
 @pytest.mark.parametrize("family", ["bert", "llama", "roformer", "t5"])
 @pytest.mark.parametrize("pooling", [None, "mean"])
-def test_vectors_are_the_mean_of_what_transformers_gives_each_token(
-    tmp_path: Path, family: str, pooling: Any
-) -> None:
+def test_vectors_are_the_mean_of_what_transformers_gives_each_token(tmp_path: Path, family: str, pooling: Any) -> None:
     if family == "t5" and pooling is None:
         pytest.skip("it has no classifier of its own kind here")
     model, tokenizer = model_of(tmp_path, family, Head("classes", ("a", "b"), pooling=pooling))

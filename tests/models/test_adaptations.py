@@ -98,3 +98,111 @@ def test_rate_groups_hold_every_moving_weight_once(made: Made, pooling: str | No
         for name, parameter in group.parameters:
             assert (id(parameter) in head) == group.is_head, name
             assert group.decays == (parameter.ndim > 1 and "embed" not in name), name
+
+
+# --- adaptations by their names -------------------------------------------------------------------------
+
+OPTIONS = {
+    "lora.rank": 2,
+    "lora.alpha": 4.0,
+    "lora.dropout": 0.0,
+    "lora.target_modules": "auto",
+    "lora.rank_stabilised": False,
+    "lora.dora": False,
+    "lora.start": "zeros",
+    "layers.top": 1,
+    "quantisation.bits": 4,
+    "quantisation.kind": "nf4",
+    "quantisation.double": True,
+}
+
+
+def adapt(ready: Ready, method: str, **more: object) -> None:
+    options = {**OPTIONS, **{name.replace("__", "."): value for name, value in more.items()}}
+    adaptations.adapt(ready.model, method, options, str(ready.place.folder), seed=1)
+
+
+def test_top_layers_leave_embeddings_and_lower_layers(made: Made):
+    ready = made("bert", None)
+    adapt(ready, "top-layers")
+    names = {name.removeprefix("network.") for name in moving(ready)}
+    assert {name.split(".")[:4][-1] for name in names if ".layer." in name} == {"1"}
+    assert not any("embeddings" in name for name in names)
+    assert {"bert.pooler.dense.weight", "classifier.weight"} <= names
+
+
+@pytest.mark.parametrize(("family", "last"), [("gpt2", "ln_f"), ("llama", "norm"), ("opt", "final_layer_norm")])
+def test_what_stands_above_the_last_layer_moves_with_it(made: Made, family: str, last: str):
+    ready = made(family, "last")
+    adapt(ready, "top-layers")
+    assert any(name.endswith(f"{last}.weight") and "layers" not in name for name in moving(ready))
+
+
+def test_biases_move_and_nothing_else(made: Made):
+    ready = made("distilbert", None)
+    adapt(ready, "bitfit")
+    names = moving(ready) - {"network.classifier.weight"}
+    own = {f"network.{name}" for name in ready.model.fresh for name in (f"{name}.weight", f"{name}.bias")}
+    assert names - own
+    assert all(name.endswith(".bias") for name in names - own)
+    biases = {name for name, _ in ready.model.named_parameters() if name.endswith(".bias")}
+    assert biases <= moving(ready)
+
+
+def test_factors_start_at_one_and_do_not_decay(made: Made):
+    ready = made("bert", "mean")
+    before = ready.logits()
+    adapt(ready, "ia3")
+    ready.model.eval()
+    torch.testing.assert_close(ready.logits(), before, atol=1e-6, rtol=0)
+    factors = {name for name in moving(ready) if "ia3_l" in name}
+    assert len(factors) == 3 * LAYERS, "keys, values and the way out of each feed-forward part"
+    groups = adaptations.rate_groups(ready.model)
+    assert not any(name in factors for group in groups if group.decays for name, _ in group.parameters)
+    assert factors == set(adaptations.exact_weights(ready.model))
+
+
+@pytest.mark.parametrize(
+    ("method", "family", "more", "code", "what"),
+    [
+        ("bitfit", "llama", {}, "M060", "no biases"),
+        ("top-layers", "albert", {}, "M061", "share"),
+        ("top-layers", "bert", {"layers__top": 3}, "M061", "2 layers"),
+        ("lora", "bert", {"lora__rank": 17}, "M062", "16 wide"),
+        ("lora", "bert", {"lora__target_modules": ["q_proj"]}, "M020", "q_proj"),
+        ("qlora", "bert", {}, "M066", "64"),
+    ],
+)
+def test_what_a_base_cannot_take_is_refused(
+    made: Made, method: str, family: str, more: dict[str, object], code: str, what: str
+):
+    with pytest.raises(UserError) as caught:
+        adapt(made(family, "mean"), method, **more)
+    (problem,) = caught.value.problems
+    assert problem.code == code
+    assert what in problem.what
+    assert problem.remedy
+
+
+def test_rates_fall_with_depth_and_rise_for_second_matrices(made: Made):
+    ready = made("bert", None)
+    adapt(ready, "full")
+    factors = {n: g.factor for g in adaptations.rate_groups(ready.model, layer_decay=0.5) for n, _ in g.parameters}
+    assert factors["network.classifier.weight"] == 1.0
+    assert factors["network.bert.pooler.dense.weight"] == 1.0
+    assert factors["network.bert.encoder.layer.1.output.dense.weight"] == 1.0
+    assert factors["network.bert.encoder.layer.0.output.dense.weight"] == 0.5
+    assert factors["network.bert.embeddings.word_embeddings.weight"] == 0.25
+    other = made("bert", None)
+    adapt(other, "lora")
+    found = {n: g.factor for g in adaptations.rate_groups(other.model, rate_ratio=16.0) for n, _ in g.parameters}
+    assert {factor for name, factor in found.items() if "lora_B" in name} == {16.0}
+    assert {factor for name, factor in found.items() if "lora_B" not in name} == {1.0}
+
+
+def test_what_moves_is_said(made: Made):
+    ready = made("bert", "mean")
+    adapt(ready, "lora")
+    told = adaptations.described(ready.model, "lora", OPTIONS)
+    assert told.startswith(f"lora: adapters of rank 2, alpha 4, on {6 * LAYERS} linear layers; ")
+    assert f"{adaptations.count_trainable(ready.model):,} weights move" in told

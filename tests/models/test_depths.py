@@ -19,7 +19,19 @@ from whet.models.task_model import TaskModel
 
 from .ready import ready
 
-FAMILIES = ["bert", "distilbert", "roberta", "deberta-v2", "xlnet", "gpt2", "llama", "modernbert", "t5", "bart", "mpnet"]
+FAMILIES = [
+    "bert",
+    "distilbert",
+    "roberta",
+    "deberta-v2",
+    "xlnet",
+    "gpt2",
+    "llama",
+    "modernbert",
+    "t5",
+    "bart",
+    "mpnet",
+]
 
 
 def model_of(folder: Path, family: str, kind: str = "classes") -> TaskModel:

@@ -23,7 +23,7 @@ from whet.batches.flat import FlatBatch
 from whet.engine.precision import Weights
 from whet.errors import UserError
 from whet.kernels import dropout
-from whet.models import adaptations, parity, saving, soft_reading, starting
+from whet.models import adaptations, parity, saving, soft_prompts, soft_reading, starting
 from whet.models.families import FAMILIES
 from whet.models.quantising import Scheme
 from whet.models.task_model import TaskModel
@@ -34,8 +34,8 @@ from .ready import SECONDS, Ready
 WIDTH = 64
 """A block of bitsandbytes' 4 bits."""
 HEADS = ("classes", "tokens", "span", "value", "vectors", "language")
-OF_ENCODERS = ("bert", "distilbert", "roberta", "electra", "deberta-v2", "modernbert", "mpnet", "albert", "xlnet")
-OF_DECODERS = ("llama", "gpt2", "qwen2", "gpt_neox", "opt", "gemma2")
+OF_ENCODERS = ("bert", "distilbert", "roberta", "deberta-v2", "modernbert", "albert", "xlnet")
+OF_DECODERS = ("llama", "gpt2", "qwen2", "gemma2")
 FAMILIES_HERE = (*OF_ENCODERS, *OF_DECODERS, "t5", "bart")
 OPTIONS: dict[str, Any] = {
     "lora.rank": 4,
@@ -69,21 +69,21 @@ class Row:
 
 
 METHODS = {
-    "full": Row("full", 2e-3),
-    "top-layers": Row("top-layers", 5e-3),
-    "bitfit": Row("bitfit", 2e-2),
-    "lora": Row("lora", 1e-2),
-    "lora, rank-stabilised": Row("lora", 1e-2, {"lora.rank_stabilised": True}),
-    "lora, dora": Row("lora", 1e-2, {"lora.dora": True}),
-    "lora, pissa": Row("lora", 5e-3, {"lora.start": "pissa"}),
-    "qlora": Row("qlora", 1e-2),
-    "qlora, fp4": Row("qlora", 1e-2, {"quantisation.kind": "fp4", "quantisation.double": False}),
-    "qlora, 8 bits": Row("qlora", 1e-2, {"quantisation.bits": 8}, 0.1),
-    "qlora, loftq, dora": Row("qlora", 1e-2, {"lora.start": "loftq", "lora.dora": True}),
-    "ia3": Row("ia3", 5e-2),
-    "prompt": Row("prompt", 5e-2),
-    "p-tuning": Row("p-tuning", 2e-2),
-    "prefix": Row("prefix", 5e-2),
+    "full": Row("full", 1e-3),
+    "top-layers": Row("top-layers", 1e-3),
+    "bitfit": Row("bitfit", 3e-3),
+    "lora": Row("lora", 2e-3),
+    "lora, rank-stabilised": Row("lora", 2e-3, {"lora.rank_stabilised": True}),
+    "lora, dora": Row("lora", 2e-3, {"lora.dora": True}),
+    "lora, pissa": Row("lora", 1e-3, {"lora.start": "pissa"}),
+    "qlora": Row("qlora", 2e-3),
+    "qlora, fp4": Row("qlora", 2e-3, {"quantisation.kind": "fp4", "quantisation.double": False}),
+    "qlora, 8 bits": Row("qlora", 2e-3, {"quantisation.bits": 8}, 0.1),
+    "qlora, loftq, dora": Row("qlora", 2e-3, {"lora.start": "loftq", "lora.dora": True}),
+    "ia3": Row("ia3", 1e-2),
+    "prompt": Row("prompt", 2e-3),
+    "p-tuning": Row("p-tuning", 2e-3),
+    "prefix": Row("prefix", 1e-2),
 }
 REFUSED = {
     **{("bitfit", family): "M060" for family in ("llama", "t5", "modernbert", "gemma2")},
@@ -91,6 +91,10 @@ REFUSED = {
 }
 SOFT_CODES = ("M070", "M071")
 STEPS = 6
+MASKS = 7
+"""Seed of dropout in every step: with the same weights left out each time, small steps must lower the loss."""
+ALL_HEADS = ("full", "top-layers", "bitfit", "lora", "qlora", "ia3", "prompt", "prefix")
+"""Methods that meet every kind of head with a BERT and a Llama."""
 
 
 def heads_of(family: str) -> tuple[str, ...]:
@@ -103,11 +107,12 @@ def heads_of(family: str) -> tuple[str, ...]:
 
 
 def cases() -> Iterator[tuple[str, str, str]]:
-    """Every family with every method, and for two families every kind of head as well."""
+    """Every family with every method, and for two families most methods with every kind of head as well."""
     for i, family in enumerate(FAMILIES_HERE):
         heads = heads_of(family)
         for j, method in enumerate(METHODS):
-            chosen = heads if family in ("bert", "llama") else (heads[(i + j) % len(heads)],)
+            every = family in ("bert", "llama") and method in ALL_HEADS
+            chosen = heads if every else (heads[(i + j) % len(heads)],)
             yield from ((family, kind, method) for kind in chosen)
 
 
@@ -144,6 +149,16 @@ def loss(model: TaskModel, rows: tuple[FlatBatch, Any]) -> Tensor:
     return kinds.loss(model, batch) if wanted is None else speaking.cost(model, batch, wanted)
 
 
+def masked_loss(ready: Ready, rows: tuple[FlatBatch, Any]) -> float:
+    """Of a step, under its dropout."""
+    ready.model.train()
+    ready.model.reseed(MASKS)
+    with torch.no_grad():
+        found = float(loss(ready.model, rows))
+    ready.model.eval()
+    return found
+
+
 def adapted(ready: Ready, row: Row, changed: Mapping[str, Any] | None = None) -> Any:
     options = {**OPTIONS, **row.options, **(changed or {})}
     adapter = adaptations.adapt(ready.model, row.method, options, str(ready.place.folder), seed=3)
@@ -162,8 +177,8 @@ def steps(ready: Ready, row: Row, first: int, last: int, state: Any = None) -> A
         optimiser.load_state_dict(copy.deepcopy(state[1]))
     rows = rows_of(ready)
     ready.model.train()
-    for step in range(first, last):
-        ready.model.reseed(step)
+    for _ in range(first, last):
+        ready.model.reseed(MASKS)
         optimiser.zero_grad()
         loss(ready.model, rows).backward()
         optimiser.step()
@@ -182,6 +197,9 @@ def switched_off(model: TaskModel, adapter: Any) -> Iterator[None]:
             yield
         return
     soft.on = False
+    copies = [module for module in model.network.modules() if hasattr(module, "original_module")]
+    for module in copies:
+        module.enable_adapters(False)
     try:
         yield
     finally:
@@ -193,22 +211,23 @@ def test_trains_resumes_saves_loads_and_switches_off(wide: Bases, tmp_path: Path
     row, folder = METHODS[method], wide(family, kind == "language")
     ready = made(folder, kind)
     try:
+        if row.method in soft_prompts.ADAPT:
+            soft_prompts.refuse(ready.place, ready.model.network.config, row.method, ready.model.kind.kind)
         adapter = adapted(ready, row)
     except UserError as error:
-        codes = SOFT_CODES if row.method in ("prompt", "p-tuning", "prefix") else (REFUSED.get((method, family)),)
+        codes = SOFT_CODES if row.method in soft_prompts.ADAPT else (REFUSED.get((method, family)),)
         assert error.problems[0].code in codes, error
         assert error.problems[0].remedy
         return
     assert (method, family) not in REFUSED
     ready.model.eval()
     rows = rows_of(ready)
+    before = masked_loss(ready, rows)
     with torch.no_grad():
-        before = float(loss(ready.model, rows))
         start = {name: p.clone() for name, p in Weights(ready.model, torch.float32).state().items()}
     half = steps(ready, row, 0, STEPS // 2)
     whole = steps(ready, row, STEPS // 2, STEPS, half)
-    with torch.no_grad():
-        assert float(loss(ready.model, rows)) < before, "it did not learn"
+    assert masked_loss(ready, rows) < before, "it did not learn"
 
     again = made(folder, kind)  # nothing but what a checkpoint keeps
     adapted(again, row)
@@ -227,7 +246,7 @@ def test_trains_resumes_saves_loads_and_switches_off(wide: Bases, tmp_path: Path
         Weights(ready.model, torch.float32).load(trained)
         ready.model.eval()
         with torch.inference_mode():
-            torch.testing.assert_close(ready.model(rows[0]), taken, atol=2e-4, rtol=1e-3)
+            torch.testing.assert_close(ready.model(rows[0]), taken, atol=1e-4 * float(taken.abs().max() + 1), rtol=1e-3)
     check_saved(ready, adapter, tmp_path / "model", row)
     if adapter is not None:
         check_off(made(folder, kind), ready, adapter)
@@ -238,7 +257,7 @@ def check_saved(ready: Ready, adapter: Any, folder: Path, row: Row) -> None:
     quantised = ready.model.quantised
     about = ready.about(adapter is not None, quantisation=None if quantised is None else quantised.scheme.to_json())
     saving.save(ready.model, adapter, ready.tokenizer, about, folder)
-    loaded, tokenizer, known = saving.load(folder)
+    loaded, _, known = saving.load(folder)
     assert known == about
     loaded.use_flat_batches()
     batch, wanted = rows_of(ready)
@@ -268,6 +287,8 @@ def check_off(base: Ready, ready: Ready, adapter: Any) -> None:
 
         scheme = Scheme.from_json(ready.model.quantised.scheme.to_json())
         quantising.quantise(base.model, scheme)
+    if base.model.flat and not ready.model.flat:  # a prefix is read padded
+        base.model.use_padded_batches()
     batch, _ = rows_of(ready)
     base.model.eval()
     with torch.inference_mode(), switched_off(ready.model, adapter):

@@ -16,7 +16,7 @@ from tests.made_models import LAYERS, UNLISTED
 from whet.batches import flat
 from whet.batches.encoding import encode
 from whet.errors import UserError
-from whet.models import adaptations, parity, saving, soft_prompts, soft_reading
+from whet.models import adaptations, parity, saving, soft_prompts, soft_reading, soft_starts
 from whet.models.heads import Head
 from whet.models.loading import load_model, load_tokenizer
 from whet.models.networks import read_config
@@ -41,7 +41,7 @@ def options(**changes: Any) -> dict[str, Any]:
         "soft.tokens": NUM,
         "soft.start": "words",
         "soft.width": "auto",
-        soft_prompts.WORDS: WORDS,
+        soft_starts.WORDS: WORDS,
         **{f"soft.{name}": value for name, value in changes.items()},
     }
 

@@ -49,7 +49,8 @@ def shuffled(folder: Path) -> Path:
 
 
 def test_learning_labels_by_heart(fit: Fit, tmp_path: Path):
-    found = fit(shuffled(tmp_path), training__epochs=25.0, training__learning_rate=0.015, training__patience=100)
+    named = {"training__epochs": 60.0, "training__learning_rate": 0.01, "training__patience": 100}
+    found = fit(shuffled(tmp_path), head__start="random", **named)
     assert found["W001"]["bin"] == "tip" and found["W001"]["message"].startswith("Overfits from step")
     assert found["V005"]["message"] == found["W001"]["message"]
     assert found["W003"]["bin"] == "passed"
@@ -105,4 +106,9 @@ def test_runs_that_differ_by_their_seed(runs: Runs, tmp_path: Path, no_report: N
         paths.append(run.path)
     found = compare(paths, margin=0.01, alpha=0.05)["findings"]
     assert [(one["code"], one["bin"]) for one in found] == [("W005", "passed")]
-    assert set(found[0]["evidence"]["values"]) == {"0/probe", "1/probe"} and found[0]["evidence"]["metric"] in MEASURES
+    assert set(found[0]["evidence"]["values"]) == {f"{seed}/{_shipped(paths[0])}" for seed in (0, 1)}
+    assert found[0]["evidence"]["metric"] in MEASURES
+
+
+def _shipped(run: Path) -> str:
+    return str(json.loads((run / "verdict.json").read_text())["ship"])

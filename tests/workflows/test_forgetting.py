@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,16 @@ from tests import made_rows
 from tests.made_models import WORDS, make_base
 from tests.made_runs import MEAN, TRAINED, Runs
 from whet.cli.app import app
-from whet.errors import UserError
+from whet.errors import Interrupted, UserError
 from whet.files import read_json
-from whet.folder import RunFolder
-from whet.models import mixing
+from whet.folder import RunFolder, create
+from whet.models import interpolation
 from whet.recipe import from_options
 from whet.seeds import generator
 from whet.workflows import general_rows
+from whet.workflows.fit import fit as carry_out
 
+from .contents import check_same
 from .test_language_tasks import rows_of
 
 QUICK = {
@@ -104,8 +107,8 @@ def test_forgetting_is_measured_and_gated(full: whet.Run) -> None:
 
 
 def test_the_best_mixture_is_saved_and_told(full: whet.Run) -> None:
-    way = read_json(full.path / "stages" / "mixtures" / "full.json")
-    assert [one["share"] for one in way["path"]] == list(mixing.SHARES)
+    way = read_json(full.path / "stages" / "interpolations" / "full.json")
+    assert [one["share"] for one in way["path"]] == list(interpolation.SHARES)
     best = max(one["score"] for one in way["path"])
     assert way["chosen"] == min(one["share"] for one in way["path"] if one["score"] == best)
     (found,) = [one for one in full.findings if one.code == "E013"]
@@ -130,7 +133,7 @@ def test_the_report_shows_what_was_learnt_and_forgotten(full: whet.Run) -> None:
     page = full.report.read_text()
     assert 'id="forgetting"' in page and "Learned and forgotten" in page
     assert "Set by set" in page and 'aria-label="Learned: gain in accuracy' in page
-    assert "with dots for mixtures of both" in page
+    assert "with dots for weights between them" in page
 
 
 def call(*words: str) -> Any:
@@ -147,7 +150,7 @@ def test_runs_side_by_side(full: whet.Run, lora: whet.Run, tmp_path: Path) -> No
     page = (tmp_path / "page.html").read_text()
     assert "full: full" in page and "lora: lora" in page and "http://" not in page.replace("http://www.w3.org", "")
     plain = CliRunner().invoke(app, ["forgetting", str(full.path)])
-    assert plain.exit_code == 0 and "0: the base stays as it is" in plain.stdout
+    assert plain.exit_code == 0 and "0 (the base stays)" in plain.stdout
 
 
 def test_a_run_that_did_not_measure_does_so_when_asked(place: Path) -> None:
@@ -223,7 +226,7 @@ def test_a_limit_that_cannot_be_held_is_refused_before_training(place: Path, tmp
 
 def test_sets_and_texts_that_cannot_be_used(tmp_path: Path) -> None:
     few = tmp_path / "few.jsonl"
-    few.write_text("".join(json.dumps({"text": f"a {n}", "label": "ab"[n % 2]}) + "\n" for n in range(20)))
+    few.write_text("".join(json.dumps({"text": WORDS[n] * 2, "label": "ab"[n % 2]}) + "\n" for n in range(20)))
     with pytest.raises(UserError, match="F024"):
         general_rows.keep(from_options({"data.source": "x.csv", "forgetting.probes": [str(few)]}), tmp_path)
     short = tmp_path / "short.txt"
@@ -250,3 +253,42 @@ def test_a_text_of_ones_own(tmp_path: Path) -> None:
 def test_shared_runs_measure_too(runs: Runs) -> None:
     found = [one for one in whet.open_run(runs.finished("probe")).findings if one.code == "V009"]
     assert [one.bin for one in found] == ["passed"]
+
+
+class Interrupter:
+    """Says stop each time that it was asked so many times."""
+
+    def __init__(self, every: int) -> None:
+        self.every, self.asked = every, 0
+
+    def __call__(self) -> bool:
+        self.asked += 1
+        return self.asked % self.every == 0
+
+
+@pytest.mark.parametrize("task", ["text-classification", "text-generation"])
+def test_interrupted_again_and_again_the_outcome_is_the_same(
+    place: Path, tmp_path: Path, no_report: None, task: str
+) -> None:
+    """With mixtures, and general text among the batches: no stage and no step is done otherwise."""
+    if task == "text-generation":
+        base, rows = make_base(tmp_path / "gpt2", "gpt2", language=True), rows_of(task, tmp_path)
+        more: dict[str, Any] = {**LANGUAGE, "forgetting.replay": 0.4, "training.batch_tokens": 64, "method": "lora"}
+    else:
+        base, rows = place / "base", place / "messages.csv"
+        more = {**QUICK, "forgetting.probes": [probes(tmp_path / "sets")], "method": "full"}
+    wanted = {"data.source": str(rows), "task": task, "base": str(base), "forgetting.interpolate": True, **more}
+    recipe = from_options(wanted)
+    ends = []
+    for name, every in (("whole", 10**9), ("pieces", 6)):
+        folder = create(tmp_path / name / "run", "0")
+        stop = Interrupter(every)
+        times = 0
+        while folder.read_state()["state"] != "finished":
+            times += 1
+            with contextlib.suppress(Interrupted):
+                list(carry_out(recipe, folder, lambda *_: None, stop))
+        ends.append((folder.path, times))
+    (whole, once), (pieces, often) = ends
+    assert once == 1 and often > 3
+    check_same(pieces, whole)

@@ -19,7 +19,7 @@ from whet.folder import RunFolder
 from whet.workflows import starting
 from whet.workflows.fit import fit
 
-from .contents import check_same
+from .contents import contents
 
 SHORT: dict[str, Any] = {
     "evaluation.resamples": 100,
@@ -111,7 +111,7 @@ def test_every_option_trains(
     found = losses(run)
     assert len(found) >= 4
     assert [one[1:] for one in found[1:]] != [one[1:] for one in plain[task][1:]], "it has an effect"
-    if name not in ("gradual", "many"):
+    if name not in ("gradual", "many", "trial"):
         assert min(one[2] for one in found) < found[0][2]
     findings = {one["code"]: one for one in json.loads((run / "findings.json").read_text())}
     assert findings["E008"]["bin"] == "passed"
@@ -144,7 +144,8 @@ def check_trial(run: Path, finding: dict[str, Any], said: str) -> None:
     assert resolved["training.learning_rate"]["value"] == curve["learning_rate"] == finding["evidence"]["learning_rate"]
     assert resolved["training.head_learning_rate"]["value"] == pytest.approx(5 * curve["learning_rate"])
     assert len(curve["rates"]) == len(curve["losses"]) >= 20
-    assert curve["rates"][0] < curve["learning_rate"] < curve["rates"][-1]
+    assert curve["rates"][0] <= curve["learning_rate"] <= curve["rates"][-1]
+    assert curve["losses"][0] == pytest.approx(curve["losses_at_start"][0])
     assert (run / "recipe.yaml").read_text().count("range-test") == 1
     assert finding["place"] == "full" and f"{curve['learning_rate']:.2g}" in finding["message"]
 
@@ -165,7 +166,7 @@ def test_labels_that_a_row_has_several_of(runs: Runs, tmp_path: Path):
 def test_noise_for_a_task_of_numbers(runs: Runs, tmp_path: Path):
     options = {"regularisation.token_deletion": 0.1, "regularisation.average": "ema"}
     found = losses(fit_of(runs, "regression", tmp_path / "run", options)[0])
-    assert min(one[2] for one in found) < found[0][2]
+    assert len({one[2] for one in found}) > 3
 
 
 @pytest.mark.parametrize(
@@ -195,6 +196,7 @@ def test_classes_may_be_weighed_by_name(runs: Runs, tmp_path: Path):
     assert "weights of classes: refund 3, card 1, late 0.5" in said
 
 
+TRAINED_FILES = ("predictions/", "models/", "model/", "rates/", "resolved.yaml", "scores.json")
 STOPS = (11, 13, 16)
 """When a run that asks before each stage and after each step is told to stop."""
 
@@ -224,4 +226,9 @@ def test_stopped_and_resumed(runs: Runs, tmp_path: Path, name: str):
             except Interrupted:
                 continue
         assert path == paths[0] or asked > STOPS[-1]
-    check_same(*paths)
+    ours, theirs = (
+        {name: value for name, value in contents(path).items() if name.startswith(TRAINED_FILES)} for path in paths
+    )
+    assert "predictions/full.test.parquet" in ours and any(name.endswith(".safetensors") for name in ours)
+    assert sorted(ours) == sorted(theirs)
+    assert [name for name in ours if ours[name] != theirs[name]] == []

@@ -8,6 +8,7 @@ import traceback
 import typer
 
 from whet.cli import (
+    adapters,
     audit,
     chat,
     check,
@@ -50,6 +51,7 @@ COMMANDS = (
     evaluate,
     compare,
     forgetting,
+    adapters,
     report,
     runs,
     import_,

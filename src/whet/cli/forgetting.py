@@ -42,7 +42,9 @@ def forgetting(
         return
     rows = [row for name, told in named for row in _rows(name, told)]
     first = next((told for _, told in named if "way" in told), named[0][1])
-    table(screen, ["model", *_titles(first)], rows, right=(1, 2))
+    titles = [*(["run"] if len(found) > 1 else []), "model", *_titles(first)]
+    table(screen, titles, rows, right=(len(titles) - 2, len(titles) - 1))
+    screen.print(_gain(first), markup=False)
     for _, told in named:
         for finding in told["findings"]:
             screen.print(str(finding["message"]), markup=False)
@@ -57,9 +59,14 @@ def _facts(told: dict[str, Any]) -> dict[str, Any]:
 def _titles(told: dict[str, Any]) -> list[str]:
     from whet.evaluation.measures import MEASURES
 
-    learned = told["learned"]
-    unit = "nats a token" if told.get("way") == "text" else "points of probes"
-    return [f"learned: {MEASURES[learned['metric']].words} over {learned['against']}", f"forgotten: {unit}"]
+    learned = MEASURES[told["learned"]["metric"]].words
+    return [f"learned ({learned})", f"forgotten ({'nats a token' if told.get('way') == 'text' else 'points'})"]
+
+
+def _gain(told: dict[str, Any]) -> str:
+    from whet.evaluation.wording import model_words
+
+    return f"Learned: gain over {model_words(told['learned']['against'])} on the test rows; 95 % intervals in brackets."
 
 
 def _rows(name: str, told: dict[str, Any]) -> list[list[str]]:
@@ -70,8 +77,8 @@ def _rows(name: str, told: dict[str, Any]) -> list[list[str]]:
     for model, entry in told["models"].items():
         lost = _ends(entry.get("forgotten"), told.get("way") != "text")
         if not entry["moves"]:
-            lost = "0: the base stays as it is"
-        found.append([f"{name}: {model}" if name else model, _ends(entry.get("learned"), points), lost])
+            lost = "0 (the base stays)"
+        found.append([*([name] if name else []), model, _ends(entry.get("learned"), points), lost])
     return found
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whet.data.columns import Columns
-from whet.data.content import FileFacts
+from whet.data.content import FileFacts, checked_hash
 from whet.data.forms import SPLIT_NAMES, Examples, distribute, open_splits
 from whet.data.ledger import Ledger, SplitLedger, ledger_from_json, ledger_json
 from whet.data.row_form import Choice, RowForm
@@ -115,7 +115,7 @@ def read(
         given = transfer.take({("train" if split == "all" else split): files for split, files in inputs.items()})
         if corrections is not None:
             given, told = correct(given, corrected, transfer.ledger)
-            notes = [*notes, *told]
+            notes = [*notes, f"{told} ({corrections.name}, sha256 {checked_hash(corrections)[:12]})"]
         labels = form.labels(given["train"])
         form.check(given, labels, str(source))
         _refuse_bound(form, given, transfer.columns, str(source))

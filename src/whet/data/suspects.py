@@ -119,7 +119,7 @@ def read_corrections(path: Path) -> list[Correction]:
 
 def correct(
     given: Mapping[str, Examples], corrections: Sequence[Correction], ledger: Ledger
-) -> tuple[dict[str, Examples], list[str]]:
+) -> tuple[dict[str, Examples], str]:
     """The splits as they were read, with their labels corrected, on record; and what was done, in words.
 
     :raises UserError: D081 a row that is not in the data, D082 one whose text is another there, D083 a label that is
@@ -153,7 +153,7 @@ def correct(
         problems.add("D081", one.place, what, "Is data.source the data that the file was written for?")
     problems.raise_if_any()
     note = f"labels corrected: {changed:,}"
-    return found, [note + (f"; {same:,} were so already" if same else "")]
+    return found, note + (f"; {same:,} were so already" if same else "")
 
 
 def _by_place(corrections: Sequence[Correction], problems: Problems) -> dict[tuple[str, int], Correction]:

@@ -1,4 +1,8 @@
-"""A learning rate found by trial: a few steps with rising rates, and what the loss made of them (arXiv 1506.01186)."""
+"""A learning rate found by trial: a few steps with rising rates, and what the loss made of them (arXiv 1506.01186).
+
+Batches differ more than a step changes anything, so each batch is also computed with the weights that the trial began
+with, under the same dropout: what is looked at is how much better or worse a batch has become.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from whet import seeds
@@ -22,8 +27,9 @@ LOWEST, HIGHEST = 1e-2, 1e2
 """Rates that are tried, as multiples of the one that would be taken without a trial."""
 SMOOTHING = 0.9
 """Share of the mean of earlier losses in a smoothed one."""
-DIVERGED = 2.0
-"""So many times the spread between the first smoothed loss and the lowest, above the lowest, is called diverged."""
+LOST = 0.5
+"""A loss is lost once it is worse than at the start by this share of that at the start, and by as much as it ever was
+better."""
 SAFETY = 0.1
 """Never more than this share of the rate at which training diverged."""
 
@@ -35,7 +41,8 @@ class Tried:
     - ``factor``: the rate to take, as a multiple of the one that would be taken without a trial.
     - ``reason``: 'steepest', 'diverged' (a share of where it did) or 'flat' (nothing was learnt: ``factor`` is 1).
     - ``diverged``: the factor at which the loss was lost; None where it never was.
-    - ``factors``, ``losses``, ``smooth``: the curve, losses in nats or squared units per counted item.
+    - ``factors``, ``losses``, ``starts``: the curve; of each batch the loss, and that with the weights at the start, in
+      nats or squared units per counted item. ``smooth``: their smoothed difference.
     """
 
     factor: float
@@ -43,6 +50,7 @@ class Tried:
     diverged: float | None
     factors: tuple[float, ...]
     losses: tuple[float, ...]
+    starts: tuple[float, ...]
     smooth: tuple[float, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -66,30 +74,45 @@ def trial(
     clip_norm: float,
     optimiser: OptimiserName = "adamw",
     steps: int = STEPS,
-) -> Iterator[tuple[float, float]]:
-    """Train with rising rates and yield (factor, loss) of each step, until a loss is not finite or far too high.
+) -> Iterator[tuple[float, float, float]]:
+    """Train with rising rates; yield (factor, loss, loss at the start) of each batch, until the loss is lost.
 
     The weights are moved: a model of its own is to be given. A pure function of the seeds.
     """
     made = optimiser_of(optimiser, groups)
     kept = [group for group in groups if group.parameters]
     rows = _endless(batches)
-    found: list[float] = []
+    begun = {name: value.clone() for name, value in weights.state().items()}
+    losses: list[float] = []
+    starts: list[float] = []
     for step, factor in enumerate(factors(steps).tolist()):
         weights.clear_gradients()
 
         def fresh(micro: int, step: int = step) -> None:
             reseed(seeds.derive(seed, "rising", step, micro))
 
-        result = gradients(weights, objective, next(rows), micro_batch_tokens, fresh, clip_norm)
-        yield factor, result.loss
-        found.append(result.loss)
-        if not result.finite or is_lost(found):
+        batch = next(rows)
+        with weights.lent(begun), torch.no_grad():
+            starts.append(_loss(weights, objective, batch.split(micro_batch_tokens), fresh))
+        result = gradients(weights, objective, batch, micro_batch_tokens, fresh, clip_norm)
+        losses.append(result.loss)
+        yield factor, losses[-1], starts[-1]
+        if not result.finite or is_lost(losses, starts):
             return
         for settings, group in zip(made.param_groups, kept, strict=True):
             settings["lr"] = group.learning_rate * factor
         made.step()
         weights.publish()
+
+
+def _loss(weights: Weights, objective: Objective[Any], pieces: Sequence[Any], reseed: Callable[[int], None]) -> float:
+    """The mean loss of a batch in its micro-batches."""
+    total, counted = 0.0, 0.0
+    for number, piece in enumerate(pieces):
+        reseed(number)
+        found = objective(weights.model, piece)
+        total, counted = total + float(found.total), counted + found.num_counted
+    return total / (counted or 1.0)
 
 
 def _endless(batches: Batches[Any]) -> Iterator[Any]:
@@ -108,23 +131,29 @@ def smoothed(losses: Sequence[float]) -> NDArray[np.float64]:
     return np.asarray(found)
 
 
-def is_lost(losses: Sequence[float]) -> bool:
+def is_lost(losses: Sequence[float], starts: Sequence[float]) -> bool:
     """Whether the last loss says that training has diverged."""
     if not math.isfinite(losses[-1]):
         return True
-    smooth = smoothed(losses)
-    lowest = float(smooth.min())
-    return bool(smooth[-1] > lowest + DIVERGED * max(float(smooth[0]) - lowest, 0.5 * abs(lowest)))
+    smooth = _gained(losses, starts)
+    return bool(smooth[-1] > max(-float(smooth.min()), LOST * abs(float(np.mean(starts)))))
 
 
-def choose(tried: Sequence[float], losses: Sequence[float]) -> Tried:
+def _gained(losses: Sequence[float], starts: Sequence[float]) -> NDArray[np.float64]:
+    """(n,) smoothed differences to the start, of what is finite."""
+    return smoothed([loss - start for loss, start in zip(losses, starts, strict=True) if math.isfinite(loss)])
+
+
+def choose(tried: Sequence[float], losses: Sequence[float], starts: Sequence[float]) -> Tried:
     """The multiple at which the smoothed loss falls steepest over the logarithm of the rate, kept well below where
     training diverges.
+
+    :param losses: of each batch; :param starts: of the same batches with the weights of the start.
     """
-    lost = len(losses) > 0 and is_lost(losses)
+    lost = len(losses) > 0 and is_lost(losses, starts)
     ends = len(losses) - 1 if lost else len(losses)
-    smooth = smoothed([loss for loss in losses if math.isfinite(loss)])
-    curve = tuple(tried[: len(losses)]), tuple(losses), tuple(smooth.tolist())
+    smooth = _gained(losses, starts)
+    curve = tuple(tried[: len(losses)]), tuple(losses), tuple(starts), tuple(smooth.tolist())
     diverged = float(tried[len(losses) - 1]) if lost else None
     slopes = np.diff(smooth[:ends])
     most = math.inf if diverged is None else SAFETY * diverged

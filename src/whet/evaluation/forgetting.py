@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.data.predictions import TextPredictions
 from whet.evaluation.intervals import RESAMPLES
 from whet.evaluation.paired import compare, holm, mcnemar
 from whet.evaluation.shares import tango
 from whet.evaluation.wording import model_words, p_words
 from whet.findings import Finding
+
+if TYPE_CHECKING:
+    from whet.data.predictions import TextPredictions
 
 Way = Literal["probes", "text"]
 LEVEL = 0.05
@@ -189,6 +191,8 @@ def by_text(read: ReadTexts, *, seed: int, num_resamples: int = RESAMPLES) -> Fo
 
 
 def _as_texts(model: str, nats: NDArray[np.float64], tokens: NDArray[np.int64]) -> TextPredictions:
+    from whet.data.predictions import TextPredictions
+
     numbers = np.arange(len(nats))
     zeros = np.zeros(len(nats), np.int64)
     return TextPredictions(

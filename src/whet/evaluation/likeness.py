@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.evaluation.intervals import Estimate, bootstrap
+from whet.evaluation.intervals import RESAMPLES, Estimate, bootstrap
 from whet.evaluation.kinds import is_share, kind_of, right_by
 from whet.evaluation.measures import lower_is_better
 from whet.evaluation.rows import checked
@@ -62,20 +62,28 @@ class Apart:
         return {"auc": self.auc, "low": self.low, "high": self.high, **words}
 
 
-def gap(validation: Predictions, test: Predictions, metric: str, *, seed: int, level: float = 0.95) -> Estimate:
+def gap(
+    validation: Predictions,
+    test: Predictions,
+    metric: str,
+    *,
+    seed: int,
+    level: float = 0.95,
+    num_resamples: int = RESAMPLES,
+) -> Estimate:
     """``metric`` on validation minus that on test, other rows, with its interval, turned so that more is better.
 
     From the intervals of both by the square root of summed squares (Newcombe 1998, Stat. Med. 17:873; Zou and Donner
     2008, Stat. Med. 27:1693).
     """
-    one, other = (_estimate(split, metric, seed, level) for split in (validation, test))
+    one, other = (_estimate(split, metric, seed, level, num_resamples) for split in (validation, test))
     value = one.value - other.value
     low = value - hypot(one.value - one.low, other.high - other.value)
     high = value + hypot(one.high - one.value, other.value - other.low)
     return Estimate(-value, -high, -low) if lower_is_better(metric) else Estimate(value, low, high)
 
 
-def _estimate(predictions: Predictions, metric: str, seed: int, level: float) -> Estimate:
+def _estimate(predictions: Predictions, metric: str, seed: int, level: float, num_resamples: int) -> Estimate:
     predictions = checked(predictions)
     if is_share(predictions, metric):
         right = right_by(predictions, metric)
@@ -85,7 +93,7 @@ def _estimate(predictions: Predictions, metric: str, seed: int, level: float) ->
         groups = None if predictions.groups is None else predictions.groups[rows]
         low, high = share_interval(right[rows], groups, level)
         return Estimate(float(right[rows].mean()), low, high)
-    return bootstrap(predictions, metric, seed=seed, level=level)
+    return bootstrap(predictions, metric, seed=seed, level=level, num_resamples=num_resamples)
 
 
 def told_apart(

@@ -90,7 +90,8 @@ class LearningCurve:
             found.append(
                 f"Cannot say: fitted to the smaller sizes, the curve misses the error at {largest:,} rows by "
                 f"{amount(abs(self.missed.value), self.metric)} ({percent} interval "
-                f"{number(self.missed.low, self.metric)} to {number(self.missed.high, self.metric)}), so that it must not be drawn further."
+                f"{number(self.missed.low, self.metric)} to {number(self.missed.high, self.metric)}), "
+                "so that it must not be drawn further."
             )
         for gain in self.gains:
             times = "Twice" if gain.factor == 2 else f"{gain.factor} times"

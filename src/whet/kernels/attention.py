@@ -58,7 +58,8 @@ def attend(
     factors = None
     if keep is not None and drops:
         accurate = _accurate(query.dtype)
-        factors = byte_dropout.keep_scale(torch.empty(len(q), length, length, dtype=accurate, device=q.device), chance, keep)
+        table = torch.empty(len(q), length, length, dtype=accurate, device=q.device)
+        factors = byte_dropout.keep_scale(table, chance, keep)
     mixed: Tensor = _Mix.apply(q, k, v, hidden, factors, scaling)  # type: ignore[no-untyped-call]
     return unpad(mixed.view(size, num_heads, length, width).transpose(1, 2), where)
 

@@ -10,7 +10,7 @@ BYTES = 64 << 20
 """Of the table that is copied: far larger than caches."""
 
 
-def measure(device: torch.device, seconds: float = 0.1, size: int = BYTES) -> float:
+def measure(device: torch.device, seconds: float = 0.05, size: int = BYTES) -> float:
     """Bytes a second that a copy reads and writes: the best of several within ``seconds``."""
     source = torch.zeros(size // 4, device=device)
     target = torch.empty_like(source)

@@ -148,7 +148,9 @@ def described(model: TaskModel, method: str, options: Mapping[str, Any]) -> str:
     """What moves, in words: of adapters on how many layers, of what rank."""
     share = count_trainable(model) / max(1, count_weights(model))
     moving = f"{count_trainable(model):,} weights move, {share:.2%} of all"
-    adapted = sum(1 for name, _ in model.named_parameters() if name.endswith(("lora_A.default.weight", "ia3_l.default")))
+    adapted = sum(
+        1 for name, _ in model.named_parameters() if name.endswith(("lora_A.default.weight", "ia3_l.default"))
+    )
     if method in ("lora", "qlora"):
         rank, alpha = options["lora.rank"], float(options["lora.alpha"])
         return f"{method}: adapters of rank {rank}, alpha {alpha:g}, on {adapted} linear layers; {moving}"

@@ -119,7 +119,9 @@ def adapt_ia3(model: TaskModel, known_as: str, seed: int) -> Any:
     feed = [name for name in names if _ends_feed_forward(name)]
     found = [name for name in names if matches(name, _KEYS_AND_VALUES) and name not in feed]
     if not feed or not inside:
-        what = f"in a base of type {model.network.config.model_type!r} keys, values and feed-forward layers are unknown."
+        what = (
+            f"in a base of type {model.network.config.model_type!r} keys, values and feed-forward layers are unknown."
+        )
         raise UserError(Problem("M064", "method", what, "Use lora, or full."))
     layers = [model.network.get_submodule(name) for name in (*found, *feed)]
     torch.manual_seed(derive(seed, "ia3"))

@@ -20,6 +20,7 @@ from whet.findings import Finding
 from whet.models.linear_layers import is_linear, linear_layers, matches, size_of, turned
 from whet.models.task_model import TaskModel
 
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns at its import, and of casts at every product
 LARGE_ERROR = {4: 0.2, 8: 0.05}
 """Relative error of a layer from which on it is named: twice what normally distributed weights have in NF4."""
 _WORST = 5
@@ -152,7 +153,9 @@ def refuse_nothing(model: TaskModel, scheme: Scheme) -> list[str]:
     names = _quantisable(model, scheme.bits)
     if not names:
         widths = f" in {scheme.bits} bits: their inputs are no multiples of {BLOCK}" if scheme.bits == 4 else ""
-        what = f"the base, of type {model.network.config.model_type!r}, has no linear layers that could be kept{widths}."
+        what = (
+            f"the base, of type {model.network.config.model_type!r}, has no linear layers that could be kept{widths}."
+        )
         raise UserError(Problem("M066", "quantisation.bits", what, "Use quantisation.bits=8, or method lora."))
     return names
 
@@ -170,7 +173,6 @@ def _mark(network: Any, bits: int | None) -> None:
 
 
 def _library() -> Any:
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it says at every product that it casts
     try:
         import bitsandbytes
     except ImportError:
@@ -277,7 +279,9 @@ def finding(known: Mapping[str, Any], model: str) -> Finding:
         f"most {first} ({layers[first][0]:.1%})."
     )
     if known.get("left"):
-        message += f" {known['left']} more stay as they are: their inputs are no multiples of {BLOCK}, or must be exact."
+        message += (
+            f" {known['left']} more stay as they are: their inputs are no multiples of {BLOCK}, or must be exact."
+        )
     evidence = {
         "mean_relative_error": mean,
         "worst": {name: {"relative": layers[name][0], "largest": layers[name][1]} for name in ordered[:_WORST]},

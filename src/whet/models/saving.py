@@ -104,7 +104,7 @@ def load(folder: Path) -> tuple[TaskModel, Any, About]:
     """
     about = load_about(folder)
     if about.kind == "adapter":
-        model, tokenizer = _load_adapted(folder, about)
+        model, _, tokenizer = load_adapted(folder, about)
     else:
         model, tokenizer = _load_whole(folder, about)
     model.eval()
@@ -174,7 +174,12 @@ def _refuse_incomplete(folder: Path, missing: frozenset[str], unused: frozenset[
         raise UserError(Problem("M032", str(folder), what, "Copy the model anew."))
 
 
-def _load_adapted(folder: Path, about: About) -> tuple[TaskModel, Any]:
+def load_adapted(folder: Path, about: About, whole: bool = False) -> tuple[TaskModel, Any, Any]:
+    """Model, PeftModel around its network, and tokenizer of a saved adapter.
+
+    :param whole: a quantised base in whole weights again, those that quantising left.
+    :raises UserError: as :func:`load`.
+    """
     from peft import PeftModel, get_peft_model_state_dict
 
     place = find_again(about.base, about.base_sha256)
@@ -185,6 +190,8 @@ def _load_adapted(folder: Path, about: About) -> tuple[TaskModel, Any]:
     model = load_model(place, about.head, tokenizer, seed=0)
     if about.quantisation is not None:
         model.quantised = quantising.quantise(model, Scheme.from_json(about.quantisation))
+        if whole:
+            quantising.restore(model)
     with quiet(), networks.explained(folder, "M032", "cannot be loaded"):
         adapted = PeftModel.from_pretrained(model.network, folder)
         stored = frozenset(load_file(folder / "adapter_model.safetensors"))
@@ -196,7 +203,7 @@ def _load_adapted(folder: Path, about: About) -> tuple[TaskModel, Any]:
         sentence.read_head(model.head, folder / "head.safetensors")
     if adapted.active_peft_config.is_prompt_learning:
         model.read_first(adapted)
-    return model, tokenizer
+    return model, adapted, tokenizer
 
 
 def _settle_config(path: Path, targets: Sequence[str]) -> None:

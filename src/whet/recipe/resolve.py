@@ -256,6 +256,9 @@ def _start(recipe: Recipe) -> Choice:
 
 
 def _head_rate(recipe: Recipe, rate: Choice) -> Choice:
+    if recipe.method in SOFT:  # whose vectors need steps that would throw a head about
+        value = rate.value / _FACTORS[recipe.method] * _HEAD_FACTOR
+        return Choice(value, f"{_HEAD_FACTOR:g} times the rate at which such a base would be tuned as a whole")
     trunk = recipe.training.learning_rate if isinstance(recipe.training.learning_rate, float) else rate.value
     return Choice(trunk * _HEAD_FACTOR, f"{_HEAD_FACTOR:g} times the rate below it: the head has most to learn")
 

@@ -140,7 +140,7 @@ def picture(points: Sequence[Point], metric: str, way: str, against: Sequence[st
     )
     legend = ["Dots are models, lines their 95 % intervals; the further down and to the right, the better."]
     if any(one.path for one in points):
-        legend.append("The dashed line goes from the base to the tuned weights, with dots for mixtures of both.")
+        legend.append("The dashed line goes from the base to the tuned weights, with dots for weights between them.")
     charts = {
         "wide": lambda: _chart(points, across, up, 520),
         "narrow": lambda: _chart(points, across, up, 230),

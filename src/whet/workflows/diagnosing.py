@@ -11,6 +11,7 @@ from whet.data.forms import Examples
 from whet.data.predictions import Predictions, load
 from whet.evaluation.collapse import collapsed
 from whet.evaluation.curves import diagnose_curves, read_curves
+from whet.evaluation.kinds import kind_of
 from whet.evaluation.likeness import gap, told_apart, unlike
 from whet.evaluation.steadiness import of_attempts
 from whet.files import read_json
@@ -50,14 +51,14 @@ def attempts(folder: RunFolder, name: str, events: Sequence[Mapping[str, Any]]) 
 
 
 def validation_and_test(
-    folder: RunFolder, model: str, metric: str, *, seed: int, margin: float, alpha: float
+    folder: RunFolder, model: str, metric: str, *, seed: int, margin: float, alpha: float, num_resamples: int
 ) -> Finding:
     """W006 of the model that the gates look at."""
     validation, test = (load(folder.predictions(model, split)) for split in ("validation", "test"))
     if not _measurable(validation, metric):
         message = f"On validation {model} says nothing that {metric} could measure."
         return Finding("W006", "not_applicable", message, model)
-    found = gap(validation, test, metric, seed=seed, level=1 - alpha)
+    found = gap(validation, test, metric, seed=seed, level=1 - alpha, num_resamples=num_resamples)
     rows = [Examples.open(folder.data / f"{split}.arrow") for split in ("validation", "test")]
     texts = [[text for block in one.joined_blocks() for text in block] for one in rows]
     groups = [one.groups for one in rows]
@@ -66,6 +67,4 @@ def validation_and_test(
 
 
 def _measurable(validation: Predictions, metric: str) -> bool:
-    from whet.evaluation.kinds import kind_of
-
     return bool(len(validation)) and validation.has_gold and metric in kind_of(validation).metrics(validation)

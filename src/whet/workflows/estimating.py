@@ -20,7 +20,7 @@ from whet.engine.protocols import Objective
 from whet.errors import UserError
 from whet.files import read_json, write_json
 from whet.kernels import bandwidth, ceiling, dropout
-from whet.models import adaptations, loading, networks, sequences, soft_prompts
+from whet.models import adaptations, loading, networks, sequences
 from whet.models.footprint import STEP_BYTES, Footprint, Read, bytes_of, footprint, smallest
 from whet.models.pooling import Pooling
 from whet.models.shapes import without_weights
@@ -209,8 +209,6 @@ def set_free(method: str, options: Mapping[str, Any], known_as: str, seed: int, 
     plain = {**options, "lora.start": "zeros", "soft.start": "random"}
     if method == "probe":
         adaptations.freeze(model)
-    elif method in soft_prompts.ADAPT:
-        soft_prompts.ADAPT[method](model, plain, known_as, seed)
     else:
         adaptations.adapt(model, "lora" if method == "qlora" else method, plain, known_as, seed)
     if model.flat:
@@ -313,8 +311,10 @@ class Need:
         return each * self.read_tokens
 
 
-def need(work: Work, machine: Machine, method: str, options: Mapping[str, Any]) -> Need:
+def need(work: Work, machine: Machine, method: str, options: Mapping[str, Any], sizes: bool = True) -> Need:
     """What ``method`` needs with the resolved values of ``options``.
+
+    :param sizes: look at smaller micro-batches, too.
 
     :raises UserError: the base cannot take the method.
     """
@@ -322,7 +322,7 @@ def need(work: Work, machine: Machine, method: str, options: Mapping[str, Any]) 
     largest = max(pieces, key=lambda one: _cost(one.encoded.lengths[one.rows]))
     longest_row = smallest(work.longest)
     whole = work.rehearsed(method, options, largest)
-    least = whole if len(largest.rows) == 1 else work.rehearsed(method, options, longest_row)
+    least = whole if not sizes or len(largest.rows) == 1 else work.rehearsed(method, options, longest_row)
     usual = whole if work.usual is work.longest else work.rehearsed(method, options, work.usual)
     beside = work.beside(method, whole.total)
     if method == "probe":  # every text is read once
@@ -355,11 +355,15 @@ def foresee(run: Running, models: Sequence[str]) -> None:
     path = run.folder.plan
     if path.exists():
         return
-    work, machine = work_of(run), this_machine(run.dtype)
     found: dict[str, Any] = {}
+    try:
+        work, machine = work_of(run), this_machine(run.dtype)
+    except UNKNOWN as error:  # an estimate must not cost a run
+        write_json(path, {"models": dict.fromkeys(models, {"reason": said(error)})})
+        return
     for name in models:
         try:
-            one = need(work, machine, name, run.options)
+            one = need(work, machine, name, run.options, sizes=False)
         except UNKNOWN as error:
             found[name] = {"reason": said(error)}
             continue

@@ -177,7 +177,13 @@ def _validation_and_test(run: Running, model: str, metric: str) -> Finding:
     """W006."""
     wanted = run.recipe.evaluation
     return validation_and_test(
-        run.folder, model, metric, seed=run.recipe.seed, margin=wanted.margin, alpha=wanted.alpha
+        run.folder,
+        model,
+        metric,
+        seed=run.recipe.seed,
+        margin=wanted.margin,
+        alpha=wanted.alpha,
+        num_resamples=wanted.resamples,
     )
 
 

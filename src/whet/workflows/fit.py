@@ -22,8 +22,8 @@ from whet.workflows import (
     environment,
     evaluating,
     forgetting,
+    interpolating,
     judging,
-    mixing,
     preparing,
     rates,
     replaying,
@@ -83,7 +83,7 @@ def _stages(run: Running) -> Iterator[Event]:
             yield from stage(f"try rates {name}", partial(rates.find, run, name))
         yield from stage(f"train {name}", train)
         if name != "probe" and recipe.forgetting.interpolate:
-            yield from stage(f"mix {name}", partial(mixing.mix, run, name))
+            yield from stage(f"interpolate {name}", partial(interpolating.interpolate, run, name))
     for name in models:
         yield from stage(f"keep {name}", partial(shipping.keep, run, name))
     if recipe.forgetting.measure:

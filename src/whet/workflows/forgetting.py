@@ -26,7 +26,7 @@ from whet.models.language import guesses_of
 from whet.models.networks import read_config
 from whet.models.task_model import TaskModel
 from whet.recipe.resolve import candidates
-from whet.workflows import general_rows, mixtures, training
+from whet.workflows import general_rows, interpolations, training
 from whet.workflows.events import Said
 from whet.workflows.running import Running
 
@@ -173,7 +173,7 @@ def _entry(run: Running, name: str, asking: Measure | None, saved: Path, why: st
             why = "There is too little general text."
         return {"forgotten": None, "moves": True, "why": why}, gate(None, name, limit, why)
     entry = {"forgotten": found.to_json(), "moves": True, "against": against}
-    path = mixtures.way_of(run, name)
+    path = interpolations.way_of(run, name)
     if path is not None and (run.folder.checkpoints / name).is_dir():  # of a finished run they are gone
         entry["chosen"] = path["chosen"]
         some = [one for number, one in enumerate(path["path"]) if number % 2 == 0 or one["share"] == path["chosen"]]

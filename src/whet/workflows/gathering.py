@@ -12,7 +12,7 @@ from whet.files import read_json, read_jsonl
 from whet.findings import Finding
 from whet.folder import RunFolder
 from whet.models import quantising
-from whet.workflows import merging, mixtures, rates
+from whet.workflows import as_planned, interpolations, merging, rates
 from whet.workflows.diagnosing import diagnosis
 
 Facts = Mapping[str, Mapping[str, Any]]
@@ -27,7 +27,7 @@ def gather(folder: RunFolder, gates: Sequence[Finding], models: Facts) -> list[F
     audited = audit.load(folder.data / "audit.json").findings
     tuned = {name: facts for name, facts in models.items() if "attempt" in facts}
     found = [*audited, *_notes(events), *diagnosis(folder, events, tuned), *_endings(tuned), *_rates(folder, tuned)]
-    found += [*_quantised(models), *_parity(models), *_mixtures(tuned), *_forgotten(folder), *gates]
+    found += [*_quantised(models), *_parity(models), *as_planned.findings(folder, models), *_interpolations(tuned), *_forgotten(folder), *gates]
     found = [*(one for one in found if one.code != "W007"), _labels(folder, audited)]
     return sorted(found, key=lambda finding: finding.code)
 
@@ -84,10 +84,10 @@ def _rates(folder: RunFolder, tuned: Facts) -> Iterator[Finding]:
             yield found
 
 
-def _mixtures(tuned: Facts) -> Iterator[Finding]:
+def _interpolations(tuned: Facts) -> Iterator[Finding]:
     for name, facts in tuned.items():
-        if "mixture" in facts:
-            yield mixtures.finding(name, facts["mixture"])
+        if "interpolation" in facts:
+            yield interpolations.finding(name, facts["interpolation"])
 
 
 def _forgotten(folder: RunFolder) -> Iterator[Finding]:

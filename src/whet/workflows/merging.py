@@ -50,7 +50,8 @@ def into_16_bits(run: Running, model: Trained) -> Trained:
             parameter.copy_(parameter.to(HALF))
     whole.eval()
     before, after = (_validated(run, one) for one in (model.model, whole))
-    known = {"metric": run.task.score, "before": before, "after": after, "dtype": "bf16", "margin": run.recipe.evaluation.margin}
+    margin = run.recipe.evaluation.margin
+    known = {"metric": run.task.score, "before": before, "after": after, "dtype": "bf16", "margin": margin}
     return replace(model, model=whole, adapter=None, facts={**model.facts, "merged": known})
 
 

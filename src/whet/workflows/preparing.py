@@ -19,13 +19,13 @@ from whet.models import loading
 from whet.models.language import guesses_of
 from whet.models.networks import read_config
 from whet.models.task_model import TaskModel
-from whet.recipe.resolve import Facts, resolve
+from whet.recipe.resolve import Facts, candidates, resolve
 from whet.recipe.rules import SAYING, WINDOWED
 from whet.recipe.schema import SOFT
 from whet.tasks import TASKS
 from whet.tasks.task import Setting
 from whet.tasks.text_generation import TextGeneration
-from whet.workflows import forgetting, general_rows, regularising, suitable
+from whet.workflows import estimating, forgetting, general_rows, regularising, suitable
 from whet.workflows.asking import refuse_silent
 from whet.workflows.events import OfModel, Said
 from whet.workflows.learned_scores import refuse_missing
@@ -142,6 +142,7 @@ def decide(run: Running) -> Iterator[Event]:
     for name in ("resolved", "task"):  # what was decided early is decided now
         run.__dict__.pop(name, None)
     regularising.refuse_method(run)
+    estimating.foresee(run, candidates(run.value("method"), run.recipe.task))
     for name in ("method", "head.pooling", "training.precision", "training.epochs", "training.learning_rate"):
         yield Said(f"{name} = {run.value(name)}: {run.resolved[name]['reason']}")
 

@@ -47,6 +47,7 @@ def find(run: Running, method: str) -> Iterator[Event]:
         "diverged": None if found.diverged is None else found.diverged * rate,
         "rates": [rate * factor for factor in found.factors],
         "losses": [loss if math.isfinite(loss) else None for loss in found.losses],
+        "losses_at_start": list(found.starts),
         "smooth": list(found.smooth),
     }
     write_json(_path(run.folder, method), curve)
@@ -104,7 +105,7 @@ def _try(run: Running, method: str) -> Tried:
     model, _ = training.prepared(run, method, seed)
     weights = Weights(model, run.dtype, exact=exact_names(model))
     model.train()
-    factors, losses = [], []
+    factors, losses, starts = [], [], []
     steps = rising.trial(
         weights,
         training.groups(run, model, weights),
@@ -116,10 +117,11 @@ def _try(run: Running, method: str) -> Tried:
         run.recipe.training.clip_norm,
         run.recipe.training.optimiser,
     )
-    for factor, loss in steps:
+    for factor, loss, start in steps:
         factors.append(factor)
         losses.append(loss)
+        starts.append(start)
         run.tell("trial of rates", len(losses), rising.STEPS)
         if run.should_stop():
             raise Interrupted
-    return rising.choose(factors, losses)
+    return rising.choose(factors, losses, starts)

@@ -131,7 +131,7 @@ def _gradual(run: Running, model: TaskModel, num_steps: int) -> Gradual:
 
 
 def brought(model: TaskModel) -> list[str]:
-    """Names of the weights that move and were not drawn anew: the base's, or those of adapters, which begin as nothing."""
+    """Names of the weights that move and were not drawn anew: those of the base, or of adapters."""
     head = set() if model.head is None or model.kind.kind == "language" else {id(p) for p in model.head.parameters()}
     new = tuple(f"network.{name}." for name in model.fresh)
     return [

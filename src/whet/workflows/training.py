@@ -15,6 +15,7 @@ import torch
 from whet import seeds
 from whet.batches.encoding import Encoded
 from whet.data.forms import Examples
+from whet.engine import memory
 from whet.engine.checkpoint import FolderKeeper
 from whet.engine.events import Ended, Event, Noted
 from whet.engine.loop import Plan, train
@@ -26,11 +27,11 @@ from whet.evaluation.measures import MEASURES
 from whet.evaluation.wording import number
 from whet.files import read_json, write_json
 from whet.kernels import ceiling, dropout
-from whet.models import adaptations, mixing, quantising, soft_prompts, starting
+from whet.models import adaptations, interpolation, quantising, soft_prompts, soft_starts, starting
 from whet.models.task_model import TaskModel
 from whet.models.work import flops_per_token
 from whet.tasks.task import FittedHead
-from whet.workflows import mixtures, regularising, replaying
+from whet.workflows import interpolations, regularising, replaying
 from whet.workflows.events import OfModel, Said
 from whet.workflows.running import Running, exact_names
 from whet.workflows.task_words import task_words
@@ -64,6 +65,7 @@ def probe_head(run: Running) -> FittedHead:
 def probe(run: Running) -> Iterator[Event]:
     """Fit the probe and keep its head; the base stays as it is."""
     start = time.monotonic()
+    memory.count_anew()
     head = probe_head(run)
     path = run.folder.checkpoints / "probe"
     state = {"weight": head.weight, **({} if head.bias is None else {"bias": head.bias})}
@@ -71,6 +73,7 @@ def probe(run: Running) -> Iterator[Event]:
         "train_seconds": time.monotonic() - start,
         "strength": head.strength,
         "trainable_parameters": sum(part.numel() for part in state.values()),
+        "peak_bytes": memory.peak(),
     }
     FolderKeeper(path).save("best", state, facts)
     yield Said(f"probe: strength {head.strength:g}, {head.iterations} iterations")
@@ -99,7 +102,9 @@ def fine_tune(run: Running, method: str) -> Iterator[Event]:
         keeper = FolderKeeper(run.folder.checkpoints / method / str(attempt))
         outcome = keeper.folder / "outcome.json"
         if not outcome.exists():
+            memory.count_anew()
             ended = yield from _attempt(run, method, attempt, keeper)
+            ended["peak_bytes"] = memory.peak()  # of this process: one that goes on from a checkpoint begins anew
             if ended["best_score"] <= floor:
                 yield OfModel(method, Noted("E003", not_better(attempt, run.task.score, floor), 0), attempt)
             write_json(outcome, {**ended, "attempt": attempt, "failed": ended["best_score"] <= floor})
@@ -190,7 +195,7 @@ def prepared(
 
 def options_of(run: Running, method: str) -> dict[str, Any]:
     """What a method is told: every option, and of soft prompts words that name the task."""
-    return {**run.options, **({soft_prompts.WORDS: task_words(run)} if method in soft_prompts.ADAPT else {})}
+    return {**run.options, **({soft_starts.WORDS: task_words(run)} if method in soft_prompts.ADAPT else {})}
 
 
 def groups(run: Running, model: TaskModel, weights: Weights) -> list[Group]:
@@ -253,7 +258,7 @@ class _Look:
 def finished(run: Running, name: str, share: float | None = None) -> Trained:
     """The trained model ``name`` in fp32 with its best weights, built anew from the base.
 
-    :param share: of the tuned weights, where a mixture with the base is wanted; None for the one that was chosen.
+    :param share: of the tuned weights, for weights between base and tuned; None for the share that was chosen.
     """
     if name == "probe":
         model = run.new_model()
@@ -274,7 +279,7 @@ def finished(run: Running, name: str, share: float | None = None) -> Trained:
         "steps": outcome["steps"],
         "best_step": outcome["best_step"],
         "ended": outcome["reason"],
-        **{key: outcome[key] for key in ("tokens_per_second", "mfu", "ceiling_flops") if key in outcome},
+        **{key: outcome[key] for key in ("tokens_per_second", "mfu", "ceiling_flops", "peak_bytes") if key in outcome},
         "trainable_parameters": _trainable(model),
         "total_parameters": adaptations.count_weights(model),
         **({} if model.quantised is None else {"quantisation": model.quantised.to_json()}),
@@ -285,10 +290,10 @@ def finished(run: Running, name: str, share: float | None = None) -> Trained:
     if starting.takes_from_base(name, run.options):
         changed, best = starting.as_plain(run.options, Weights(model, torch.float32).state(), best)
         model, adapter = prepared(run, name, seed, changed)
-    weights, of_tuned = Weights(model, torch.float32), mixtures.chosen(run, name) if share is None else share
-    weights.load(best if of_tuned == 1 else mixing.mixed(model, weights.state(), best, of_tuned))
-    if (way := mixtures.way_of(run, name)) is not None:
-        facts["mixture"] = way
+    weights, of_tuned = Weights(model, torch.float32), interpolations.chosen(run, name) if share is None else share
+    weights.load(best if of_tuned == 1 else interpolation.between(model, weights.state(), best, of_tuned))
+    if (way := interpolations.way_of(run, name)) is not None:
+        facts["interpolation"] = way
     if (replayed := replaying.record(run)) is not None:
         facts["replay"] = replayed
     model.dense_embedding()

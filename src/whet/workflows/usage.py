@@ -8,6 +8,7 @@ from typing import Any
 
 from whet.evaluation.settling import NEVER
 from whet.models.about import About
+from whet.models.quantising import Scheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,15 +248,39 @@ def _adapter(about: About, snippet: _Snippet, base: str) -> str:
     native = about.pooling is None
     auto = snippet.auto if native else "AutoModel"
     number = f", num_labels={len(about.labels) or 1}" if native and about.head_kind != "span" else ""
+    kept, more = _quantised(about)
     code = (
-        f"from peft import PeftModel\nfrom transformers import {auto}\n\n"
-        f"model = PeftModel.from_pretrained({auto}.from_pretrained({base!r}{number}), 'RUN/model')"
+        f"from peft import PeftModel\nfrom transformers import {auto}{', BitsAndBytesConfig' if kept else ''}\n\n{kept}"
+        f"model = PeftModel.from_pretrained({auto}.from_pretrained({base!r}{number}{more}), 'RUN/model')"
     )
+    first = _read_first(about)
     if native or about.head_kind == "vectors":
-        return f"With PEFT:\n\n```python\n{code}\n```\n"
+        return f"With PEFT:\n\n```python\n{code}\n```\n{first}"
     head = (
         "\n\nThe head lies in `head.safetensors`: mean over real tokens"
         + (f" + {about.first_share:g} x first token" if about.first_share else "")
         + ", layer norm without weights, then `@ weight.T + bias`."
     )
-    return f"With PEFT:\n\n```python\n{code}\n```{head}\n"
+    return f"With PEFT:\n\n```python\n{code}\n```{head}\n{first}"
+
+
+def _read_first(about: About) -> str:
+    """Where outputs are that stand for learnt vectors, and for no token."""
+    options = about.task_facts.get("options", {})
+    of_sources = "begins" in about.task_facts.get("settled", {})
+    if options.get("method") not in ("prompt", "p-tuning") or of_sources:
+        return ""
+    num = int(options["soft.tokens"])
+    if about.pooling is None and about.head_kind in ("classes", "value"):
+        return "\nGive it one text at a time: behind learnt vectors it cannot tell padding from tokens.\n"
+    return f"\nThe first {num} vectors or logits of each text are of what is read before it: leave them out.\n"
+
+
+def _quantised(about: About) -> tuple[str, str]:
+    """How transformers keeps the base as an adapter was trained beside it: a line of code, and how it is passed."""
+    if about.quantisation is None:
+        return "", ""
+    known = Scheme.from_json(about.quantisation).for_transformers()
+    known.pop("bnb_4bit_compute_dtype", None)
+    settings = ", ".join(f"{name}={value!r}" for name, value in known.items())
+    return f"kept = BitsAndBytesConfig({settings})\n", ", quantization_config=kept, dtype='float32'"

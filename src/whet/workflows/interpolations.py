@@ -16,17 +16,17 @@ from whet.workflows.running import Running
 
 def file_of(run: Running, name: str) -> Path:
     """Where the way from the base to model ``name`` is kept."""
-    return run.folder.stages / "mixtures" / f"{name}.json"
+    return run.folder.stages / "interpolations" / f"{name}.json"
 
 
 def way_of(run: Running, name: str) -> dict[str, Any] | None:
-    """``{metric, chosen, path: [{share, score, loss}]}``; None where nothing was mixed."""
+    """``{metric, chosen, path: [{share, score, loss}]}``; None where nothing was interpolated."""
     path = file_of(run, name)
     return dict(read_json(path)) if path.exists() else None
 
 
 def chosen(run: Running, name: str) -> float:
-    """The share of the tuned weights that model ``name`` has: 1 where nothing was mixed."""
+    """The share of the tuned weights that model ``name`` has: 1 where nothing was interpolated."""
     found = way_of(run, name)
     return 1.0 if found is None else float(found["chosen"])
 

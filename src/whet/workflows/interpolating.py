@@ -1,4 +1,4 @@
-"""Between the base and what was trained from it: which mixture of both is best on validation (arXiv 2109.01903)."""
+"""Between the base and what was trained from it: what is best on validation (arXiv 2109.01903)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from whet.engine.events import Event
 from whet.files import write_json
-from whet.models.mixing import SHARES
-from whet.workflows import mixtures, training
+from whet.models.interpolation import SHARES
+from whet.workflows import interpolations, training
 from whet.workflows.events import Said
 from whet.workflows.running import Running
 
 
-def mix(run: Running, name: str) -> Iterator[Event]:
+def interpolate(run: Running, name: str) -> Iterator[Event]:
     """Look at validation along the way from base to tuned model; the best share is what is kept from here on.
 
     Of equal scores the smaller share, which forgets less.
@@ -25,5 +25,5 @@ def mix(run: Running, name: str) -> Iterator[Event]:
         numbers = run.task.look(run.task.outputs(model, encoded), encoded, examples)
         path.append({"share": share, "score": float(numbers[score]), "loss": float(numbers["loss"])})
     best = max(path, key=lambda one: (one["score"], -one["share"]))
-    write_json(mixtures.file_of(run, name), {"metric": score, "chosen": best["share"], "path": path})
-    yield Said(f"{name}: {mixtures.in_words(score, best['share'], best['score'], path[-1]['score'])}")
+    write_json(interpolations.file_of(run, name), {"metric": score, "chosen": best["share"], "path": path})
+    yield Said(f"{name}: {interpolations.in_words(score, best['share'], best['score'], path[-1]['score'])}")
