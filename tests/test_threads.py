@@ -35,3 +35,19 @@ def test_it_is_too_late_once_torch_is_loaded(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "torch", sys)
     assert not spin_briefly()
     assert "GOMP_SPINCOUNT" not in os.environ
+
+
+def test_few_kernels_are_kept_but_where_the_user_says_so(monkeypatch: pytest.MonkeyPatch):
+    from whet.threads import KERNELS, keep_few_kernels
+
+    first, second = KERNELS
+    monkeypatch.delenv(first, raising=False)
+    monkeypatch.setenv(second, "7")
+    monkeypatch.setitem(sys.modules, "torch", sys)
+    assert not keep_few_kernels()
+    assert first not in os.environ
+    monkeypatch.delitem(sys.modules, "torch")
+    assert keep_few_kernels()
+    assert os.environ[first] == KERNELS[first]
+    assert os.environ[second] == "7"
+    monkeypatch.delenv(first)

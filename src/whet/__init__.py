@@ -41,9 +41,10 @@ _LATER = ("Run", "fit", "open_run", "resume")
 
 def __getattr__(name: str) -> Any:
     if name in _LATER:
-        from whet.threads import spin_briefly
+        from whet.threads import keep_few_kernels, spin_briefly
 
         spin_briefly()  # the last moment: what follows loads torch
+        keep_few_kernels()
         from whet.workflows import library
 
         return getattr(library, name)

@@ -1,4 +1,4 @@
-"""How threads wait for each other.
+"""How threads wait for each other, and how many of its kernels torch keeps: decided before torch is loaded.
 
 torch's products and sums run on all cores and meet some hundred times a step. GNU OpenMP lets a
 waiting thread spin for up to 20 ms before it sleeps. On an idle machine that gains 5 %; on a busy one
@@ -22,4 +22,22 @@ def spin_briefly() -> bool:
     if "torch" in sys.modules or any(name in os.environ for name in _DECIDED_BY):
         return False
     os.environ["GOMP_SPINCOUNT"] = SPINS
+    return True
+
+
+KERNELS = {"LRU_CACHE_CAPACITY": "16", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "32"}
+"""How many products of other shapes torch, and oneDNN below it, remember on a CPU; their own default is 1,024.
+
+Flat batches have another number of tokens each, and each keeps some hundred kilobytes of code and scratch space a
+shape: 400 MB after a hundred steps of a model of 22 M weights, for shapes that hardly ever come again. Within a step
+all layers share a handful of shapes, which still find theirs.
+"""
+
+
+def keep_few_kernels() -> bool:
+    """Bound what products remember; False when torch is loaded already. What the user decided stays."""
+    if "torch" in sys.modules:
+        return False
+    for name, value in KERNELS.items():
+        os.environ.setdefault(name, value)
     return True

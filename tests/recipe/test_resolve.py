@@ -60,7 +60,7 @@ def test_every_option_has_a_value_and_a_reason(rows: int, mean: int, size: int, 
     assert found["training.micro_batch_tokens"] >= 2 * mean
     assert 3 <= found["training.epochs"] <= 10
     assert 256 <= found["training.batch_tokens"] <= 16_384
-    assert 0 < found["training.head_learning_rate"]
+    assert found["training.head_learning_rate"] > 0
     assert method in SOFT or 0 < found["training.learning_rate"] < found["training.head_learning_rate"]
 
 

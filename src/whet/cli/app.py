@@ -27,7 +27,7 @@ from whet.cli import (
     suspects,
 )
 from whet.errors import EXIT_OURS, EXIT_USER, Interrupted, UserError
-from whet.threads import spin_briefly
+from whet.threads import keep_few_kernels, spin_briefly
 
 app = typer.Typer(
     name="whet",
@@ -65,6 +65,7 @@ for module in COMMANDS:
 def main() -> None:
     """Run the command line; exit codes: 0 done, 1 our mistake, 2 the user's, 130 interrupted."""
     spin_briefly()
+    keep_few_kernels()
     try:
         app(prog_name="whet")
     except UserError as error:

@@ -85,11 +85,13 @@ def show(screen: Console, found: dict[str, Any]) -> None:
     for line in _head(found):
         screen.print(line, markup=False)
     taken = [row for row in found["methods"] if "reason" not in row]
-    priced = any(row["price"] is not None for row in taken)
-    powered = any(row["kilowatt_hours"] is not None for row in taken)
-    titles = ["method", "weights that move", "lasting", "of a step", "peak", "fits", "time", "tokens/s"]
-    titles += (["kWh"] if powered else []) + (["price"] if priced else []) + ["from"]
-    table(screen, titles, [_cells(row, powered, priced) for row in taken], right=range(1, len(titles) - 1))
+    titles = ["method", "weights that move", "lasting", "of a step", "peak", "fits"]
+    table(screen, titles, [_sizes(row) for row in taken], right=range(1, len(titles) - 1))
+    extra = {"kWh": "kilowatt_hours", "price": "price"}
+    shown = {title: key for title, key in extra.items() if any(row[key] is not None for row in taken)}
+    titles = ["method", "time", "tokens/s", *shown, "known from"]
+    rows = [[*_times(row), *(_amount(row[key]) for key in shown.values()), row["from"]] for row in taken]
+    table(screen, titles, rows, right=range(2, len(titles) - 1))
     for row in found["methods"]:
         if "reason" in row:
             screen.print(f"{row['method']}: not here. {row['reason']}", markup=False)
@@ -114,32 +116,31 @@ def _head(found: dict[str, Any]) -> list[str]:
     return [what, f"on {where}: {able} ({machine['source']}); {machine['spread']}"]
 
 
-def _cells(row: dict[str, Any], powered: bool, priced: bool) -> list[str]:
+def _sizes(row: dict[str, Any]) -> list[str]:
     from whet.cli.screen import count_of
 
-    parts, seconds = row["bytes"], row["seconds"]
+    parts = row["bytes"]
     lasting = sum(parts[name] for name in ("weights", "masters", "gradients", "moments"))
     share = row["trainable_parameters"] / max(1, row["total_parameters"])
     fits = "yes" if row["fits"] else "no"
     if not row["fits"] and row["fitting_micro_batch_tokens"]:
-        fits = f"in {row['fitting_micro_batch_tokens']:,} tokens"
+        fits = f"in micro-batches of {row['fitting_micro_batch_tokens']:,}"
     elif not row["fits"] and row["devices"] > 1:
-        fits = f"on {row['devices']:,}"
-    times = f"{_duration(seconds['value'])} ({_duration(seconds['low'])} - {_duration(seconds['high'])})"
-    rate = row["tokens_per_second"]
+        fits = f"on {row['devices']:,} devices"
     return [
         row["method"],
-        f"{count_of(row['trainable_parameters'])} ({100 * share:.3g} %)",
+        f"{count_of(row['trainable_parameters'])} ({100 * share:.2g} %)",
         _gib(lasting),
         _gib(parts["activations"]),
         _gib(row["peak_bytes"]),
         fits,
-        times,
-        "-" if rate is None else f"{rate:,.0f}",
-        *([_amount(row["kilowatt_hours"])] if powered else []),
-        *([_amount(row["price"])] if priced else []),
-        row["from"],
     ]
+
+
+def _times(row: dict[str, Any]) -> list[str]:
+    seconds, rate = row["seconds"], row["tokens_per_second"]
+    times = f"{_duration(seconds['value'])} ({_duration(seconds['low'])} - {_duration(seconds['high'])})"
+    return [row["method"], times, "-" if rate is None else f"{rate:,.0f}"]
 
 
 def _show_micro_batches(screen: Console, found: dict[str, Any]) -> None:
