@@ -20,7 +20,7 @@ from whet.recipe import load
 from whet.recipe.reading import all_options, option_names
 from whet.recipe.resolve import Choice
 from whet.recipe.rules import concerns
-from whet.recipe.schema import TaskName
+from whet.recipe.names import TaskName
 from whet.workflows.inspecting import check
 
 ROOT = Path(__file__).parents[1]

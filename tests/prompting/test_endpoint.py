@@ -16,7 +16,7 @@ from whet.errors import UserError
 from whet.prompting.asking import pause
 from whet.prompting.budget import Prices
 from whet.prompting.endpoint import Endpoint
-from whet.recipe.schema import JudgeRecipe, PromptingRecipe
+from whet.recipe.evidence import JudgeRecipe, PromptingRecipe
 
 from .served import Answer, echo, refused, said, service, slowly, user
 

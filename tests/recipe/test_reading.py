@@ -13,7 +13,7 @@ from whet.errors import UserError
 from whet.recipe import Recipe, dump, from_options, load
 from whet.recipe.reading import all_options, describe, option_names, parse_assignments
 from whet.recipe.rules import concerns, contradictions
-from whet.recipe.schema import TrainingRecipe
+from whet.recipe.training import TrainingRecipe
 
 SOURCE = {"data.source": "tickets.csv"}
 

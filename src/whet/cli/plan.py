@@ -12,8 +12,6 @@ from whet.cli.options import Json, Set, changes
 if TYPE_CHECKING:
     from rich.console import Console
 
-Positive = Annotated[float | None, typer.Option(min=1e-9)]
-
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
@@ -89,7 +87,7 @@ def show(screen: Console, found: dict[str, Any]) -> None:
     table(screen, titles, [_sizes(row) for row in taken], right=range(1, len(titles) - 1))
     extra = {"kWh": "kilowatt_hours", "price": "price"}
     shown = {title: key for title, key in extra.items() if any(row[key] is not None for row in taken)}
-    titles = ["method", "time", "tokens/s", *shown, "known from"]
+    titles = ["method", "time with looks", "tokens/s", *shown, "from"]
     rows = [[*_times(row), *(_amount(row[key]) for key in shown.values()), row["from"]] for row in taken]
     table(screen, titles, rows, right=range(2, len(titles) - 1))
     for row in found["methods"]:
@@ -109,7 +107,9 @@ def _head(found: dict[str, Any]) -> list[str]:
     weights = f", {count_of(sizes[0])} weights" if sizes else ""
     rows = "" if subject["rows"] is None else f"{subject['rows']:,} rows, "
     what = f"{subject['task']} on {subject['base']}{weights}: {rows}{subject['tokens']:,} tokens, "
-    what += f"longest {subject['longest']:,}; {subject['epochs']:g} passes in steps of {subject['batch_tokens']:,} tokens"
+    what += (
+        f"longest {subject['longest']:,}; {subject['epochs']:g} passes in steps of {subject['batch_tokens']:,} tokens"
+    )
     where = f"{machine['number']} x {machine['name']}" if machine["number"] > 1 else str(machine["name"])
     power = "power not known (--watts)" if machine["watts"] is None else f"{machine['watts']:,.0f} W"
     able = f"{_gib(machine['memory'])}, {machine['flops'] / 1e12:,.2f} TFLOP/s in {subject['precision']}, {power}"
@@ -122,6 +122,7 @@ def _sizes(row: dict[str, Any]) -> list[str]:
     parts = row["bytes"]
     lasting = sum(parts[name] for name in ("weights", "masters", "gradients", "moments"))
     share = row["trainable_parameters"] / max(1, row["total_parameters"])
+    shown = f"{100 * share:.0f}" if share > 0.1 else f"{100 * share:.2g}"
     fits = "yes" if row["fits"] else "no"
     if not row["fits"] and row["fitting_micro_batch_tokens"]:
         fits = f"in micro-batches of {row['fitting_micro_batch_tokens']:,}"
@@ -129,7 +130,7 @@ def _sizes(row: dict[str, Any]) -> list[str]:
         fits = f"on {row['devices']:,} devices"
     return [
         row["method"],
-        f"{count_of(row['trainable_parameters'])} ({100 * share:.2g} %)",
+        f"{count_of(row['trainable_parameters'])} ({shown} %)",
         _gib(lasting),
         _gib(parts["activations"]),
         _gib(row["peak_bytes"]),
@@ -139,8 +140,7 @@ def _sizes(row: dict[str, Any]) -> list[str]:
 
 def _times(row: dict[str, Any]) -> list[str]:
     seconds, rate = row["seconds"], row["tokens_per_second"]
-    times = f"{_duration(seconds['value'])} ({_duration(seconds['low'])} - {_duration(seconds['high'])})"
-    return [row["method"], times, "-" if rate is None else f"{rate:,.0f}"]
+    return [row["method"], _span(seconds), "-" if rate is None else f"{rate:,.0f}"]
 
 
 def _show_micro_batches(screen: Console, found: dict[str, Any]) -> None:
@@ -157,11 +157,15 @@ def _gib(size: float) -> str:
     return f"{gib:,.0f} GiB" if gib >= 100 else f"{gib:.2f} GiB" if gib < 10 else f"{gib:.1f} GiB"
 
 
-def _duration(seconds: float) -> str:
-    from whet.cli.screen import duration
+UNITS = ((3 * 86400.0, 86400.0, "days"), (3 * 3600.0, 3600.0, "h"), (180.0, 60.0, "min"), (0.0, 1.0, "s"))
+"""From so many seconds on, the unit in which they are said."""
 
-    days = seconds / 86400
-    return f"{days:,.0f} days" if days >= 3 else f"{seconds:.1f} s" if seconds < 10 else duration(seconds)
+
+def _span(seconds: dict[str, float]) -> str:
+    """``12.4 min (10.1 - 14.8)``."""
+    _, size, name = next(unit for unit in UNITS if seconds["value"] >= unit[0])
+    value, low, high = (f"{seconds[key] / size:,.1f}" for key in ("value", "low", "high"))
+    return f"{value} {name} ({low} - {high})"
 
 
 def _amount(value: float | None) -> str:

@@ -72,6 +72,8 @@ class Rehearsal(TorchDispatchMode):
             if func in _INDEXED:
                 args = (args[0], [place for one in args[1] for place in _numbers(one)], *args[2:])
             args, kwargs = tree_map(_without_values, (args, kwargs))
+            if func is torch.ops.aten._to_copy.default:
+                kwargs = {**kwargs, "device": META}  # there is nothing that could be brought to another device
             found = func(*args, **kwargs)
             self.flops += _flops(func, args, kwargs, found)
             if not func.is_view:

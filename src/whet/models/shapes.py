@@ -132,8 +132,7 @@ def without_weights(config: Any, head: Head, place: Place, pad_id: int = 0) -> T
     with quiet(), META:
         network = cls.from_config(config, dtype=torch.float32, **({"add_pooling_layer": False} if bare else {}))
         network.tie_weights()
-        model = loading.with_head(network, head, _Pad(pad_id), place)
-    return model
+        return loading.with_head(network, head, _Pad(pad_id), place)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,20 +6,22 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from whet.recipe.schema import BASELINES, PROBED, PROMPTED, SOFT, Recipe
+from whet.recipe.names import BASELINES, LANGUAGE, PROBED, PROMPTED, SOFT
+from whet.recipe.schema import Recipe
 
 _RATES = ((3e6, 1e-3), (30e6, 2e-4), (60e6, 1e-4), (200e6, 5e-5), (float("inf"), 2e-5))
 """Peak rate of full fine-tuning by number of weights: smaller models stand and need larger steps."""
-_FACTORS: dict[str, float] = {
-    "lora": 5.0,
-    "qlora": 5.0,
-    "bitfit": 10.0,
-    "ia3": 20.0,
-    "prompt": 100.0,
-    "p-tuning": 10.0,
-    "prefix": 50.0,
+_FACTORS: dict[str, tuple[float, float]] = {
+    "lora": (5.0, 5.0),
+    "qlora": (5.0, 5.0),
+    "bitfit": (5.0, 5.0),
+    "ia3": (20.0, 20.0),
+    "prompt": (30.0, 100.0),
+    "p-tuning": (5.0, 10.0),
+    "prefix": (20.0, 100.0),
 }
-"""Rate of what a method trains, as a multiple of full fine-tuning's: few weights that start at nothing go far."""
+"""Rate of what a method trains, as a multiple of full fine-tuning's: few weights that start at nothing go far.
+The second number is of language models, whose head does not learn in their place."""
 _RANKS = (16, 128)
 _BITS_PER_WEIGHT = 2.0
 """What a weight can keep of what it was taught (arXiv 2404.05405)."""
@@ -129,7 +131,7 @@ def _derive(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
         "head.start": _start(recipe),
         "training.precision": Choice(facts.dtype, facts.dtype_reason),
         "training.learning_rate": rate,
-        "training.head_learning_rate": _head_rate(recipe, rate),
+        "training.head_learning_rate": _head_rate(recipe, method.value, rate),
         "training.epochs": _epochs(facts),
         "training.batch_tokens": batch,
         # batches share the rows evenly, so that some hold a little more than they are asked to
@@ -235,7 +237,7 @@ def _rate(recipe: Recipe, method: str, facts: Facts) -> Choice:
     size = f"for a base of {facts.num_parameters / 1e6:.0f} M weights"
     if _learns_from_scores(recipe, facts):
         value, size = value / _SCORES_DIVISOR, f"{size} whose vectors are good already and shall only move a little"
-    factor = _FACTORS.get(method, 1.0)
+    factor = _factor(recipe, method)
     if factor != 1.0:
         return Choice(value * factor, f"{size}, {factor:g} times as much for what {method} trains")
     return Choice(value, size)
@@ -255,12 +257,16 @@ def _start(recipe: Recipe) -> Choice:
     return Choice("probe", "a head that fits already leaves what the base knows in place")
 
 
-def _head_rate(recipe: Recipe, rate: Choice) -> Choice:
-    if recipe.method in SOFT:  # whose vectors need steps that would throw a head about
-        value = rate.value / _FACTORS[recipe.method] * _HEAD_FACTOR
-        return Choice(value, f"{_HEAD_FACTOR:g} times the rate at which such a base would be tuned as a whole")
+def _factor(recipe: Recipe, method: str) -> float:
+    of_others, of_language = _FACTORS.get(method, (1.0, 1.0))
+    return of_language if recipe.task in LANGUAGE else of_others
+
+
+def _head_rate(recipe: Recipe, method: str, rate: Choice) -> Choice:
+    """Of the rate at which the whole base would be tuned: steps of an adapter's size would throw a head about."""
     trunk = recipe.training.learning_rate if isinstance(recipe.training.learning_rate, float) else rate.value
-    return Choice(trunk * _HEAD_FACTOR, f"{_HEAD_FACTOR:g} times the rate below it: the head has most to learn")
+    whole = trunk / _factor(recipe, method)
+    return Choice(whole * _HEAD_FACTOR, f"{_HEAD_FACTOR:g} times the rate of a whole base: the head has most to learn")
 
 
 def _epochs(facts: Facts) -> Choice:

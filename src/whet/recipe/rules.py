@@ -4,26 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from whet.recipe.evidence import JudgeRecipe, PromptingRecipe
+from whet.recipe.names import BASELINES, PROBED, PROMPTABLE, PROMPTED, SOFT
 from whet.recipe.resolve import baselines
-from whet.recipe.schema import (
-    BASELINES,
-    PROBED,
-    PROMPTABLE,
-    PROMPTED,
-    SOFT,
-    AnswersRecipe,
-    ChatRecipe,
-    GenerationRecipe,
-    JudgeRecipe,
-    MaskingRecipe,
-    PromptingRecipe,
-    QuantisationRecipe,
-    Recipe,
-    RegularisationRecipe,
-    SimilarityRecipe,
-    SourcesRecipe,
-    TrainingRecipe,
-)
+from whet.recipe.rows import AnswersRecipe, ChatRecipe, GenerationRecipe, MaskingRecipe, SimilarityRecipe, SourcesRecipe
+from whet.recipe.schema import Recipe
+from whet.recipe.training import QuantisationRecipe, RegularisationRecipe, TrainingRecipe
 
 SAYING = ("text-generation", "translation", "summarization")
 """Tasks whose models write texts."""

@@ -169,7 +169,7 @@ class Task(ABC):
     ) -> FittedHead | None:
         """The best linear head on features (S, F) or (T, F) of the frozen base.
 
-        None for tasks without a probe; ``recipe.schema.PROBED`` names those with one.
+        None for tasks without a probe; ``recipe.names.PROBED`` names those with one.
         """
         return None
 

@@ -40,7 +40,9 @@ def finding(name: str, expected: Mapping[str, Any], facts: Mapping[str, Any]) ->
         seconds = expected["train_seconds"] * facts["steps"] / expected["steps"]  # training may have ended early
         gaps["time"] = seconds / facts["train_seconds"] - 1
         evidence["train_seconds"] = {"expected": seconds, "used": facts["train_seconds"]}
-        parts.append(f"{seconds:.3g} s of training for {facts['steps']:,} steps, which took {facts['train_seconds']:.3g} s")
+        parts.append(
+            f"{seconds:.3g} s of training for {facts['steps']:,} steps, which took {facts['train_seconds']:.3g} s"
+        )
     off = ", ".join(f"{what} {gap:+.0%}" for what, gap in gaps.items())
     near = abs(gaps["memory"]) <= MEMORY_MARGIN and abs(gaps.get("time", 0.0)) <= TIME_MARGIN
     remedy = "" if near else "'whet plan' takes a few real steps and knows better than the configuration alone."

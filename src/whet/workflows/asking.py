@@ -19,8 +19,8 @@ from whet.data.predictions import Predictions
 from whet.errors import Interrupted, Problem, UserError
 from whet.files import read_json
 from whet.prompting.speaker import Progress, Prompt, Reply, Speaker, Spent
+from whet.recipe.names import PROMPTED
 from whet.recipe.resolve import baselines
-from whet.recipe.schema import PROMPTED
 from whet.tasks.primed import primed
 from whet.tasks.text_generation import TextGeneration
 

@@ -28,7 +28,7 @@ from whet.evaluation.settling import settle, settled
 from whet.files import read_json, sweep, write_json, write_text
 from whet.folder import RunFolder
 from whet.recipe import Recipe, dump, load
-from whet.recipe.schema import PROBED
+from whet.recipe.names import PROBED
 from whet.report.more_data_section import FILE, drawing
 from whet.seeds import generator
 from whet.workflows import evaluating, preparing, training

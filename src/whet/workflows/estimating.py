@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,7 +26,7 @@ from whet.models.footprint import STEP_BYTES, Footprint, Read, bytes_of, footpri
 from whet.models.pooling import Pooling
 from whet.models.shapes import without_weights
 from whet.models.task_model import TaskModel
-from whet.recipe.schema import PROBED
+from whet.recipe.names import ADAPTERS, PROBED
 from whet.tasks.language_modeling import BEGINS
 from whet.tasks.task import BATCH_TOKENS
 from whet.workflows import regularising
@@ -41,8 +42,10 @@ SPREAD_SHARE = 0.85
 """Of their speed alone that several devices keep while they exchange weights and gradients."""
 WORKSPACE = 60 * MIB
 """What libraries hold on a CPU once products, norms and the optimiser have run: generated code and scratch space."""
-EVALUATING = 110 * MIB
+EVALUATING = 80 * MIB
 """What baselines load beside training: scikit-learn, SciPy and their tables."""
+ADAPTING = 100 * MIB
+"""What PEFT and what it loads take, which only adapters need."""
 KEPT = 0.2
 """Of the activations of a step, what the allocator of a CPU holds beyond them, in pieces too small for others."""
 DEVICE_FIXED = round(0.7 * GIB)
@@ -83,7 +86,8 @@ def this_machine(dtype: torch.dtype) -> Machine:
     cpu, used = torch.device("cpu"), memory.resident()
     free = psutil.virtual_memory().available + used
     speeds = ceiling.measure(dtype, cpu), bandwidth.measure(cpu)
-    return Machine("this machine", 1, *speeds, free, used + WORKSPACE, None, "measured here", True)
+    fixed = used + WORKSPACE - (ADAPTING if "peft" in sys.modules else 0)
+    return Machine("this machine", 1, *speeds, free, fixed, None, "measured here", True)
 
 
 def machine_of(device: Accelerator, number: int) -> Machine:
@@ -142,7 +146,7 @@ class Work:
 def _copies(found: Footprint, options: Mapping[str, Any]) -> int:
     """Bytes of fp32 copies of what moves that some ways against overfitting keep."""
     number = sum(bool(options.get(f"regularisation.{name}")) for name in ("l2_start", "mixout"))
-    number += options.get("regularisation.average", "none") != "none"
+    number += int(options.get("regularisation.average", "none") != "none")
     return found.gradients * number
 
 
@@ -324,7 +328,7 @@ def need(work: Work, machine: Machine, method: str, options: Mapping[str, Any], 
     whole = work.rehearsed(method, options, largest)
     least = whole if not sizes or len(largest.rows) == 1 else work.rehearsed(method, options, longest_row)
     usual = whole if work.usual is work.longest else work.rehearsed(method, options, work.usual)
-    beside = work.beside(method, whole.total)
+    beside = work.beside(method, whole.total) + (ADAPTING if machine.cpu and method in ADAPTERS else 0)
     if method == "probe":  # every text is read once
         return Need(method, machine, whole, least, usual, beside, 0, 0, work.once_tokens)
     steps = max(1, round(work.per_epoch * float(options["training.epochs"])))
@@ -359,7 +363,7 @@ def foresee(run: Running, models: Sequence[str]) -> None:
     try:
         work, machine = work_of(run), this_machine(run.dtype)
     except UNKNOWN as error:  # an estimate must not cost a run
-        write_json(path, {"models": dict.fromkeys(models, {"reason": said(error)})})
+        write_json(path, {"models": {name: {"reason": said(error)} for name in models}})
         return
     for name in models:
         try:

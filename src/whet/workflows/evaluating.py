@@ -23,7 +23,7 @@ from whet.evaluation.settling import settle, settled
 from whet.evaluation.verdict import decide
 from whet.files import read_json, write_json
 from whet.findings import Finding
-from whet.recipe.schema import PROMPTABLE, PROMPTED
+from whet.recipe.names import PROMPTABLE, PROMPTED
 from whet.tasks.closed_answers import among
 from whet.tasks.text_generation import TextGeneration
 from whet.workflows import asking, forgetting

@@ -21,11 +21,12 @@ from whet.files import read_json, write_text
 from whet.folder import RunFolder
 from whet.models.shapes import Shape, named
 from whet.recipe import Recipe, dump
+from whet.recipe.names import ADAPTERS, PROBED
 from whet.recipe.resolve import candidates, resolve
-from whet.recipe.schema import PROBED
 from whet.workflows import preparing
 from whet.workflows.accelerators import GIB, accelerator
 from whet.workflows.estimating import (
+    ADAPTING,
     EVERY,
     UNKNOWN,
     Machine,
@@ -252,7 +253,8 @@ def _take_in(row: dict[str, Any], found: Mapping[str, Any], machine: Machine, wi
     if "peak_bytes" not in found or found["peak_bytes"] is None:
         row["fits"] = row["fits"] and "out_of_memory" not in found
         return
-    beside = row["bytes"]["rest of the run"]
+    libraries = ADAPTING if row["method"] in ADAPTERS else 0  # which are in the trial's own peak
+    beside = row["bytes"]["rest of the run"] - libraries
     worked_out, measured = row["peak_bytes"], found["peak_bytes"] + beside
     gap = measured - worked_out
     row["worked_out_peak_bytes"] = worked_out
@@ -275,7 +277,8 @@ def _answer(
 ) -> dict[str, Any]:
     return {
         "subject": subject,
-        "machine": {key: value for key, value in asdict(machine).items() if key != "cpu"} | {"spread": _spread(machine)},
+        "machine": {key: value for key, value in asdict(machine).items() if key != "cpu"}
+        | {"spread": _spread(machine)},
         "methods": list(rows.values()),
         "advice": advice(rows, method, machine),
     }
@@ -299,7 +302,9 @@ def advice(rows: Mapping[str, Mapping[str, Any]], method: str, machine: Machine)
         why = f"{method} needs {_gib(wanted['peak_bytes'])} as it is, and fits into {limit} with smaller micro-batches"
         return {"method": method, "micro_batch_tokens": tokens, "why": f"{why}: training.micro_batch_tokens={tokens}."}
     else:
-        why = f"{method} needs {_gib(wanted['by_micro_batch'][0][1])} with the longest row alone, and {limit} are there."
+        why = (
+            f"{method} needs {_gib(wanted['by_micro_batch'][0][1])} with the longest row alone, and {limit} are there."
+        )
     taken = [row for row in rows.values() if "reason" not in row]
     fitting = [row for row in taken if row["fitting_micro_batch_tokens"]]
     if fitting:

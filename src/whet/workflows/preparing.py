@@ -19,9 +19,9 @@ from whet.models import loading
 from whet.models.language import guesses_of
 from whet.models.networks import read_config
 from whet.models.task_model import TaskModel
+from whet.recipe.names import SOFT
 from whet.recipe.resolve import Facts, candidates, resolve
 from whet.recipe.rules import SAYING, WINDOWED
-from whet.recipe.schema import SOFT
 from whet.tasks import TASKS
 from whet.tasks.task import Setting
 from whet.tasks.text_generation import TextGeneration

@@ -9,7 +9,7 @@ from whet import registry
 from whet.data import ROW_FORMS, reading
 from whet.data.row_form import Choice, RowForm
 from whet.recipe import Recipe
-from whet.recipe.schema import DataRecipe
+from whet.recipe.rows import DataRecipe
 
 Tell = Callable[[str, int, int | None], None]
 """Progress within a stage: what, how much is done, how much there is."""

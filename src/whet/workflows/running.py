@@ -40,8 +40,8 @@ from whet.models.pooling import Pooling
 from whet.models.task_model import TaskModel
 from whet.prompting.speaker import Speaker
 from whet.recipe import Recipe
+from whet.recipe.names import SOFT
 from whet.recipe.resolve import Choice, early
-from whet.recipe.schema import SOFT
 from whet.tasks import TASKS
 from whet.tasks.language_modeling import BEGINS, LanguageTask, known_of
 from whet.tasks.task import Setting, Task

@@ -8,7 +8,7 @@ from whet.errors import Problem, UserError
 from whet.models import adaptations, loading, networks
 from whet.models.heads import Head
 from whet.models.shapes import without_weights
-from whet.recipe.schema import SOFT
+from whet.recipe.names import SOFT
 from whet.workflows.running import Running
 
 _UNDECIDED = {"lora.rank": 1, "lora.alpha": 1.0, "lora.target_modules": "auto", "layers.top": 1}
