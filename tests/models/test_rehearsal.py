@@ -80,3 +80,13 @@ def test_tensors_with_values_are_left_alone():
     with Rehearsal() as found:
         assert (torch.ones(3) * 2).tolist() == [2.0, 2.0, 2.0]
     assert (found.held, found.peak, found.moved) == (0, 0, 0)
+
+
+def test_places_made_of_nothing_keep_their_values():
+    with Rehearsal():
+        numbers = torch.arange(6, device=META)
+        assert (numbers % 2 == 1).sum().item() == 3
+        assert torch.empty(6, 4, device=META)[numbers % 2 == 1].shape == (3, 4)
+        assert torch.zeros(3, dtype=torch.bool, device=META).any().item() is False
+        assert torch.full((3,), 0.5, device=META).is_meta
+        assert torch.arange(0.0, 1.0, 0.5, device=META).is_meta

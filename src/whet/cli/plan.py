@@ -48,7 +48,8 @@ def plan(
     """
     from whet.cli.screen import ProgressLine, console, print_json
     from whet.errors import Problem, UserError
-    from whet.workflows.planning import Wish, plan, plan_shape, refuse_hopeless
+    from whet.workflows.advising import refuse_hopeless
+    from whet.workflows.planning import Wish, plan, plan_shape
     from whet.workflows.starting import recipe_of
 
     wish = Wish(accelerators, device, memory, price, watts, not no_trial, every, length, batch_tokens, tokens)

@@ -34,7 +34,7 @@ class Rehearsal(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.held = self.peak = 0
         self.flops = self.moved = 0
         self._sizes: dict[int, int] = {}
@@ -42,13 +42,13 @@ class Rehearsal(TorchDispatchMode):
         self._fused = _FusedAttention()
 
     def __enter__(self) -> Rehearsal:
-        self._fused.__enter__()
-        super().__enter__()
+        self._fused.__enter__()  # type: ignore[no-untyped-call]
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: Any) -> None:
-        super().__exit__(*error)
-        self._fused.__exit__(*error)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        self._fused.__exit__(*error)  # type: ignore[no-untyped-call]
 
     def hold(self, tensors: Iterable[Tensor]) -> None:
         """Count tensors that were there before."""
@@ -64,15 +64,20 @@ class Rehearsal(TorchDispatchMode):
         kwargs = kwargs or {}
         leaves, _ = tree_flatten((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
-        if not any(one.device == META for one in tensors):
+        if not any(one.is_meta for one in tensors):
+            if func is _TO_COPY and tensors[0].dtype in _PLACES:
+                kwargs = {**kwargs, "device": tensors[0].device}  # its values are asked for later
+            if func._overloadpacket in _MADE and kwargs.get("device") == META and _says_places(func, args, kwargs):
+                kwargs = {**kwargs, "device": torch.device("cpu")}
             found = func(*args, **kwargs)
         elif func is torch.ops.aten._local_scalar_dense.default:
             return 1.0 if tensors[0].is_floating_point() else 1
         else:
             if func in _INDEXED:
                 args = (args[0], [place for one in args[1] for place in _numbers(one)], *args[2:])
-            args, kwargs = tree_map(_without_values, (args, kwargs))
-            if func is torch.ops.aten._to_copy.default:
+            if not all(one.is_meta for one in tensors):
+                args, kwargs = tree_map(_without_values, (args, kwargs))
+            if func is _TO_COPY:
                 kwargs = {**kwargs, "device": META}  # there is nothing that could be brought to another device
             found = func(*args, **kwargs)
             self.flops += _flops(func, args, kwargs, found)
@@ -84,7 +89,7 @@ class Rehearsal(TorchDispatchMode):
         return found
 
     def _see(self, tensor: Tensor) -> None:
-        if tensor.device != META:
+        if not tensor.is_meta:
             return
         storage = tensor.untyped_storage()
         key = id(storage)
@@ -134,6 +139,17 @@ def _fused(
     return attend(query, key, value, 0.0, is_causal, attn_mask=attn_mask, scale=scale)[0]  # type: ignore[no-any-return]
 
 
+_TO_COPY = torch.ops.aten._to_copy.default
+_PLACES = (torch.bool, torch.int32, torch.int64)
+"""Kinds of numbers that say where something stands."""
+_MADE = (
+    torch.ops.aten.arange,
+    torch.ops.aten.zeros,
+    torch.ops.aten.ones,
+    torch.ops.aten.full,
+    torch.ops.aten.empty,
+)
+"""What makes tensors out of nothing."""
 _INDEXED = (
     torch.ops.aten.index.Tensor,
     torch.ops.aten.index_put.default,
@@ -147,6 +163,14 @@ def _numbers(index: Any) -> list[Any]:
     if isinstance(index, Tensor) and index.device != META and index.dtype == torch.bool:
         return list(index.nonzero().t())
     return [index]
+
+
+def _says_places(func: Any, args: Any, kwargs: Any) -> bool:
+    """Whether what is made are whole numbers or truths, which keep their values."""
+    if kwargs.get("dtype") is not None:
+        return kwargs["dtype"] in _PLACES
+    given = args if func._overloadpacket is torch.ops.aten.arange else args[1:2]
+    return bool(given) and all(isinstance(one, int) for one in given)
 
 
 def _without_values(leaf: Any) -> Any:

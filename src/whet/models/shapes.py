@@ -13,6 +13,7 @@ from torch import nn
 
 from whet.errors import Problem, UserError
 from whet.models import loading, networks
+from whet.models.families import FAMILIES
 from whet.models.heads import Head
 from whet.models.networks import quiet
 from whet.models.places import Place
@@ -127,7 +128,7 @@ def without_weights(config: Any, head: Head, place: Place, pad_id: int = 0) -> T
     cls = networks.auto_class(config, head.kind, head.pooling is not None)
     if cls is None:
         raise UserError(networks.no_class(place, config, head.kind))
-    family = loading.FAMILIES.get(config.model_type)
+    family = FAMILIES.get(config.model_type)
     bare = family is not None and family.pooler and head.pooling is not None
     with quiet(), META:
         network = cls.from_config(config, dtype=torch.float32, **({"add_pooling_layer": False} if bare else {}))

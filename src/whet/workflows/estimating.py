@@ -10,17 +10,15 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from numpy.typing import NDArray
 
 from whet.batches import flat
 from whet.batches.flat import FlatBatch, TrainingBatches
-from whet.engine import memory
 from whet.engine.protocols import Objective
 from whet.errors import UserError
 from whet.files import read_json, write_json
-from whet.kernels import bandwidth, ceiling, dropout
+from whet.kernels import dropout
 from whet.models import adaptations, loading, networks, sequences
 from whet.models.footprint import STEP_BYTES, Footprint, Read, bytes_of, footprint, smallest
 from whet.models.pooling import Pooling
@@ -30,71 +28,16 @@ from whet.recipe.names import ADAPTERS, PROBED
 from whet.tasks.language_modeling import BEGINS
 from whet.tasks.task import BATCH_TOKENS
 from whet.workflows import regularising
-from whet.workflows.accelerators import GIB, Accelerator
+from whet.workflows.machines import ADAPTING, MIB, Machine, this_machine
 from whet.workflows.running import Running
 
-MIB = 2**20
-PRODUCT_SHARE = 0.75
-"""Of the measured ceiling that products of a model's own shapes reach."""
-MOVED_SHARE = 0.8
-"""Of the measured speed of a copy that elementwise operations reach."""
-SPREAD_SHARE = 0.85
-"""Of their speed alone that several devices keep while they exchange weights and gradients."""
-WORKSPACE = 60 * MIB
-"""What libraries hold on a CPU once products, norms and the optimiser have run: generated code and scratch space."""
-EVALUATING = 80 * MIB
-"""What baselines load beside training: scikit-learn, SciPy and their tables."""
-ADAPTING = 100 * MIB
-"""What PEFT and what it loads take, which only adapters need."""
+EVALUATING = 160 * MIB
+"""What baselines load beside training: scikit-learn, SciPy and their tables; where they are loaded, their tables."""
+LOADED = 40 * MIB
 KEPT = 0.2
 """Of the activations of a step, what the allocator of a CPU holds beyond them, in pieces too small for others."""
-DEVICE_FIXED = round(0.7 * GIB)
-"""Of a GPU: its context and the scratch space of its libraries."""
 EVERY = ("prompt", "p-tuning", "ia3", "bitfit", "prefix", "lora", "qlora", "top-layers", "full")
 """Methods by how much of the model moves; the probe is before them where a task has one."""
-
-
-# --- where ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """``number`` devices, each of ``flops`` operations and ``bandwidth`` bytes a second.
-
-    ``memory``: bytes that may be used on each; ``fixed``: bytes used whatever is trained; ``watts``: the most that
-    one draws, where it is known.
-    """
-
-    name: str
-    number: int
-    flops: float
-    bandwidth: float
-    memory: float
-    fixed: int
-    watts: float | None
-    source: str
-    cpu: bool
-
-    def seconds(self, flops: float, moved: float) -> float:
-        """Of so much work, spread over all devices."""
-        alone = flops / (self.flops * PRODUCT_SHARE) + moved / (self.bandwidth * MOVED_SHARE)
-        return alone / self.number / (1.0 if self.number == 1 else SPREAD_SHARE)
-
-
-def this_machine(dtype: torch.dtype) -> Machine:
-    """The CPU here, measured in a third of a second; free is what is free now, with what this process has."""
-    cpu, used = torch.device("cpu"), memory.resident()
-    free = psutil.virtual_memory().available + used
-    speeds = ceiling.measure(dtype, cpu), bandwidth.measure(cpu)
-    fixed = used + WORKSPACE - (ADAPTING if "peft" in sys.modules else 0)
-    return Machine("this machine", 1, *speeds, free, fixed, None, "measured here", True)
-
-
-def machine_of(device: Accelerator, number: int) -> Machine:
-    """``number`` devices of the table."""
-    memory_bytes = device.memory * GIB
-    speeds = device.flops, device.bandwidth
-    return Machine(device.name, number, *speeds, memory_bytes, DEVICE_FIXED, device.watts, device.source, False)
 
 
 # --- what -----------------------------------------------------------------------------------------------
@@ -221,15 +164,16 @@ def set_free(method: str, options: Mapping[str, Any], known_as: str, seed: int, 
 
 def _beside(run: Running, method: str, total: int) -> int:
     """Of evaluation's libraries, the frozen base, and its vectors of all rows."""
+    libraries = LOADED if "sklearn" in sys.modules else EVALUATING
     if run.recipe.task not in PROBED:
-        return EVALUATING
+        return libraries
     size = 4 if run.dtype == torch.float32 else 2
     by_token = run.head_kind in ("tokens", "span", "language")
     both = (run.encoded["train"], run.encoded["validation"])
     rows = sum(one.num_tokens if by_token else one.num_sequences for one in both)
     config = networks.read_config(run.place)
     vectors = 4 * rows * int(getattr(config, "hidden_size", 0) or 0)
-    return EVALUATING + vectors + (0 if method == "probe" else total * size)
+    return libraries + vectors + (0 if method == "probe" else total * size)
 
 
 # --- how much -------------------------------------------------------------------------------------------
@@ -342,13 +286,17 @@ UNKNOWN = (UserError, NotImplementedError, RuntimeError, ValueError, AttributeEr
 """What a rehearsal of a network of somebody else's may end in; the plan says so and goes on."""
 
 
+UNSAID = "it could not be worked out"
+"""Begins the reason where no rule of ours forbids a method: trying it would tell."""
+
+
 def said(error: BaseException) -> str:
     """Why something could not be estimated, in a line."""
     if isinstance(error, UserError):
         problem = error.problems[0]
         return f"{problem.where}: {problem.what}"
     lines = str(error).splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return f"{UNSAID} ({type(error).__name__}: {lines[0] if lines else 'no word'})"
 
 
 # --- of a run -------------------------------------------------------------------------------------------

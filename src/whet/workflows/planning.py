@@ -25,20 +25,10 @@ from whet.recipe.names import ADAPTERS, PROBED
 from whet.recipe.resolve import candidates, resolve
 from whet.workflows import preparing
 from whet.workflows.accelerators import GIB, accelerator
-from whet.workflows.estimating import (
-    ADAPTING,
-    EVERY,
-    UNKNOWN,
-    Machine,
-    Need,
-    Work,
-    machine_of,
-    need,
-    said,
-    this_machine,
-    work_of,
-)
+from whet.workflows.advising import advice
+from whet.workflows.estimating import EVERY, UNKNOWN, Need, Work, need, said, work_of
 from whet.workflows.estimating_shapes import OPTIONS, work_of_shape
+from whet.workflows.machines import ADAPTING, Machine, machine_of, this_machine
 from whet.workflows.rows import Tell
 from whet.workflows.running import Running, fastest
 from whet.workflows.trial import summed, tried
@@ -288,54 +278,3 @@ def _spread(machine: Machine) -> str:
     if machine.number == 1:
         return "everything on one"
     return f"weights, gradients and moments spread over {machine.number}, each with batches of its own"
-
-
-def advice(rows: Mapping[str, Mapping[str, Any]], method: str, machine: Machine) -> dict[str, Any]:
-    """What to do: ``method`` and ``micro_batch_tokens`` that fit, and why; with no method where none fits."""
-    wanted, limit = rows[method], _gib(machine.memory)
-    if "reason" in wanted:
-        why = f"{method} cannot be taken: {wanted['reason']}"
-    elif wanted["fits"]:
-        return {"method": method, "micro_batch_tokens": None, "why": f"{method} fits into {limit} as it is."}
-    elif wanted["fitting_micro_batch_tokens"]:
-        tokens = wanted["fitting_micro_batch_tokens"]
-        why = f"{method} needs {_gib(wanted['peak_bytes'])} as it is, and fits into {limit} with smaller micro-batches"
-        return {"method": method, "micro_batch_tokens": tokens, "why": f"{why}: training.micro_batch_tokens={tokens}."}
-    else:
-        why = (
-            f"{method} needs {_gib(wanted['by_micro_batch'][0][1])} with the longest row alone, and {limit} are there."
-        )
-    taken = [row for row in rows.values() if "reason" not in row]
-    fitting = [row for row in taken if row["fitting_micro_batch_tokens"]]
-    if fitting:
-        best = max(fitting, key=lambda row: row["trainable_parameters"])
-        tokens = None if best["fits"] else best["fitting_micro_batch_tokens"]
-        more = "" if tokens is None else f" with training.micro_batch_tokens={tokens}"
-        return {"method": best["method"], "micro_batch_tokens": tokens, "why": f"{why} {best['method']} fits{more}."}
-    if not taken:
-        return {"method": None, "micro_batch_tokens": None, "why": why}
-    least = min(taken, key=lambda row: row["by_micro_batch"][0][1])
-    bytes_ = least["by_micro_batch"][0][1]
-    enough = [row for row in taken if row["devices"]]
-    ways = ["shorten texts with data.max_length", "take a smaller base"]
-    if machine.number == 1 and enough and not machine.name.startswith("this"):
-        some = min(enough, key=lambda row: row["devices"])
-        ways.insert(0, f"spread {some['method']} over {some['devices']:,} of them with --accelerators")
-    return {
-        "method": None,
-        "micro_batch_tokens": None,
-        "why": f"Nothing fits into {limit}: the least is {least['method']} with {_gib(bytes_)}.",
-        "ways": ways,
-    }
-
-
-def refuse_hopeless(found: Mapping[str, Any]) -> None:
-    """:raises UserError: L005, no method fits."""
-    told = found["advice"]
-    if told["method"] is None:
-        ways = "; ".join(told.get("ways", ["take another base"]))
-        raise UserError(Problem("L005", str(found["machine"]["name"]), told["why"], f"What helps: {ways}."))
-
-
-def _gib(size: float) -> str:
-    return f"{size / GIB:,.1f} GiB"
