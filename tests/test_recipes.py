@@ -17,10 +17,10 @@ from tests import made_rows, made_sources, made_talks, made_tasks
 from tests.made_models import make_base
 from whet.errors import UserError
 from whet.recipe import load
+from whet.recipe.names import TaskName
 from whet.recipe.reading import all_options, option_names
 from whet.recipe.resolve import Choice
 from whet.recipe.rules import concerns
-from whet.recipe.names import TaskName
 from whet.workflows.inspecting import check
 
 ROOT = Path(__file__).parents[1]
@@ -49,6 +49,7 @@ ROWS: dict[str, Maker] = {
     "text-classification": made_rows.single,
     "text-classification-several-labels": made_rows.several_csv,
     "text-classification-prompting": made_rows.single,
+    "text-classification-rare-classes": made_rows.single,
     "token-classification": made_tasks.entities,
     "question-answering": made_tasks.questions,
     "sentence-similarity": made_tasks.scored_pairs,
@@ -58,6 +59,7 @@ ROWS: dict[str, Maker] = {
     "ranking-cross-encoder": made_tasks.relevance,
     "text-generation": _talks,
     "text-generation-lora": _talks,
+    "text-generation-qlora": _talks,
     "text-generation-json": made_sources.orders,
     "translation": made_sources.parallel,
     "translation-languages": made_sources.translations,

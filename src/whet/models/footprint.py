@@ -192,7 +192,7 @@ class _Quantised(nn.Linear):
     def __init__(self, layer: nn.Linear, bytes_each: float) -> None:
         nn.Module.__init__(self)
         self.in_features, self.out_features = layer.in_features, layer.out_features
-        packed = torch.empty(round(layer.weight.numel() * bytes_each), dtype=torch.uint8, device=META)
+        packed = torch.empty(round(layer.weight.numel() * bytes_each), dtype=torch.int8, device=META)
         self.weight = nn.Parameter(packed, requires_grad=False)
         self.bias = layer.bias
 
