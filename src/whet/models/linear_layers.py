@@ -11,13 +11,13 @@ from whet.models.task_model import TaskModel
 
 
 def linear_layers(model: TaskModel) -> list[str]:
-    """Dotted names of the trunk's linear layers, poolers excepted."""
+    """Dotted names of the trunk's linear layers, poolers and the head excepted; T5's head lies within its trunk."""
     network = model.network
     inside = "" if model.trunk is network else f"{network.base_model_prefix}."
     return [
         name
         for name, module in network.named_modules()
-        if is_linear(module) and name.startswith(inside) and "pooler" not in name
+        if is_linear(module) and module is not model.head and name.startswith(inside) and "pooler" not in name
     ]
 
 
