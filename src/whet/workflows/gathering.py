@@ -27,7 +27,14 @@ def gather(folder: RunFolder, gates: Sequence[Finding], models: Facts) -> list[F
     audited = audit.load(folder.data / "audit.json").findings
     tuned = {name: facts for name, facts in models.items() if "attempt" in facts}
     found = [*audited, *_notes(events), *diagnosis(folder, events, tuned), *_endings(tuned), *_rates(folder, tuned)]
-    found += [*_quantised(models), *_parity(models), *as_planned.findings(folder, models), *_interpolations(tuned), *_forgotten(folder), *gates]
+    found += [
+        *_quantised(models),
+        *_parity(models),
+        *as_planned.findings(folder, models),
+        *_interpolations(tuned),
+        *_forgotten(folder),
+        *gates,
+    ]
     found = [*(one for one in found if one.code != "W007"), _labels(folder, audited)]
     return sorted(found, key=lambda finding: finding.code)
 

@@ -172,9 +172,7 @@ def _speed(run: Running, model: TaskModel, ended: Ended) -> dict[str, Any]:
     return {"tokens_per_second": rate, "mfu": rate * work / most, "ceiling_flops": most}
 
 
-def prepared(
-    run: Running, method: str, seed: int, changed: Mapping[str, Any] | None = None
-) -> tuple[TaskModel, Any]:
+def prepared(run: Running, method: str, seed: int, changed: Mapping[str, Any] | None = None) -> tuple[TaskModel, Any]:
     """A model with its head started and its weights set free for ``method``; and its PeftModel, if any.
 
     :param changed: options of the method, by their dotted names, in the place of those of the run.
