@@ -137,14 +137,6 @@ CODES: dict[str, str] = {
     "G007": "Answers behind what asks for them",
     "G008": "Names of special tokens in texts",
     "G009": "Answers that the base already gives",
-    # W: what the curves say
-    "W001": "Overfitting",
-    "W002": "Underfitting",
-    "W003": "Learning rate too high",
-    "W004": "Collapsed to one class",
-    "W005": "Differences between seeds",
-    "W006": "Validation unlike test",
-    "W007": "Doubtful labels",
     # V: gates of the verdict
     "V001": "Better than the best baseline",
     "V002": "Negative flips",
@@ -155,5 +147,13 @@ CODES: dict[str, str] = {
     "V007": "Enough test rows",
     "V008": "What is written is degenerate",
     "V009": "Forgetting",
+    # W: how training went, by its curves, its answers and its labels
+    "W001": "Overfitting",
+    "W002": "Underfitting",
+    "W003": "Learning rate too high",
+    "W004": "Collapsed to one class",
+    "W005": "Differences between seeds",
+    "W006": "Validation unlike test",
+    "W007": "Doubtful labels",
 }
 """Every code there is. The generated page docs/findings.md lists them; a test holds it current."""

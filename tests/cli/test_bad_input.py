@@ -269,7 +269,7 @@ CASES: dict[str, tuple[Case, tuple[str, ...]]] = {
     ),
     "probe with options of LoRA": (
         with_options("--set", "lora.rank=4"),
-        ("R021 lora: options of LoRA are set, but method is 'probe'",),
+        ("R021 lora: is set, but method is 'probe'. Set method to lora or qlora",),
     ),
     "probe with options of training": (with_options("--set", "training.epochs=2"), ("R022 training",)),
     "missing recipe": (
