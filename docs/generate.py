@@ -132,7 +132,7 @@ KINDS = {
     "E": "Training, and the model as it was saved",
     "G": "Conversations as a model sees them",
     "V": "Gates of the verdict",
-    "W": "how training went",
+    "W": "How training went, by its curves, answers and labels",
 }
 
 FINDINGS_HEAD = f"""{NOTE}
