@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from results_of_methods import label_noise, methods, plans
 from sets import JOBS, LANGUAGE_JOBS, SETS, Job
 
 from whet.evaluation.measures import MEASURES
@@ -240,7 +241,22 @@ def main() -> None:
     lines += [f"{datetime.date.today()}; {environment['cpu']}, {environment['threads']} threads; {packages}.", ""]
     lines += ["Seconds were taken on a shared machine; compare them within one table only.", ""]
     (HERE / "RESULTS.md").write_text(
-        "\n".join([*lines, *quality(), "", *tasks(), "", *language(), *speed(), *small()]).rstrip() + "\n"
+        "\n".join(
+            [
+                *lines,
+                *quality(),
+                "",
+                *tasks(),
+                "",
+                *language(),
+                *methods(),
+                *plans(),
+                *label_noise(),
+                *speed(),
+                *small(),
+            ]
+        ).rstrip()
+        + "\n"
     )
 
 
