@@ -84,7 +84,7 @@ def decoders() -> list[str]:
     ]
     lines += ["its rows are about memory and speed alone.", ""]
     lines += [
-        "| base, method | nats a token (base) | forgotten, nats | weights moving | memory, MiB | tokens/s | to ship, MB |"
+        "| base, method | nats a token (base) | forgotten, nats | moving | memory, MiB | tokens/s | to ship, MB |"
     ]
     lines += ["|---|---|---|---|---|---|---|"]
     for job, row in found:
