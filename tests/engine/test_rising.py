@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from whet.engine import rising
 from whet.engine.optimisation import Group
 from whet.engine.precision import Weights
+from whet.engine.protocols import Objective, StepLoss
+from whet.errors import ModelTooLarge
 
-from .regression import Order, network, rows, squares
+from .regression import Order, Rows, network, rows, squares
 
 TRIED = rising.factors(41).tolist()  # ten a decade
 
@@ -68,15 +73,62 @@ def test_where_nothing_is_learnt_the_usual_rate_stays():
     found = chosen([2.0 + 0.001 * i for i in range(41)])
     assert (found.factor, found.reason) == (1.0, "flat")
     lost = chosen([*(2.0 + 0.001 * i for i in range(20)), 100.0])
-    assert lost.reason == "flat" and lost.factor == pytest.approx(TRIED[20] / 10)
+    assert lost.reason == "diverged" and lost.factor == pytest.approx(TRIED[20] / 10)
+    late = chosen([*(2.0 + 0.001 * i for i in range(35)), 100.0])
+    assert (late.factor, late.reason) == (1.0, "flat"), "a tenth of where it was lost is above the usual rate"
 
 
-def run(seed: int, rate: float = 0.02) -> list[tuple[float, float, float]]:
+def run(
+    seed: int, rate: float = 0.02, objective: Objective[Any] = squares, size: int = 1000
+) -> list[tuple[float, float, float]]:
     model = network()
     weights = Weights(model, torch.float32)
     groups = [Group("all", list(weights.masters.items()), rate, 0.0)]
     model.train()
-    return list(rising.trial(weights, groups, squares, Order(rows()), torch.manual_seed, seed, 1000, 1.0, steps=40))
+    return list(rising.trial(weights, groups, objective, Order(rows()), torch.manual_seed, seed, size, 1.0, steps=40))
+
+
+def test_a_gradient_that_is_not_finite_is_a_loss_that_is_lost():
+    calls = itertools.count()
+
+    def objective(model: nn.Module, batch: Rows) -> StepLoss:
+        loss = squares(model, batch)
+        if next(calls) == 2 * 30 + 1:  # each batch is computed with the weights of the start, too
+            zero = 0.0 * next(model.parameters()).sum()
+            return StepLoss(loss.total + zero.sqrt(), loss.num_counted)  # the slope of the root is infinite
+        return loss
+
+    found = run(3, objective=objective)
+    assert len(found) == 31 and found[-1][1] == math.inf and math.isfinite(found[-1][2])
+    made = rising.choose(*(list(one) for one in zip(*found, strict=True)))
+    assert made.diverged == found[-1][0] and made.factor <= made.diverged / 10
+
+
+def test_where_memory_runs_out_smaller_micro_batches_go_on():
+    sizes: list[int] = []
+
+    def objective(model: nn.Module, batch: Rows) -> StepLoss:
+        sizes.append(batch.num_tokens)
+        if batch.num_tokens > 4:
+            raise MemoryError
+        return squares(model, batch)
+
+    found = run(3, objective=objective)
+    small = run(3, size=max(size for size in sizes if size <= 4))
+    assert found == small, "the same trial, as if they had been as small from the beginning"
+    assert sum(size > 4 for size in sizes) <= 3, "it is tried once, not in every step"
+
+    def broken(model: nn.Module, batch: Rows) -> StepLoss:
+        raise ValueError("another error")
+
+    with pytest.raises(ValueError, match="another error"):
+        run(3, objective=broken)
+
+    def never(model: nn.Module, batch: Rows) -> StepLoss:
+        raise MemoryError
+
+    with pytest.raises(ModelTooLarge):
+        run(3, objective=never)
 
 
 def test_a_trial_learns_diverges_and_is_the_same_every_time():

@@ -83,3 +83,12 @@ def test_the_finding():
     assert one.evidence["examples"] == [1, 2] and one.evidence["share"] == 0.04 and "rows" not in one.evidence
     assert finding({**about, "rows": []}).bin == "passed"
     assert finding({"num_judged": 0, "rows": []}).bin == "not_applicable"
+
+
+def test_a_weak_classifier_accuses_nobody():
+    rows = [{"line": number} for number in range(60)]
+    about = {"num_judged": 200, "accuracy": 0.65, "rate": {"value": 0.3, "low": 0.28, "high": 0.33}, "rows": rows}
+    found = finding(about)
+    assert found.bin == "not_applicable"
+    assert "agrees with 65.0 % of the labels" in found.message and "doubts 60 of 200" in found.message
+    assert finding(about | {"accuracy": 0.9}).bin == "tip"

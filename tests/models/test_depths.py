@@ -60,6 +60,14 @@ def test_layers_are_counted_from_the_top(tmp_path: Path, family: str):
         assert f".{layers - depth}." in name, name
 
 
+@pytest.mark.parametrize(("family", "part"), [("opt", "project_in"), ("xlnet", "mask_emb")])
+def test_what_comes_before_all_layers_lies_below_them(tmp_path: Path, family: str, part: str):
+    model = model_of(tmp_path / "base", family)
+    adaptations.adapt_full(model)
+    found = depths(model)
+    assert {depth for name, depth in found.of.items() if part in name} == {found.number}
+
+
 @pytest.mark.parametrize("family", ["t5", "bart"])
 def test_both_halves_are_counted_from_their_top(tmp_path: Path, family: str):
     model = model_of(tmp_path / "base", family, "language")

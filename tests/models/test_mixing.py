@@ -94,6 +94,20 @@ def test_heads_become_the_mean_by_weight(save: Save, tmp_path: Path):
         torch.testing.assert_close(both[name], 0.75 * one[name] + 0.25 * two[name])
 
 
+def test_what_was_fitted_to_one_alone_is_left_out(save: Save, tmp_path: Path):
+    first, second = save("a", 1, kind="classes"), save("b", 2, kind="classes")
+    own = {"temperature": 1.7, "thresholds": [0.2, 0.9, 0.5], "no_answer_from": 0.3, "low": 0.0}
+    facts = {"labels": ["x"], "settled": own}
+    about = replace(first.about, temperature=1.7, thresholds=[0.2, 0.9, 0.5], task_facts=facts)
+    known = replace(first, about=about)
+    assert mixing.fitted(about) == ["no_answer_from", "temperature", "thresholds"]
+    mixed = mixing.mix([known, second], [1.0, 1.0], "cat", tmp_path / "mixed").about
+    assert (mixed.temperature, mixed.thresholds) == (1.0, None)
+    assert mixed.task_facts == {"labels": ["x"], "settled": {"low": 0.0}}, "what training taught stays"
+    assert mixing.fitted(mixed) == mixing.fitted(second.about) == []
+    assert about.task_facts["settled"] == own
+
+
 def test_drawn_mixtures_are_drawn_alike(save: Save, tmp_path: Path):
     first, second = save("a", 1), save("b", 2)
     mixed = [mixing.mix([first, second], [1, 1], "dare_linear", tmp_path / n).tensors() for n in ("x", "y")]

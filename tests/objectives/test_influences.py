@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -17,7 +19,7 @@ from whet.engine.precision import Weights
 from whet.engine.protocols import Influence
 from whet.engine.step import gradients
 from whet.errors import Interrupted
-from whet.kernels.dropout import ByteStream, keep_scale
+from whet.kernels.dropout import ByteStream
 from whet.objectives.gradual import Gradual
 from whet.objectives.mixout import Mixout
 from whet.objectives.start import TowardsStart
@@ -90,7 +92,8 @@ def test_mixout_is_the_gradient_through_mixed_weights(size: int):
     leaves = {name: value.clone().requires_grad_(True) for name, value in before.items()}
     mixed, masked = dict(leaves), 0
     for name in MATRICES:
-        mask = (keep_scale(start[name], chance, stream) == 0).float()
+        drawn = stream.take(2 * start[name].numel()).numpy().view(np.uint16)
+        mask = torch.from_numpy(drawn < chance * 65536).float().view(start[name].shape)
         mixed[name] = (mask * start[name] + (1 - mask) * leaves[name] - chance * start[name]) / (1 - chance)
         masked += int(mask.sum())
     assert 0 < masked < 30
@@ -113,6 +116,29 @@ def test_mixout_is_the_weight_on_average():
     mean, apart = torch.stack(seen).mean(0), (weights.masters["0.weight"] - start["0.weight"]).detach()
     assert float((mean - weights.masters["0.weight"].detach()).abs().max()) < 4 * float(apart.abs().max()) / 20
     assert float((torch.stack(seen) == start["0.weight"]).float().mean()) == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_smallest_chance_has_an_effect():
+    """It is drawn as it is said, not in 256ths; the smallest there is where it is smaller still."""
+    many = nn.Linear(1000, 1000, bias=False)
+    weights = Weights(many, torch.float32)
+    for chance, wanted in ((0.001, 0.001), (0.3, 0.3), (1e-9, 1 / 65536)):
+        mixout = Mixout(weights, ["weight"], chance, 1)
+        mixout.start["weight"] = mixout.start["weight"] + 1.0
+        with mixout.during(weights, 0):
+            share = float((weights.trained["weight"] == mixout.start["weight"]).float().mean())
+        assert share == pytest.approx(wanted, rel=0.15 if wanted > 1e-4 else 1.0) and share > 0
+
+
+def test_mixed_weights_are_not_held_while_a_batch_is_computed():
+    _, weights, start = moved()
+    values = {name: torch.zeros_like(value) for name, value in start.items()}
+    kept = [weakref.ref(value) for value in values.values()]
+    with weights.lent(values):
+        del values
+        assert [one() for one in kept] == [None] * len(kept)
+        assert all(float(p.detach().abs().max()) == 0.0 for p in weights.trained.values())
+    assert same(dict(weights.masters), start)
 
 
 def test_mixout_puts_weights_back_when_a_batch_fails():

@@ -112,7 +112,6 @@ def test_the_sum_and_its_gradient(objective: Any, truth: Tensor, per_token: bool
     total = (first.total + second.total) / 2 + strength * apart
     assert float(found.total.detach()) == pytest.approx(float(total.detach()), rel=1e-5)
     assert found.num_counted == first.num_counted == second.num_counted
-    assert found.numbers["divergence"] == pytest.approx(float(apart.detach()), rel=1e-5)
     total.float().backward()
     theirs = [p.grad for p in model.parameters() if p.grad is not None]
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(ours, theirs, strict=True))
@@ -136,4 +135,4 @@ def test_without_dropout_both_passes_are_one():
     model = Noisy(False).eval()
     some = batch(SINGLE)
     twice, once = TwoPasses(ClassificationLoss(0.1), 3.0)(model, some), ClassificationLoss(0.1)(model, some)
-    assert torch.equal(twice.total, once.total) and twice.numbers["divergence"] == 0.0
+    assert torch.equal(twice.total, once.total)

@@ -255,6 +255,7 @@ CONTRADICTIONS = [
     ("R036", "lora.start", {"method": "qlora", "lora.start": "pissa"}),
     ("R036", "lora.start", {"method": "lora", "lora.start": "loftq"}),
     ("R036", "lora.start", {"method": "auto", "lora.start": "loftq"}),
+    ("R036", "lora.start", {"method": "qlora", "lora.start": "loftq", "forgetting.interpolate": True}),
     ("R037", "quantisation", {"method": "qlora", "quantisation.bits": 8, "quantisation.double": False}),
     ("R021", "soft", {"method": "lora", "soft.tokens": 5}),
     ("R021", "soft.width", {"method": "prompt", "soft.width": 5}),

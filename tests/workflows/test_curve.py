@@ -10,11 +10,18 @@ import numpy as np
 import pytest
 
 from tests import made_rows
+from tests.made_models import make_base
 from tests.made_runs import Runs
 from tests.made_tasks import JOBS
 from whet.errors import UserError
+from whet.folder import create
+from whet.recipe import from_options
 from whet.workflows import curve as module
+from whet.workflows import preparing
 from whet.workflows.curve import Wanted, curve
+from whet.workflows.running import Running
+
+from .test_language_tasks import rows_of
 
 
 def silent(*_: object) -> None:
@@ -146,6 +153,45 @@ def test_a_method_that_trains_anew(runs: Runs, rows: Path, tmp_path: Path, monke
     assert len(trained) == 4 and found["method"] == "full"
     assert [path.name for path in (folder / "points").iterdir() if path.is_dir()] == []
     assert len(list((folder / "points").glob("*.parquet"))) == 15
+
+
+CHOSEN = {"training.learning_rate": "range-test", "forgetting.interpolate": True, "forgetting.measure": False}
+
+
+@pytest.mark.parametrize(
+    ("task", "more", "stages"),
+    [
+        ("text-classification", CHOSEN, ["train probe", "try rates full", "train full", "interpolate full"]),
+        ("text-generation", {"forgetting.replay": 0.3, "forgetting.measure": False}, ["replay", "train full"]),
+    ],
+)
+def test_a_point_is_trained_as_a_run_is(
+    runs: Runs,
+    rows: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    task: str,
+    more: dict[str, Any],
+    stages: list[str],
+):
+    given, base = rows, runs.base("plain")
+    if task == "text-generation":
+        given, base = rows_of(task, tmp_path), make_base(tmp_path / "gpt2", "gpt2", language=True)
+    named = {"data.source": str(given), "base": str(base), "task": task, "method": "full", "training.epochs": 1.0}
+    recipe = from_options({**named, "training.restarts": 0, **more})
+    run = Running(recipe, create(tmp_path / "curve", "0"), silent, lambda: False)
+    for stage in (preparing.read, preparing.look, preparing.encode, preparing.decide, preparing.prove):
+        list(stage(run))
+    plain, done = Running.stage, []
+
+    def noted(self: Running, name: str, work: Any) -> Any:
+        done.append(name)
+        return plain(self, name, work)
+
+    monkeypatch.setattr(Running, "stage", noted)
+    found = module._trained(run, "full", 0, 30)
+    assert [name for name in done if name not in ("encode", "decide", "prove")] == stages
+    assert len(found) == len(run.examples("test"))
 
 
 def test_refusals(runs: Runs, rows: Path, tmp_path: Path):

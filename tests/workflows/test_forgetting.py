@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import whet
@@ -18,11 +19,13 @@ from whet.cli.app import app
 from whet.errors import Interrupted, UserError
 from whet.files import read_json
 from whet.folder import RunFolder, create
+from whet.kernels.embedding import CompactEmbedding
 from whet.models import interpolation
 from whet.recipe import from_options
 from whet.seeds import generator
-from whet.workflows import general_rows
+from whet.workflows import estimating, general_rows, preparing, replaying, training
 from whet.workflows.fit import fit as carry_out
+from whet.workflows.running import Running
 
 from .contents import check_same
 from .test_language_tasks import rows_of
@@ -34,6 +37,7 @@ QUICK = {
     "evaluation.baselines": ["majority", "tfidf_linear"],
     "evaluation.label_noise": False,
 }
+LANGUAGE_MODEL = {**QUICK, "evaluation.baselines": ["base"]}
 LANGUAGE = {**QUICK, "evaluation.baselines": ["base"], "generation.max_tokens": 4}
 
 
@@ -129,6 +133,41 @@ def test_an_adapter_is_held_against_itself_switched_off(lora: whet.Run) -> None:
     assert abs(told["forgotten"]["value"]) < 0.05 and gate(lora).bin in ("passed", "tip")
 
 
+def test_points_on_the_way_of_quantised_layers_are_held_against_them(place: Path) -> None:
+    run = fit(place, "qlora", "qlora", **{"quantisation.bits": 8, "forgetting.interpolate": True})
+    told = read_json(RunFolder(run.path).forgetting)["models"]["qlora"]
+    points = {one["share"]: one["forgotten"] for one in told["path"]}
+    assert told["against"] == "the same model with its adapter switched off"
+    assert points[0.0]["value"] == 0 and {one["base"] for one in points.values()} == {told["forgotten"]["base"]}
+    assert points[told["chosen"]]["value"] == pytest.approx(told["forgotten"]["value"])
+
+
+def test_words_of_general_text_alone_are_trained(tmp_path: Path) -> None:
+    """Of an untied base only those rows of the embedding move that occur, in rows or in what is replayed."""
+    base = make_base(tmp_path / "llama", "llama", language=True)
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps({"text": f"where is {'my ' * (2 + n % 9)} card"}) + "\n" for n in range(60)))
+    text = tmp_path / "own.txt"
+    text.write_text("\n\n".join(f"please {'help ' * (1 + n % 7)} i want a refund" for n in range(40)))
+    wanted = {"data.source": str(rows), "task": "language-modeling", "base": str(base), "method": "full"}
+    recipe = from_options({**wanted, **LANGUAGE_MODEL, "forgetting.text": str(text), "forgetting.replay": 0.3})
+    run = Running(recipe, create(tmp_path / "run", "0"), lambda *_: None, lambda: False)
+    for stage in (preparing.read, preparing.look, preparing.encode, preparing.decide, replaying.prepare):
+        list(stage(run))
+    model, _ = training.prepared(run, "full", 0)
+    embedding = model.trunk.get_input_embeddings()
+    assert isinstance(embedding, CompactEmbedding)
+    own, ids = (torch.from_numpy(one.ids.astype("int64")) for one in (run.encoded["train"], replaying.drawn_from(run)))
+    assert set(ids.tolist()) > set(own.tolist()), "there are words that no row has"
+    model.train()
+    assert torch.equal(embedding(ids), embedding.table[ids])
+    work = estimating.work_of(run)
+    assert work.epoch_tokens == pytest.approx(run.encoded["train"].num_tokens / 0.7, rel=0.05)
+    planned = work.model()
+    work.adapt("full", run.options, planned)
+    assert planned.trunk.get_input_embeddings().rows.shape == embedding.rows.shape
+
+
 def test_the_report_shows_what_was_learnt_and_forgotten(full: whet.Run) -> None:
     page = full.report.read_text()
     assert 'id="forgetting"' in page and "Learned and forgotten" in page
@@ -178,6 +217,8 @@ def test_runs_that_measure_different_things_are_not_mixed(full: whet.Run, tmp_pa
     assert told["way"] == "text" and told["learned"]["metric"] == "token_nats"
     assert told["models"]["full"]["forgotten"]["num_rows"] == 32, "the other half was replayed"
     record = read_json(other.path / "data" / "replay.json")
+    planned = read_json(RunFolder(other.path).plan)["models"]["full"]
+    assert planned["peak_bytes"] > 0 and planned["steps"] == read_json(RunFolder(other.path).facts("full"))["steps"]
     share = record["tokens_per_epoch"] / (record["tokens_per_epoch"] + record["tokens_of_rows"])
     assert share == pytest.approx(0.3, abs=0.01) and record["pieces"] == 32
     facts = read_json(RunFolder(other.path).facts("full"))
@@ -247,7 +288,23 @@ def test_a_text_of_ones_own(tmp_path: Path) -> None:
     replaying = from_options({**wanted, "forgetting.max_rows": 12, "forgetting.replay": 0.2})
     general_rows.keep(replaying, tmp_path)
     asked, replayed = general_rows.asked_texts(replaying, tmp_path), general_rows.replayed_texts(tmp_path)
-    assert len(asked) == 12 and len(replayed) == 12 and not set(asked) & set(replayed)
+    assert len(asked) == 12 and len(replayed) == 18 and not set(asked) & set(replayed), "all that is not asked"
+    with pytest.raises(UserError, match=r"F025.*forgetting.max_rows"):
+        general_rows.keep(from_options({**wanted, "forgetting.max_rows": 4}), tmp_path)
+
+
+@pytest.mark.parametrize("replay", [0.0, 0.2])
+def test_a_table_of_text_of_ones_own(tmp_path: Path, replay: float) -> None:
+    path = tmp_path / "own.jsonl"
+    texts = [f"Piece number {number} of many." for number in range(200)]
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    wanted = {"data.source": "x.csv", "task": "text-generation", "forgetting.text": str(path)}
+    recipe = from_options({**wanted, "forgetting.max_rows": 20, "forgetting.replay": replay})
+    general_rows.keep(recipe, tmp_path)
+    asked = general_rows.asked_texts(recipe, tmp_path)
+    assert len(set(asked)) == 20 and set(asked) < set(texts)
+    kept = read_json(tmp_path / "general.json")
+    assert sorted(kept["replayed"]) == (sorted(set(texts) - set(asked)) if replay else [])
 
 
 def test_shared_runs_measure_too(runs: Runs) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.made_models import make_base
 from tests.made_runs import Runs
 from tests.made_tasks import JOBS
 from whet.errors import UserError
@@ -26,6 +27,8 @@ from whet.workflows.estimating import Need
 from whet.workflows.machines import Machine, machine_of
 from whet.workflows.planning import Wish, plan, plan_shape
 from whet.workflows.running import Running
+
+from .test_language_tasks import rows_of
 
 QUICK = Wish(trial=False)
 
@@ -75,6 +78,14 @@ def test_every_task(runs: Runs, tmp_path: Path, name: str):
     row = by_method(found)["full"]
     assert "reason" not in row, row
     assert row["steps"] > 0
+
+
+def test_general_text_that_is_replayed_is_counted(tmp_path: Path):
+    base, rows = make_base(tmp_path / "gpt2", "gpt2", language=True), rows_of("text-generation", tmp_path)
+    options = {"task": "text-generation", "base": str(base), "data.source": str(rows), "method": "full"}
+    plain = by_method(plan(from_options(options), QUICK, tell))["full"]
+    replayed = by_method(plan(from_options({**options, "forgetting.replay": 0.5}), QUICK, tell))["full"]
+    assert replayed["tokens"] == pytest.approx(2 * plain["tokens"], rel=0.05)
 
 
 def test_power_and_price(runs: Runs):
@@ -215,6 +226,12 @@ def test_seconds_of_a_whole_training():
     assert wide["value"] == pytest.approx(110)
     assert wide["low"] < found["low"] < found["high"] < wide["high"]
     assert trial.summed({"look_seconds": 1.0, "look_tokens": 100}, 0, 1_000)["value"] == 10
+
+
+def test_a_trial_where_the_rate_is_found_by_one(runs: Runs):
+    recipe = recipe_of(runs, "full", training__learning_rate="range-test")
+    row = by_method(plan(recipe, Wish(), tell))["full"]
+    assert row["from"] == "trial", row["trial"]
 
 
 def test_a_plan_with_its_trial_in_another_process(runs: Runs):

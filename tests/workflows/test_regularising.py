@@ -8,15 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import whet
-from tests import made_rows, made_tasks
+from tests import made_models, made_rows, made_tasks
 from tests.made_runs import Runs, quiet_machine
+from tests.models.ready import ready
 from whet.engine.events import Event
+from whet.engine.precision import Weights
 from whet.errors import Interrupted, UserError
 from whet.files import Lock
 from whet.folder import RunFolder
-from whet.workflows import starting
+from whet.models import adaptations
+from whet.objectives.mixout import Mixout
+from whet.objectives.start import TowardsStart
+from whet.workflows import regularising, starting
 from whet.workflows.fit import fit
 
 from .contents import contents
@@ -167,6 +173,33 @@ def test_noise_for_a_task_of_numbers(runs: Runs, tmp_path: Path):
     options = {"regularisation.token_deletion": 0.1, "regularisation.average": "ema"}
     found = losses(fit_of(runs, "regression", tmp_path / "run", options)[0])
     assert len({one[2] for one in found}) > 3
+
+
+@pytest.mark.parametrize("pooling", [None, "mean"])
+def test_what_is_drawn_anew_is_no_weight_of_the_base(tmp_path: Path, pooling: str | None):
+    """PEFT keeps a native head, drawn anew, under another name: nothing pulls it to where it was drawn."""
+    model = ready(made_models.make_base(tmp_path / "base", "roberta"), pooling).model
+    adaptations.adapt_lora(model, 2, 4.0, 0.0, "auto", "base", seed=1)
+    moving = [name for name, weight in model.named_parameters() if weight.requires_grad]
+    anew = [name for name in moving if "lora_" not in name]
+    assert anew and regularising.brought(model) == [name for name in moving if name not in anew]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+def test_what_is_held_beside_training_is_counted(tmp_path: Path, dtype: torch.dtype):
+    model = ready(made_models.make_base(tmp_path / "base", "bert"), "mean").model
+    adaptations.adapt_full(model)
+    options = {"regularisation.l2_start": 0.1, "regularisation.mixout": 0.3}
+    each = [regularising.held(model, {name: value}, dtype) for name, value in options.items()]
+    assert regularising.held(model, options, dtype) == sum(each) and regularising.held(model, {}, dtype) == 0
+    weights = Weights(model, dtype)
+    pull = TowardsStart(weights, regularising.brought(model), 0.1)
+    assert each[0] == sum(one.nbytes for one in pull.start.values())
+    mixout = Mixout(weights, regularising._matrices(model), 0.3, 1)
+    lent = 0 if dtype != torch.float32 else sum(one.nbytes for one in mixout.start.values())
+    with mixout.during(weights, 0):
+        kept = sum(one.nbytes for one in mixout._kept.values())
+        assert each[1] == sum(one.nbytes for one in mixout.start.values()) + kept + lent
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.made_runs import Runs
 from whet.errors import UserError
+from whet.workflows import suspecting
 from whet.workflows.suspecting import suspects
 
 pytest.importorskip("cleanlab")
@@ -56,6 +60,27 @@ def test_all_splits(runs: Runs, tmp_path: Path):
     found = suspects(str(runs.finished("probe")), {}, tmp_path / "all.csv", True, silent)
     assert found["num_rows"] == 120
     assert {one["split"] for one in found["rows"]} == {"train", "validation", "test"}
+
+
+@dataclass
+class Keyed:
+    """What rows are bound by."""
+
+    hashes: Any
+    groups: Any
+
+
+def test_rows_are_kept_together_over_all_splits():
+    train = Keyed(np.array([1, 2, 3], np.uint64), np.array([10, 11, 10], np.uint64))
+    validation = Keyed(np.array([2, 9], np.uint64), np.array([12, 13], np.uint64))
+    splits: Any = {"train": train, "validation": validation, "test": Keyed(np.array([9, 4], np.uint64), None)}
+    keys = suspecting._together(splits)
+    assert {name: len(one) for name, one in keys.items()} == {"train": 3, "validation": 2, "test": 2}
+    first, second, third, fourth, fifth, sixth, last = np.concatenate(list(keys.values())).tolist()
+    assert first == third and second == fourth and fifth == sixth
+    assert len({first, second, fifth, last}) == 4, "what nothing binds is not taken for one"
+    (alone,) = suspecting._together({"train": splits["test"]}).values()
+    assert alone.tolist() == [9, 4]
 
 
 def test_corrections_find_their_way_into_the_next_run(runs: Runs, tmp_path: Path):

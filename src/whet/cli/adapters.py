@@ -59,6 +59,9 @@ def adapters(
             print_json(found)
             return
         screen.print(f"written: {out}", markup=False)
+        if left := found.get("not_fitted"):
+            words = f"{' and '.join(left)}: fitted on validation to one adapter alone, so the mixture has none"
+            screen.print(words.replace("_", " "), markup=False)
         return
     several = work.listed([Path(run) for run in runs])
     if json:

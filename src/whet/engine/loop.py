@@ -20,7 +20,7 @@ from whet.engine.events import Ended, Evaluated, Event, Noted, Saved, Stepped
 from whet.engine.optimisation import Group, OptimiserName, optimiser_of, schedule
 from whet.engine.precision import Weights
 from whet.engine.protocols import Batches, Evaluation, Influence, Objective
-from whet.engine.step import StepResult, gradients, halved, is_out_of_memory
+from whet.engine.step import StepResult, gradients, smaller_after
 from whet.errors import Interrupted
 
 FAILED_STEPS_IN_A_ROW = 3
@@ -212,13 +212,8 @@ def _step(
             )
             break
         except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            session.weights.clear_gradients()
-            before, progress.micro_batch_tokens = (
-                progress.micro_batch_tokens,
-                halved(progress.micro_batch_tokens, batch),
-            )
+            before = progress.micro_batch_tokens
+            progress.micro_batch_tokens = smaller_after(error, session.weights, before, batch)
         message = f"memory ran out: micro-batches of {progress.micro_batch_tokens} tokens, not {before}; same batch"
         yield Noted("E004", message, progress.step)
     if result.finite:

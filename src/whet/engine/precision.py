@@ -74,17 +74,21 @@ class Weights:
 
     @contextlib.contextmanager
     def lent(self, values: Mapping[str, Tensor]) -> Iterator[None]:
-        """Let the model compute with ``values`` (by name, fp32) in the place of some weights; masters do not change."""
-        shared = self.masters is self.trained
-        before = {name: self.masters[name].detach().clone() for name in values} if shared else {}
+        """Let the model compute with ``values`` (by name, fp32) in the place of some weights; masters do not change.
+
+        ``values`` are copied, and not held.
+        """
+        shared, names = self.masters is self.trained, tuple(values)
+        before = {name: self.masters[name].detach().clone() for name in names} if shared else {}
         with torch.no_grad():
-            for name, value in values.items():
-                self.trained[name].copy_(value)
+            for name in names:
+                self.trained[name].copy_(values[name])
+        del values
         try:
             yield
         finally:
             with torch.no_grad():
-                for name in values:
+                for name in names:
                     self.trained[name].copy_(before[name] if shared else self.masters[name])
 
     def state(self) -> dict[str, Tensor]:

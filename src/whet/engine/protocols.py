@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from torch import Tensor, nn
@@ -21,12 +21,10 @@ class StepLoss:
 
     - ``total``: scalar tensor, the sum over counted items, in nats.
     - ``num_counted``: items that carry loss: tokens, labels or pairs; of weighted ones the sum of the weights.
-    - ``numbers``: for the log only; sums over items too.
     """
 
     total: Tensor
     num_counted: float
-    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 class Batch(Protocol):

@@ -19,7 +19,7 @@ from whet import seeds
 from whet.engine.optimisation import Group, OptimiserName, optimiser_of
 from whet.engine.precision import Weights
 from whet.engine.protocols import Batches, Objective
-from whet.engine.step import gradients
+from whet.engine.step import gradients, smaller_after
 
 STEPS = 80
 """Of a trial."""
@@ -77,7 +77,10 @@ def trial(
 ) -> Iterator[tuple[float, float, float]]:
     """Train with rising rates; yield (factor, loss, loss at the start) of each batch, until the loss is lost.
 
-    The weights are moved: a model of its own is to be given. A pure function of the seeds.
+    The weights are moved: a model of its own is to be given. A pure function of the seeds. The loss of a batch whose
+    gradient is not finite is infinite.
+
+    :raises ModelTooLarge: one row does not fit into memory.
     """
     made = optimiser_of(optimiser, groups)
     kept = [group for group in groups if group.parameters]
@@ -86,16 +89,22 @@ def trial(
     losses: list[float] = []
     starts: list[float] = []
     for step, factor in enumerate(factors(steps).tolist()):
-        weights.clear_gradients()
 
         def fresh(micro: int, step: int = step) -> None:
             reseed(seeds.derive(seed, "rising", step, micro))
 
         batch = next(rows)
-        with weights.lent(begun), torch.no_grad():
-            starts.append(_loss(weights, objective, batch.split(micro_batch_tokens), fresh))
-        result = gradients(weights, objective, batch, micro_batch_tokens, fresh, clip_norm)
-        losses.append(result.loss)
+        while True:
+            weights.clear_gradients()
+            try:
+                with weights.lent(begun), torch.no_grad():
+                    start = _loss(weights, objective, batch.split(micro_batch_tokens), fresh)
+                result = gradients(weights, objective, batch, micro_batch_tokens, fresh, clip_norm)
+                break
+            except Exception as error:
+                micro_batch_tokens = smaller_after(error, weights, micro_batch_tokens, batch)
+        starts.append(start)
+        losses.append(result.loss if result.finite else math.inf)
         yield factor, losses[-1], starts[-1]
         if not result.finite or is_lost(losses, starts):
             return
@@ -158,6 +167,6 @@ def choose(tried: Sequence[float], losses: Sequence[float], starts: Sequence[flo
     slopes = np.diff(smooth[:ends])
     most = math.inf if diverged is None else SAFETY * diverged
     if not len(slopes) or slopes.min() >= 0:
-        return Tried(min(1.0, most), "flat", diverged, *curve)
+        return Tried(min(1.0, most), "diverged" if most < 1 else "flat", diverged, *curve)
     steepest = float(tried[int(slopes.argmin())])
     return Tried(min(steepest, most), "diverged" if most < steepest else "steepest", diverged, *curve)

@@ -91,6 +91,18 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
 
 
+def smaller_after(error: Exception, weights: Weights, micro_batch_tokens: int, batch: Batch) -> int:
+    """The micro-batches to compute ``batch`` with again, after ``error``; what was computed of it is forgotten.
+
+    :raises Exception: ``error`` itself, where memory was not what it lacked.
+    :raises ModelTooLarge: it cannot be cut any further.
+    """
+    if not is_out_of_memory(error):
+        raise error
+    weights.clear_gradients()
+    return halved(micro_batch_tokens, batch)
+
+
 def halved(micro_batch_tokens: int, batch: Batch) -> int:
     """The next smaller micro-batch.
 

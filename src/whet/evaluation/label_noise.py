@@ -23,6 +23,8 @@ from whet.seeds import generator
 PACKAGE = "whet[labels]"
 FEWEST = 5
 """Rows of a class below which none of it is judged: with folds, next to nothing is known of it."""
+WEAK = 0.8
+"""Agreement below which what a classifier doubts says more of it than of the labels."""
 RESAMPLES = 200
 LEVEL = 0.95
 SHOWN = 10
@@ -173,6 +175,13 @@ def finding(found: Mapping[str, Any] | None) -> Finding:
         "count": count,
         "share": count / judged,
     }
+    if found["accuracy"] < WEAK:
+        message = (
+            f"Cannot tell: a classifier on the untouched base agrees with {100 * found['accuracy']:.1f} % of the labels "
+            f"that it did not see; that it doubts {count:,} of {judged:,} says more of it than of them."
+        )
+        remedy = "'whet suspects RUN' lists them all the same, the least likely first." if count else ""
+        return Finding("W007", "not_applicable", message, "", remedy, evidence)
     known = (
         f"(estimated share of wrong labels {100 * rate['value']:.1f} %, {100 * LEVEL:.0f} % interval over rows "
         f"{100 * rate['low']:.1f} to {100 * rate['high']:.1f}; a classifier that did not see them agrees with "

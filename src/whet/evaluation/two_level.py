@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whet.errors import Problem, UserError
-from whet.evaluation.intervals import RESAMPLES, Estimate, items, left_open, percentile, widened
+from whet.evaluation.intervals import RESAMPLES, items, left_open, percentile, widened
 from whet.evaluation.kinds import sums
 from whet.evaluation.measures import MEASURES, lower_is_better
 from whet.evaluation.rows import clusters, same_rows
@@ -206,8 +206,3 @@ def _student(of_seeds: float, of_rows: float, num_seeds: int, level: float) -> f
         return 1.0
     freedom = (num_seeds - 1) * ((of_seeds + of_rows) / of_seeds) ** 2
     return float(stdtrit(freedom, 0.5 + level / 2)) / z_of(level)
-
-
-def as_estimate(found: TwoLevel) -> Estimate:
-    """The same as the estimates of single trainings are kept."""
-    return Estimate(found.value, found.low, found.high)

@@ -9,6 +9,9 @@ from whet.models.adaptations import embedding_weights
 from whet.models.linear_layers import stacks
 from whet.models.task_model import TaskModel
 
+_BELOW = ("embed", "project_in", "mask_emb")
+"""In names of weights below all layers: project_in of OPT follows its table, mask_emb of XLNet stands for a row."""
+
 
 @dataclass(frozen=True, slots=True)
 class Depths:
@@ -35,6 +38,6 @@ def depths(model: TaskModel) -> Depths:
     found = {}
     for name, weight in model.named_parameters():
         if weight.requires_grad:
-            below = id(weight) in tables or "embed" in name
+            below = id(weight) in tables or any(part in name for part in _BELOW)
             found[name] = inside.get(id(weight), deepest + 1 if below and deepest else 0)
     return Depths(found, max(found.values(), default=0))

@@ -96,7 +96,8 @@ def look(folder: Path) -> Held:
 def mix(adapters: Sequence[Held], weights: Sequence[float], way: Way, into: Path, density: float = 0.5) -> Held:
     """Write one adapter that does what ``adapters`` do, each by its weight; PEFT loads it like any other.
 
-    Heads, and what else trained in full, become the mean by the same weights.
+    Heads, and what else trained in full, become the mean by the same weights. What was fitted on validation to one
+    adapter alone is left out (:func:`fitted`).
 
     :param density: of ties and dare_linear, the share of each factor's numbers that is kept.
     :raises UserError: M068, they cannot be mixed; M069, there is something at ``into``.
@@ -120,9 +121,27 @@ def mix(adapters: Sequence[Held], weights: Sequence[float], way: Way, into: Path
         if (adapters[0].folder / _HEAD).exists():
             heads = [load_file(adapter.folder / _HEAD) for adapter in adapters]
             save_file({name: _mean([head[name] for head in heads], shares) for name in heads[0]}, inside / _HEAD)
-        about = replace(adapters[0].about, temperature=1.0)
+        about = _unfitted(adapters[0].about)
         write_json(inside / ABOUT, asdict(about))
     return look(into)
+
+
+_FITTED = ("temperature", "thresholds", "no_answer_from")
+
+
+def fitted(about: About) -> list[str]:
+    """What of a saved adapter was fitted on validation to that one alone, and is not true of a mixture."""
+    known = {name for name in _FITTED if name in about.task_facts.get("settled", {})}
+    known |= {"thresholds"} if about.thresholds is not None else set()
+    return sorted(known | ({"temperature"} if about.temperature != 1.0 else set()))
+
+
+def _unfitted(about: About) -> About:
+    """The same with nothing that was fitted; what training taught stays."""
+    facts = dict(about.task_facts)
+    if "settled" in facts:
+        facts["settled"] = {name: value for name, value in facts["settled"].items() if name not in _FITTED}
+    return replace(about, temperature=1.0, thresholds=None, task_facts=facts)
 
 
 def _mixed(

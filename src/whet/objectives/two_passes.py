@@ -42,14 +42,14 @@ class TwoPasses:
     weight: float
 
     def __call__(self, model: nn.Module, batch: Any) -> StepLoss:
-        """As the objective counts; ``numbers`` has the sum of differences as ``divergence``."""
+        """As the objective counts."""
         inner = self.objective
         known = inner.known(model, batch)
         one, other = inner.said(model, known), inner.said(model, known)
         first, second = inner.loss(model, known, one), inner.loss(model, known, other)
         apart = inner.divergence(model, known, one, other)
         total = (first.total + second.total) / 2 + self.weight * apart
-        return StepLoss(total, first.num_counted, {**first.numbers, "divergence": float(apart.detach())})
+        return StepLoss(total, first.num_counted)
 
 
 def class_divergence(one: Tensor, other: Tensor) -> Tensor:

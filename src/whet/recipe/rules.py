@@ -147,6 +147,13 @@ def _adapters_start_from_something(recipe: Recipe) -> Iterator[Contradiction]:
         )
     if start == "loftq" and recipe.method == "auto":
         yield "R036", "lora.start", "is 'loftq', and 'auto' never becomes qlora.", "Set method to qlora."
+    if start == "loftq" and recipe.method == "qlora" and recipe.forgetting.interpolate:
+        yield (
+            "R036",
+            "lora.start",
+            "is 'loftq', whose adapters do not begin as the base, but forgetting.interpolate goes back to it.",
+            "Set lora.start to 'zeros', or remove forgetting.interpolate.",
+        )
 
 
 def _quantised_in_one_way(recipe: Recipe) -> Iterator[Contradiction]:

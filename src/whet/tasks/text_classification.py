@@ -23,7 +23,8 @@ from whet.engine.protocols import Objective, StepLoss
 from whet.kernels import logistic
 from whet.models.heads import Head, HeadKind
 from whet.models.pooling import Pooling
-from whet.objectives.classes import EVEN, Weighing, positive_weights, weights_of
+from whet.objectives.classes import Weighing, positive_weights, weights_of
+from whet.objectives.logit_loss import LogitLoss
 from whet.objectives.two_passes import class_divergence, label_divergence
 from whet.tasks.task import Columns, FittedHead, Setting, Task, Told
 
@@ -32,30 +33,8 @@ STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3)
 
 
 @dataclass(frozen=True, slots=True)
-class ClassificationLoss:
-    """Cross-entropy over labels; with several labels a row, binary cross-entropy summed over labels.
-
-    The methods beside ``of`` are those of :class:`whet.objectives.two_passes.Distributed`.
-    """
-
-    label_smoothing: float = 0.0
-    weighing: Weighing = EVEN
-
-    def __call__(self, model: nn.Module, batch: FlatBatch) -> StepLoss:
-        """Summed over the rows of ``batch``, in nats."""
-        known = self.known(model, batch)
-        return self.loss(model, known, self.said(model, known))
-
-    def known(self, model: nn.Module, batch: FlatBatch) -> tuple[FlatBatch, Tensor]:
-        """The batch, and its labels."""
-        targets = batch.targets
-        assert targets is not None
-        return batch, targets
-
-    def said(self, model: nn.Module, known: tuple[FlatBatch, Tensor]) -> Tensor:
-        """(B, C) logits."""
-        found: Tensor = model(known[0])
-        return found
+class ClassificationLoss(LogitLoss):
+    """Cross-entropy over labels; with several labels a row, binary cross-entropy summed over labels."""
 
     def loss(self, model: nn.Module, known: tuple[FlatBatch, Tensor], said: Tensor) -> StepLoss:
         """Summed over the rows, in nats; rows count as their classes weigh."""

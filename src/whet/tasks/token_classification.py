@@ -22,7 +22,8 @@ from whet.data.saying import say_spans
 from whet.engine.protocols import Objective, StepLoss
 from whet.models.heads import Head, HeadKind
 from whet.models.pooling import Pooling
-from whet.objectives.classes import EVEN, Weighing, weights_of
+from whet.objectives.classes import Weighing, weights_of
+from whet.objectives.logit_loss import LogitLoss
 from whet.objectives.two_passes import class_divergence
 from whet.seeds import generator
 from whet.tasks.tag_decoding import Decoded, decode, quick_f1
@@ -45,27 +46,8 @@ MOST_WORK = 3 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
-class TaggingLoss:
+class TaggingLoss(LogitLoss):
     """Cross-entropy over tags, of the first token of each word."""
-
-    label_smoothing: float = 0.0
-    weighing: Weighing = EVEN
-
-    def __call__(self, model: nn.Module, batch: FlatBatch) -> StepLoss:
-        """Summed over the words of ``batch``, in nats."""
-        known = self.known(model, batch)
-        return self.loss(model, known, self.said(model, known))
-
-    def known(self, model: nn.Module, batch: FlatBatch) -> tuple[FlatBatch, Tensor]:
-        """The batch, and its tags."""
-        targets = batch.targets
-        assert targets is not None
-        return batch, targets
-
-    def said(self, model: nn.Module, known: tuple[FlatBatch, Tensor]) -> Tensor:
-        """(T, K) logits."""
-        found: Tensor = model(known[0])
-        return found
 
     def loss(self, model: nn.Module, known: tuple[FlatBatch, Tensor], said: Tensor) -> StepLoss:
         """Summed over the words, in nats; words count as their tags weigh."""

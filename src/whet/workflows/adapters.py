@@ -55,7 +55,7 @@ def weighed(words: Sequence[str]) -> list[tuple[Path, float]]:
 
 
 def mix(words: Sequence[str], way: str, density: float, out: Path) -> dict[str, Any]:
-    """Write one adapter of several; what it holds.
+    """Write one adapter of several; what it holds, and as ``not_fitted`` what the first had fitted and it has not.
 
     :raises UserError: as :func:`held`, :func:`weighed` and :func:`whet.models.mixing.mix`.
     """
@@ -67,8 +67,10 @@ def mix(words: Sequence[str], way: str, density: float, out: Path) -> dict[str, 
         raise UserError(Problem("M068", "--density", f"is {density:g}.", "Give a share above 0, and 1 at most."))
     pairs = weighed(words)
     chosen = cast(Way, way)
-    found = mixing.mix([held(path) for path, _ in pairs], [weight for _, weight in pairs], chosen, out, density)
-    return {**found.to_json(), "of": {str(path): weight for path, weight in pairs}, "way": way}
+    adapters = [held(path) for path, _ in pairs]
+    found = mixing.mix(adapters, [weight for _, weight in pairs], chosen, out, density)
+    weights = {str(path): weight for path, weight in pairs}
+    return {**found.to_json(), "of": weights, "way": way, "not_fitted": mixing.fitted(adapters[0].about)}
 
 
 def merge(path: Path, out: Path) -> dict[str, Any]:

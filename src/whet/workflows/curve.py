@@ -7,8 +7,9 @@ sample, and at the end curve.json and curve.svg.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from whet.recipe import Recipe, dump, load
 from whet.recipe.names import PROBED
 from whet.report.more_data_section import FILE, drawing
 from whet.seeds import generator
-from whet.workflows import evaluating, preparing, training
+from whet.workflows import evaluating, making, preparing, training
 from whet.workflows.rows import Tell
 from whet.workflows.running import SPLITS, Running
 from whet.workflows.starting import recipe_of
@@ -219,16 +220,12 @@ def _trained(run: Running, method: str, draw: int, size: int) -> Predictions:
         write_json(begun, {"size": size})
     recipe = run.recipe.model_copy(update={"seed": run.recipe.seed + draw})
     one = Running(recipe, folder, run.tell, run.should_stop)
-    stages: list[tuple[str, Callable[[], Any]]] = [
-        ("encode", lambda: preparing.encode(one)),
-        ("decide", lambda: preparing.decide(one)),
-        ("prove", lambda: preparing.prove(one)),
-    ]
-    if recipe.task in PROBED:
-        stages.append(("train probe", lambda: training.probe(one)))
-    stages.append((f"train {method}", lambda: training.fine_tune(one, method)))
-    for name, work in stages:
-        list(one.stage(name, work))
+    list(one.stage("encode", partial(preparing.encode, one)))
+    list(one.stage("decide", partial(preparing.decide, one)))
+    list(making.ready(one))
+    list(one.stage("prove", partial(preparing.prove, one)))
+    for name in [*(["probe"] if recipe.task in PROBED else []), method]:
+        list(making.make(one, name))
     list(evaluating.predict(one, training.finished(one, method)))
     found = load_predictions(folder.predictions(method, "test"))
     shutil.rmtree(folder.path)

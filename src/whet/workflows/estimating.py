@@ -17,7 +17,7 @@ from whet.batches import flat
 from whet.batches.flat import FlatBatch, TrainingBatches
 from whet.engine.protocols import Objective
 from whet.errors import UserError
-from whet.files import read_json, write_json
+from whet.files import write_json
 from whet.kernels import dropout
 from whet.models import adaptations, loading, networks, sequences
 from whet.models.footprint import STEP_BYTES, Footprint, Read, bytes_of, footprint, smallest
@@ -27,7 +27,7 @@ from whet.models.task_model import TaskModel
 from whet.recipe.names import ADAPTERS, PROBED
 from whet.tasks.language_modeling import BEGINS
 from whet.tasks.task import BATCH_TOKENS
-from whet.workflows import regularising
+from whet.workflows import regularising, replaying
 from whet.workflows.machines import ADAPTING, MIB, Machine, this_machine
 from whet.workflows.running import Running
 
@@ -71,9 +71,16 @@ class Work:
 
     def rehearsed(self, method: str, options: Mapping[str, Any], batch: FlatBatch) -> Footprint:
         """The footprint of a method on ``batch`` as one micro-batch."""
+        beside = 0
+
+        def adapt(model: TaskModel) -> None:
+            nonlocal beside
+            self.adapt(method, options, model)
+            beside = regularising.held(model, options, self.dtype)
+
         found = footprint(
             self.model(),
-            partial(self.adapt, method, options),
+            adapt,
             self.objective,
             batch,
             self.look,
@@ -83,14 +90,9 @@ class Work:
             optimiser=str(options.get("training.optimiser", "adamw")),
             quantised=bytes_of(options) if method == "qlora" else None,
         )
-        return replace(found, masters=found.masters + _copies(found, options))
-
-
-def _copies(found: Footprint, options: Mapping[str, Any]) -> int:
-    """Bytes of fp32 copies of what moves that some ways against overfitting keep."""
-    number = sum(bool(options.get(f"regularisation.{name}")) for name in ("l2_start", "mixout"))
-    number += int(options.get("regularisation.average", "none") != "none")
-    return found.gradients * number
+        if options.get("regularisation.average", "none") != "none":
+            beside += found.gradients  # as large: a copy in fp32 of all that moves
+        return replace(found, masters=found.masters + beside)
 
 
 def work_of(run: Running) -> Work:
@@ -108,7 +110,7 @@ def work_of(run: Running) -> Work:
         ordered(batches, 0.5),
         next(iter(flat.for_prediction(validation, BATCH_TOKENS))),
         batches.per_epoch,
-        train.num_tokens,
+        int(sum(batches.encoded.lengths[rows].sum() for rows in batches.rows_of(0))),
         validation.num_tokens + round(sample),
         train.num_tokens + validation.num_tokens,
         partial(_beside, run),
@@ -148,7 +150,7 @@ def _adapt(run: Running, method: str, options: Mapping[str, Any], model: TaskMod
     set_free(method, options, run.place.known_as, run.recipe.seed, model)
     if method == "full" and run.recipe.training.fast_paths:
         size = model.trunk.get_input_embeddings().weight.shape[0]
-        model.compact_embedding(torch.from_numpy(run.encoded["train"].used(size)))
+        model.compact_embedding(torch.from_numpy(replaying.drawn_from(run).used(size)))
 
 
 def set_free(method: str, options: Mapping[str, Any], known_as: str, seed: int, model: TaskModel) -> None:
@@ -325,8 +327,3 @@ def foresee(run: Running, models: Sequence[str]) -> None:
         path,
         {"models": found, "machine": {"flops": machine.flops, "bandwidth": machine.bandwidth, "fixed": machine.fixed}},
     )
-
-
-def foreseen(run: Running) -> dict[str, Any]:
-    """plan.json of a run; empty where it has none."""
-    return dict(read_json(run.folder.plan)) if run.folder.plan.exists() else {}

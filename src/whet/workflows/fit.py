@@ -22,11 +22,9 @@ from whet.workflows import (
     environment,
     evaluating,
     forgetting,
-    interpolating,
     judging,
+    making,
     preparing,
-    rates,
-    replaying,
     shipping,
     suspecting,
     training,
@@ -61,9 +59,9 @@ def _stages(run: Running) -> Iterator[Event]:
     yield from stage("audit", partial(preparing.look, run))
     yield from stage("encode", partial(preparing.encode, run))
     yield from stage("decide", partial(preparing.decide, run))
-    if recipe.forgetting.replay:
-        yield from stage("replay", partial(replaying.prepare, run))
+    yield from making.ready(run)
     yield from stage("prove", partial(preparing.prove, run))
+    yield from stage("foresee", partial(preparing.foresee, run))
     if recipe.forgetting.measure and recipe.forgetting.limit is not None:
         yield from stage("know", partial(forgetting.check_base, run))
 
@@ -78,12 +76,7 @@ def _stages(run: Running) -> Iterator[Event]:
 
     models = candidates(run.value("method"), recipe.task)
     for name in models:
-        train = partial(training.probe, run) if name == "probe" else partial(training.fine_tune, run, name)
-        if name != "probe" and rates.wanted(run):
-            yield from stage(f"try rates {name}", partial(rates.find, run, name))
-        yield from stage(f"train {name}", train)
-        if name != "probe" and recipe.forgetting.interpolate:
-            yield from stage(f"interpolate {name}", partial(interpolating.interpolate, run, name))
+        yield from making.make(run, name)
     for name in models:
         yield from stage(f"keep {name}", partial(shipping.keep, run, name))
     if recipe.forgetting.measure:

@@ -193,8 +193,7 @@ def _on_path(run: Running, name: str, asking: Measure, one: Mapping[str, Any]) -
     """A point between base and tuned model: what it forgot, and how well it does on the test rows."""
     share = float(one["share"])
     model = training.finished(run, name, share).model
-    knows = asking.base if share == 0 else asking.known(model, f"{name} at {share:g}")
-    found = remembering.lost(asking.base, knows, asking.asked)
+    found, _ = asking.forgotten(model, f"{name} at {share:g}")
     task, encoded, examples = run.task, run.encoded["test"], run.examples("test")
     said = task.predictions(name, task.outputs(model, encoded), encoded, examples)
     values = values_of(said)

@@ -25,6 +25,8 @@ from whet.workflows.rows import form_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from whet.data.forms import Examples
+
 FILE = "general.json"
 FEWEST_ROWS = 50
 """Rows of a labelled set: ten a fold."""
@@ -37,9 +39,9 @@ def keep(recipe: Recipe, folder: Path) -> None:
     """
     wanted = recipe.forgetting
     sets = [_labelled(name, recipe).to_json() for name in wanted.probes]
-    texts = None if wanted.text is None else _text(wanted.text, recipe)
-    if sets or texts:
-        write_json(folder / FILE, {"probes": sets, "texts": texts})
+    asked, replayed = (None, None) if wanted.text is None else _text(wanted.text, recipe)
+    if sets or asked:
+        write_json(folder / FILE, {"probes": sets, "texts": asked, "replayed": replayed})
 
 
 def labelled(recipe: Recipe, folder: Path) -> tuple[LabelledTexts, ...]:
@@ -51,7 +53,9 @@ def labelled(recipe: Recipe, folder: Path) -> tuple[LabelledTexts, ...]:
 
 def asked_texts(recipe: Recipe, folder: Path) -> tuple[str, ...]:
     """The pieces of text that are asked; with replay those that are not replayed."""
-    texts = _texts(folder)
+    if named := _kept(folder).get("texts"):
+        return tuple(named)
+    texts = general.prose()
     if recipe.forgetting.replay:
         texts = general.halves(texts)[0]
     chosen = general.some(len(texts), recipe.forgetting.max_rows, recipe.seed, general.PROSE)
@@ -60,16 +64,12 @@ def asked_texts(recipe: Recipe, folder: Path) -> tuple[str, ...]:
 
 def replayed_texts(folder: Path) -> list[str]:
     """The pieces of text that are replayed."""
-    return general.halves(_texts(folder))[1]
+    return _kept(folder).get("replayed") or general.halves(general.prose())[1]
 
 
 def _kept(folder: Path) -> dict[str, Any]:
     path = folder / FILE
     return dict(read_json(path)) if path.exists() else {}
-
-
-def _texts(folder: Path) -> list[str]:
-    return _kept(folder).get("texts") or general.prose()
 
 
 def _some(one: LabelledTexts, recipe: Recipe) -> LabelledTexts:
@@ -101,7 +101,8 @@ def _labelled(source: str, recipe: Recipe) -> LabelledTexts:
     return whole
 
 
-def _text(source: str, recipe: Recipe) -> list[str]:
+def _text(source: str, recipe: Recipe) -> tuple[list[str], list[str]]:
+    """The pieces that are asked, and with replay all others, which are replayed."""
     path = Path(source).expanduser()
     if path.suffix == ".txt" and path.is_file():
         try:
@@ -109,18 +110,37 @@ def _text(source: str, recipe: Recipe) -> list[str]:
         except (OSError, UnicodeDecodeError) as error:
             what = f"cannot be read: {error}."
             raise UserError(Problem("F025", f"forgetting.text: {source}", what, "Give a text in UTF-8.")) from None
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            found = _read(source, "language-modeling", Path(folder), recipe)
-            texts = [text for split in found.splits.values() for text in _column(split)]
-    most = recipe.forgetting.max_rows * (2 if recipe.forgetting.replay else 1)
-    texts = [texts[row] for row in general.some(len(texts), most, recipe.seed, source)]
-    fewest = FEWEST_PIECES * (2 if recipe.forgetting.replay else 1)
-    if len(texts) < fewest:
-        what = f"holds {len(texts)} pieces of text, which are too few (at least {fewest})."
-        remedy = "In a .txt file blank lines part them; in a table each row is one."
+        asked, replayed = _parted(len(texts), source, recipe)
+        return [texts[row] for row in asked], [texts[row] for row in replayed]
+    with tempfile.TemporaryDirectory() as folder:
+        splits = list(_read(source, "language-modeling", Path(folder), recipe).splits.values())
+        asked, replayed = _parted(sum(map(len, splits)), source, recipe)
+        return _rows(splits, asked), _rows(splits, replayed)
+
+
+def _parted(count: int, source: str, recipe: Recipe) -> tuple[list[int], list[int]]:
+    """Of ``count`` pieces the numbers of those that are asked and replayed; at most every second one is asked then."""
+    replays = recipe.forgetting.replay > 0
+    every = 2 if replays else 1
+    most, seed = recipe.forgetting.max_rows, recipe.seed
+    asked = [every * number for number in general.some(-(-count // every), most, seed, source)]
+    if count < FEWEST_PIECES * every or len(asked) < FEWEST_PIECES:
+        what = f"holds {count:,} pieces of text, {len(asked):,} of which would be asked: too few."
+        remedy = (
+            f"Give {FEWEST_PIECES * every} at least (in a .txt file blank lines part them, in a table each row is "
+            f"one), and let forgetting.max_rows be {FEWEST_PIECES} or more."
+        )
         raise UserError(Problem("F025", f"forgetting.text: {source}", what, remedy))
-    return texts
+    return asked, sorted(set(range(count)).difference(asked)) if replays else []
+
+
+def _rows(splits: Sequence[Examples], rows: Sequence[int]) -> list[str]:
+    """The texts of ``rows``, counted through ``splits``; no others are read."""
+    found, start = list[str](), 0
+    for split in splits:
+        found += split.texts([row - start for row in rows if start <= row < start + len(split)])
+        start += len(split)
+    return found
 
 
 def _read(source: str, task: str, into: Path, recipe: Recipe) -> ReadResult:

@@ -23,7 +23,7 @@ from whet.models.shapes import Shape, named
 from whet.recipe import Recipe, dump
 from whet.recipe.names import ADAPTERS, PROBED
 from whet.recipe.resolve import candidates, resolve
-from whet.workflows import preparing
+from whet.workflows import preparing, rates, replaying
 from whet.workflows.accelerators import GIB, accelerator
 from whet.workflows.advising import advice
 from whet.workflows.estimating import EVERY, UNKNOWN, Need, Work, need, said, work_of
@@ -76,6 +76,8 @@ def plan(recipe: Recipe, wish: Wish, tell: Tell) -> dict[str, Any]:
         run.write_resolved(chosen)
         for name in ("resolved", "task"):  # what was decided early is decided now
             run.__dict__.pop(name, None)
+        if recipe.forgetting.replay:
+            list(replaying.prepare(run))
         method = str(run.value("method"))
         methods = [*(["probe"] if recipe.task in PROBED else []), *EVERY]
         rows = {}
@@ -215,10 +217,10 @@ def _try(
 ) -> None:
     """Set what a few real steps took in the place of what was worked out."""
     write_text(run.folder.recipe, dump(recipe))
-    facts = preparing.facts_of(run)
+    facts, untried = preparing.facts_of(run), rates.untried(recipe)  # any rate takes as long
     for number, method in enumerate(methods):
         tell("trials", number, len(methods))
-        run.write_resolved(resolve(recipe.model_copy(update={"method": method}), facts))
+        run.write_resolved(resolve(untried.model_copy(update={"method": method}), facts))
         row = rows[method]
         command = [sys.executable, "-m", "whet.workflows.trial", str(run.folder.path), method]
         try:

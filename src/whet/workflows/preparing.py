@@ -142,9 +142,14 @@ def decide(run: Running) -> Iterator[Event]:
     for name in ("resolved", "task"):  # what was decided early is decided now
         run.__dict__.pop(name, None)
     regularising.refuse_method(run)
-    estimating.foresee(run, candidates(run.value("method"), run.recipe.task))
     for name in ("method", "head.pooling", "training.precision", "training.epochs", "training.learning_rate"):
         yield Said(f"{name} = {run.value(name)}: {run.resolved[name]['reason']}")
+
+
+def foresee(run: Running) -> Iterator[Event]:
+    """What each model is expected to take; everything that training reads lies there."""
+    estimating.foresee(run, candidates(run.value("method"), run.recipe.task))
+    yield from ()
 
 
 FAST_PATH_ROWS = 8

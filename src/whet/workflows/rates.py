@@ -15,6 +15,7 @@ from whet.errors import Interrupted
 from whet.files import read_json, write_json
 from whet.findings import Finding
 from whet.folder import RunFolder
+from whet.recipe import Recipe
 from whet.recipe.resolve import Choice, resolve
 from whet.workflows import preparing, regularising, training
 from whet.workflows.events import Said
@@ -85,10 +86,16 @@ def _path(folder: RunFolder, method: str) -> Any:
 
 def _usual(run: Running) -> dict[str, Choice]:
     """The rates that would be taken without a trial."""
-    changed = run.recipe.training.model_copy(update={"learning_rate": "auto"})
-    recipe = run.recipe.model_copy(update={"training": changed, "method": run.value("method")})
+    recipe = untried(run.recipe).model_copy(update={"method": run.value("method")})
     derived = resolve(recipe, preparing.facts_of(run))
     return {name: derived[name] for name in (RATE, HEAD_RATE)}
+
+
+def untried(recipe: Recipe) -> Recipe:
+    """The recipe with the usual rate in the place of one that is found by trial."""
+    if recipe.training.learning_rate != "range-test":
+        return recipe
+    return recipe.model_copy(update={"training": recipe.training.model_copy(update={"learning_rate": "auto"})})
 
 
 def _settle(run: Running, choices: Mapping[str, Choice]) -> None:

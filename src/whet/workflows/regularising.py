@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from whet.errors import Problem, Problems, UserError, did_you_mean
 from whet.models.adaptations import embedding_weights
 from whet.models.depths import depths
 from whet.models.dropouts import drops_anything, set_dropout
+from whet.models.interpolation import not_of_base
 from whet.models.task_model import TaskModel
 from whet.objectives.classes import sampling_shares
 from whet.objectives.gradual import Gradual
@@ -28,6 +29,9 @@ from whet.tasks.token_classification import OUTSIDE
 from whet.workflows import replaying
 from whet.workflows.running import Running
 from whet.workflows.token_marks import special_ids
+
+FP32 = 4
+"""Bytes."""
 
 # --- what is refused before anything is trained -------------------------------------------------------
 
@@ -132,19 +136,29 @@ def _gradual(run: Running, model: TaskModel, num_steps: int) -> Gradual:
 
 def brought(model: TaskModel) -> list[str]:
     """Names of the weights that move and were not drawn anew: those of the base, or of adapters."""
-    head = set() if model.head is None or model.kind.kind == "language" else {id(p) for p in model.head.parameters()}
-    new = tuple(f"network.{name}." for name in model.fresh)
-    return [
-        name
-        for name, weight in model.named_parameters()
-        if weight.requires_grad and id(weight) not in head and not name.startswith(new)
-    ]
+    new = not_of_base(model)
+    return [name for name, weight in model.named_parameters() if weight.requires_grad and name not in new]
 
 
 def _matrices(model: TaskModel) -> list[str]:
     """Names of those that are multiplied."""
     tables, weights = embedding_weights(model), dict(model.named_parameters())
     return [name for name in brought(model) if weights[name].ndim > 1 and id(weights[name]) not in tables]
+
+
+def held(model: TaskModel, options: Mapping[str, Any], dtype: torch.dtype) -> int:
+    """Bytes that the pull to the start and mixout hold while a step is computed, beside what is trained without them.
+
+    :param model: with what moves set free; :param options: resolved values by dotted name.
+    """
+    weights, size = dict(model.named_parameters()), 0
+    if options.get("regularisation.l2_start"):
+        size += FP32 * sum(weights[name].numel() for name in brought(model))
+    if options.get("regularisation.mixout"):
+        # where they began, what of them is kept, and in fp32 what the model lends its weights against
+        each = FP32 + 1 + (FP32 if dtype == torch.float32 else 0)
+        size += each * sum(weights[name].numel() for name in _matrices(model))
+    return size
 
 
 # --- what is said of it -------------------------------------------------------------------------------
@@ -167,7 +181,7 @@ def numbers(run: Running, model: TaskModel, num_steps: int) -> Iterator[str]:
         names = _matrices(model)
         count = sum(weights[name].numel() for name in names)
         where = f"{count:,} weights in {len(names)} matrices"
-        yield f"mixout: in a step {wanted.mixout:.0%} of {where} are those of the base"
+        yield f"mixout: in a step {100 * wanted.mixout:.3g}% of {where} are those of the base"
     if wanted.average == "ema":
         yield f"evaluated and kept: the moving average of all weights, {wanted.average_decay:g} of it kept in a step"
     if wanted.average == "checkpoints":

@@ -45,9 +45,14 @@ def prepare(run: Running) -> Iterator[Event]:
     )
 
 
+def drawn_from(run: Running) -> Encoded:
+    """The units that training draws its batches from: those of the rows, and of general text where it is replayed."""
+    return encoding.load(run.tokens_folder(TOKENS)) if run.recipe.forgetting.replay else run.encoded["train"]
+
+
 def batches(run: Running, seed: int) -> ReplayBatches:
     """Training rows and general text together."""
-    whole = encoding.load(run.tokens_folder(TOKENS))
+    whole = drawn_from(run)
     none = Targets(torch.zeros(len(whole), 0))  # the truth of a language model are its tokens
     tokens, share = run.value("training.batch_tokens"), run.recipe.forgetting.replay
     own = len(run.encoded["train"])

@@ -67,7 +67,8 @@ def _found(run: Running, chosen: Mapping[str, NDArray[np.int64]]) -> dict[str, A
     """Of the chosen rows by split: which labels are doubtful, as JSON."""
     gold = np.concatenate([run.gold[split][rows] for split, rows in chosen.items()])
     features = torch.cat([run.features(split)[torch.from_numpy(rows)] for split, rows in chosen.items()])
-    together = np.concatenate([_together(run.examples(split))[rows] for split, rows in chosen.items()])
+    keys = _together({split: run.examples(split) for split in chosen})
+    together = np.concatenate([keys[split][rows] for split, rows in chosen.items()])
     parts = torch.from_numpy(folds(gold, together, FOLDS, run.recipe.seed))
     intercept = run.frozen.linear_head.bias is not None
     judged = out_of_fold(
@@ -103,10 +104,16 @@ def _found(run: Running, chosen: Mapping[str, NDArray[np.int64]]) -> dict[str, A
     return {**about, "examples": [_example(run, one) for one in rows[:SHOWN]]}
 
 
-def _together(examples: Examples) -> NDArray[np.uint64]:
-    """(n,) rows that must be in one fold: of equal texts, of one group."""
-    groups = examples.groups
-    return joined([examples.hashes, *([] if groups is None else [groups])])
+def _together(splits: Mapping[str, Examples]) -> dict[str, NDArray[np.uint64]]:
+    """(n,) by split: one key for rows that must be in one fold, of equal texts or of one group, over all splits."""
+    hashes = [examples.hashes for examples in splits.values()]
+    groups = [examples.groups for examples in splits.values()]
+    keys = [np.concatenate(hashes)]
+    if any(one is not None for one in groups):  # rows without groups stand alone but for their texts
+        known = [of_texts if one is None else one for one, of_texts in zip(groups, hashes, strict=True)]
+        keys.append(np.concatenate(known))
+    ends = np.cumsum([len(one) for one in hashes])
+    return dict(zip(splits, np.split(joined(keys), ends[:-1]), strict=True))
 
 
 def _names(run: Running, truth: Any) -> str | list[str]:

@@ -187,7 +187,7 @@ def prepared(run: Running, method: str, seed: int, changed: Mapping[str, Any] | 
         dropout.install(model, model.stream)
     if method == "full" and run.fast:
         size = model.trunk.get_input_embeddings().weight.shape[0]
-        model.compact_embedding(torch.from_numpy(run.encoded["train"].used(size)))
+        model.compact_embedding(torch.from_numpy(replaying.drawn_from(run).used(size)))
     return model, adapter
 
 

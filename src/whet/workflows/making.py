@@ -1,0 +1,28 @@
+"""The stages by which a run makes its models: in a fit, and at every point of a learning curve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from whet.engine.events import Event
+from whet.workflows import interpolating, rates, replaying, training
+from whet.workflows.running import Running
+
+
+def ready(run: Running) -> Iterator[Event]:
+    """What training reads beside the rows; once what ``auto`` becomes is decided."""
+    if run.recipe.forgetting.replay:
+        yield from run.stage("replay", partial(replaying.prepare, run))
+
+
+def make(run: Running, name: str) -> Iterator[Event]:
+    """Train the model ``name``, with everything that the recipe says belongs to it."""
+    if name == "probe":
+        yield from run.stage("train probe", partial(training.probe, run))
+        return
+    if rates.wanted(run):
+        yield from run.stage(f"try rates {name}", partial(rates.find, run, name))
+    yield from run.stage(f"train {name}", partial(training.fine_tune, run, name))
+    if run.recipe.forgetting.interpolate:
+        yield from run.stage(f"interpolate {name}", partial(interpolating.interpolate, run, name))
