@@ -177,8 +177,8 @@ def finding(found: Mapping[str, Any] | None) -> Finding:
     }
     if found["accuracy"] < WEAK:
         message = (
-            f"Cannot tell: a classifier on the untouched base agrees with {100 * found['accuracy']:.1f} % of the labels "
-            f"that it did not see; that it doubts {count:,} of {judged:,} says more of it than of them."
+            f"Cannot tell: a classifier on the untouched base agrees with {100 * found['accuracy']:.1f} % of the "
+            f"labels that it did not see; that it doubts {count:,} of {judged:,} says more of it than of them."
         )
         remedy = "'whet suspects RUN' lists them all the same, the least likely first." if count else ""
         return Finding("W007", "not_applicable", message, "", remedy, evidence)
