@@ -127,6 +127,7 @@ CODES: dict[str, str] = {
     "E011": "Learning rate found by trial",
     "E012": "Memory and time as planned",
     "E013": "Weights between base and tuned model",
+    "E014": "Nothing kept of training",
     # G: conversations as a model sees them
     "G001": "Stop token in training",
     "G002": "Tokens that carry loss",

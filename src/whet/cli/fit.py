@@ -19,7 +19,7 @@ def fit(
     data: Annotated[str | None, typer.Argument(metavar="DATA", help="File, folder, or hub data set id.")] = None,
     task: Annotated[str | None, typer.Option(help="What to learn, such as question-answering.")] = None,
     model_base: Annotated[str | None, typer.Option("--base", help="minilm, a model folder, or a hub id.")] = None,
-    method: Annotated[str | None, typer.Option(help="auto, probe, lora or full.")] = None,
+    method: Annotated[str | None, typer.Option(help="Which weights move: auto, probe, full, lora, ...")] = None,
     text: Annotated[str | None, typer.Option(help="Column with the text.")] = None,
     label: Annotated[str | None, typer.Option(help="Column with the label, tags, answers or score.")] = None,
     set_: Set = None,

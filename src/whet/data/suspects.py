@@ -20,7 +20,7 @@ import pyarrow as pa
 from whet.data.forms import Examples, writing
 from whet.data.ledger import Ledger
 from whet.data.normal import hashes
-from whet.errors import Problems, did_you_mean
+from whet.errors import Problem, Problems, UserError, did_you_mean
 from whet.files import write_text
 
 COLUMNS = ("file", "line", "text", "text_pair", "label", "suggested", "quality", "confidence", "corrected")
@@ -28,6 +28,8 @@ NEEDED = ("file", "line", "text", "label", "corrected")
 SEPARATORS = (";", "|", "/", "+", "\t")
 DELIMITERS = (",", ";", "\t")
 """A spreadsheet may write the file back with another one."""
+SHOWN = 20
+"""Labels that a message lists at most."""
 CODE = "D080"
 NOTED = "W007"
 """The finding under which the ledger keeps what was corrected."""
@@ -57,6 +59,22 @@ def in_cell(label: str | Sequence[str], mark: str) -> str:
     return label if isinstance(label, str) else f"{mark} ".join(label)
 
 
+def refuse_precious(path: Path) -> None:
+    """Check that nothing of anybody's is lost when the file is written to ``path``.
+
+    :raises UserError: D086, a file is there that is none of ours, or somebody wrote corrections into it.
+    """
+    if not path.exists():
+        return
+    try:
+        corrected = len(read_corrections(path))
+        what = f"holds {corrected:,} corrections already, which would be lost." if corrected else ""
+    except UserError:
+        what = "is there already, and no list of suspects that nobody has touched."
+    if what:
+        raise UserError(Problem("D086", str(path), what, "Name another file with --out, or move this one."))
+
+
 def write_suspects(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write the file for people.
 
@@ -78,7 +96,8 @@ def read_corrections(path: Path) -> list[Correction]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        problems.add(CODE, "data.corrections", f"{str(path)!r} cannot be read: {error}.", "Name a CSV in UTF-8.")
+        why = (error.strerror or str(error)) if isinstance(error, OSError) else "it is not in UTF-8"
+        problems.add(CODE, "data.corrections", f"{str(path)!r} cannot be read: {why}.", "Name a CSV in UTF-8.")
         problems.raise_if_any()
         raise
     head = text.partition("\n")[0].strip("\r")
@@ -199,7 +218,8 @@ def _checked(
     unknown = [part for part in ([label] if isinstance(label, str) else label) if part not in known]
     if unknown:
         what = f"{unknown[0]!r} is no label of the data."
-        problems.add("D083", one.place, what, did_you_mean(unknown[0], list(known)))
+        listed = f"Labels: {', '.join(sorted(known)[:SHOWN])}."
+        problems.add("D083", one.place, what, did_you_mean(unknown[0], list(known)) or listed)
         return None
     before = {part.strip() for part in one.label.split(mark)} - {""} if several else {one.label}
     if {*(now if several else [now])} not in (before, {*label} if several else {label}):

@@ -254,17 +254,18 @@ REMEDIES = {
 }
 
 
-def gate(found: Forgotten | None, model: str, limit: float | None, why_not: str = "") -> Finding:
+def gate(found: Forgotten | None, model: str, limit: float | None, why_not: str = "", beside: str = "") -> Finding:
     """V009: passed, or an issue where more than ``limit`` was lost; without a limit a tip where something surely was.
 
     :param why_not: why nothing was measured, where ``found`` is None.
+    :param beside: what else is to be said of the measure.
     """
     if found is None:
         if limit is None:
             return Finding("V009", "not_applicable", why_not, model)
         remedy = "Remove forgetting.limit, or name sets that the base knows."
         return Finding("V009", "issue", f"{why_not} So forgetting.limit cannot be held.", model, remedy)
-    message, evidence = in_words(found, model), found.to_json() | {"limit": limit}
+    message, evidence = in_words(found, model) + beside, found.to_json() | {"limit": limit}
     remedy = REMEDIES[found.way]
     if limit is None:
         worst = [one.name for one in found.sets if one.known and one.forgotten > 0 and one.p_holm < LEVEL]

@@ -178,6 +178,10 @@ def _flip_figures(one: Flips) -> dict[str, float]:
     }
 
 
+APPLIED = 0.01
+"""A temperature so near to 1 was applied already, as trained models carry it in their head."""
+
+
 def calibration(predictions: Predictions, temperature: float | None, *, seed: int) -> Finding:
     """V003: expected calibration error, as saved and, of classes, with the temperature fitted on validation."""
     name, stated = predictions.model, kind_of(predictions).decisions(predictions)
@@ -197,6 +201,10 @@ def calibration(predictions: Predictions, temperature: float | None, *, seed: in
         remedy = "Keep a validation split, so that a temperature can be fitted."
         remedy = remedy if predictions.kind == "classes" else "Use its confidences to sort, not as probabilities."
         return Finding("V003", "issue" if raw.low > MOST_ECE else "tip", message + ".", name, remedy, evidence)
+    if abs(temperature - 1) < APPLIED:
+        message += ", after the temperature that validation asks for."
+        remedy = "Use its probabilities with care, or give it more rows for validation."
+        return Finding("V003", "issue" if raw.low > MOST_ECE else "tip", message, name, remedy, evidence)
     after = _ece(apply_temperature(cast("ClassPredictions", predictions), temperature), seed)
     evidence["ece_with_temperature"] = after.to_json()
     message += f"; with the temperature {temperature:.2f} fitted on validation by {100 * after.value:.1f}."

@@ -133,21 +133,30 @@ def exact_weights(model: nn.Module) -> list[str]:
     return [name for name, _ in model.named_parameters() if "ia3_l" in name]
 
 
-def count_trainable(model: nn.Module) -> int:
-    """Weights that move."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+def count_trainable(model: nn.Module, whole: bool = False) -> int:
+    """Weights that may move.
+
+    :param whole: of a compact embedding the table counts, not only its rows that the data mentions.
+    """
+    spared = sum(one.table.numel() - one.rows.numel() for one in _compact(model)) if whole else 0
+    return spared + sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def _compact(model: nn.Module) -> list[CompactEmbedding]:
+    return [module for module in model.modules() if isinstance(module, CompactEmbedding)]
 
 
 def count_weights(model: TaskModel) -> int:
     """All weights of a model with what was added to it; of quantised ones as many as were quantised."""
     packed = sum(int(m.in_features * m.out_features - m.weight.numel()) for _, m in quantised_layers(model.network))
-    return packed + sum(p.numel() for name, p in model.named_parameters() if "original_module" not in name)
+    twice = sum(one.rows.numel() for one in _compact(model))
+    return packed - twice + sum(p.numel() for name, p in model.named_parameters() if "original_module" not in name)
 
 
 def described(model: TaskModel, method: str, options: Mapping[str, Any]) -> str:
     """What moves, in words: of adapters on how many layers, of what rank."""
-    share = count_trainable(model) / max(1, count_weights(model))
-    moving = f"{count_trainable(model):,} weights move, {share:.2%} of all"
+    trainable = count_trainable(model, whole=method == "full")
+    moving = f"{trainable:,} weights move, {trainable / max(1, count_weights(model)):.2%} of all"
     adapted = sum(
         1 for name, _ in model.named_parameters() if name.endswith(("lora_A.default.weight", "ia3_l.default"))
     )

@@ -79,7 +79,7 @@ def refuse_long(place: Place, length: int, num: int, method: str) -> None:
     most = longest(place, length, num, method)
     if most < length or length < _SHORTEST:
         positions = _positions(place)
-        what = f"{num} vectors before texts of {length:,} tokens are more than the base's {positions:,} places."
+        what = f"{num:,} vectors leave no room for texts of {max(length, _SHORTEST):,} tokens in {positions:,} places."
         few = "Use fewer vectors (soft.tokens)" + (f" or data.max_length={most}." if most >= _SHORTEST else ".")
         raise UserError(Problem("M072", "soft.tokens", what, few))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -98,7 +98,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
             parsed = _scalar(yaml.safe_load(value))
         except yaml.YAMLError:
             parsed = value
-        if isinstance(parsed, dict):  # no option takes one: it is a text with a colon, or with braces
+        if isinstance(parsed, dict) and not _takes_mapping(name):  # a text with a colon, or with braces
             parsed = value
         if name in result and result[name] != parsed:
             problems.append(
@@ -212,6 +212,16 @@ def _wanted(name: str) -> str:
     return f"Takes {describe(field.annotation, field.metadata)}. {field.description}"
 
 
+def _takes_mapping(name: str) -> bool:
+    """Whether names may stand in the value of an option, as classes do."""
+    *parents, leaf = name.split(".")
+    model = _part(".".join(parents))
+    if model is None or leaf not in model.model_fields:
+        return False
+    annotation = model.model_fields[leaf].annotation
+    return any(get_origin(one) is dict for one in (annotation, *get_args(annotation)))
+
+
 _KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
@@ -231,6 +241,8 @@ def describe(annotation: Any, metadata: Iterable[Any] = ()) -> str:
         return describe(inner, rules)
     members = get_args(annotation)
     origin = getattr(annotation, "__origin__", None)
+    if origin is dict:
+        return f"a mapping such as {{name: {describe(members[1])}}}"
     if origin is list:
         return f"a list of {describe(members[0])}"
     if members and all(isinstance(member, (str, int)) for member in members):

@@ -117,7 +117,7 @@ class RegularisationRecipe(Part):
         0.0, description="Weight of the squared distance to the base's weights (arXiv 1802.01483)."
     )
     class_weights: Literal["none", "balanced"] | dict[str, Positive] = Field(
-        "none", description="Weight of each class in the loss; balanced: by how rare it is."
+        "none", description="Weight of each class in the loss, such as {spam: 3, ham: 1}; balanced: by how rare it is."
     )
     focal: Annotated[float, Field(ge=0)] = Field(
         0.0, description="Gamma of the focal loss, which counts easy rows less (arXiv 1708.02002)."

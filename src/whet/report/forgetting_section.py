@@ -121,7 +121,7 @@ def _told(told: Mapping[str, Any], way: str) -> str:
     names = ", ".join(str(one["name"]) for one in asked)
     return (
         f"A linear probe was fitted on the vectors of the base, and another on those of the tuned model, for sets that "
-        f"have nothing to do with the task ({names}); both answer the same rows, none of which they were fitted on."
+        f"were made without the task in mind ({names}); both answer the same rows, none of which they were fitted on."
     )
 
 

@@ -212,8 +212,13 @@ class Need:
         share = 1.0 if span <= 0 else max(0.0, (tokens - low.num_tokens) / span)
         activations = low.activations + share * (high.activations - low.activations)
         while_training = max(activations * (1 + KEPT if self.machine.cpu else 1), high.looking)
-        peak = max(high.loading / self.machine.number, high.lasting / self.machine.number + while_training)
+        peak = max(self._loading / self.machine.number, high.lasting / self.machine.number + while_training)
         return round(self.machine.fixed + self.beside + peak)
+
+    @property
+    def _loading(self) -> int:
+        """Most bytes while the base is made ready, which is done in the memory of the processor."""
+        return self.whole.loading if self.machine.cpu else 0
 
     @property
     def peak(self) -> int:
@@ -243,7 +248,7 @@ class Need:
         """The fewest devices of this kind among which it fits, spread evenly; 0 where no number does."""
         fixed = self.machine.fixed + self.beside + max(self.least.activations, self.whole.looking)
         room = self.machine.memory - fixed
-        return 0 if room <= 0 else max(1, math.ceil(max(self.whole.lasting, self.whole.loading) / room))
+        return 0 if room <= 0 else max(1, math.ceil(max(self.whole.lasting, self._loading) / room))
 
     @property
     def train_seconds(self) -> float:

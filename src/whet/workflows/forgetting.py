@@ -129,7 +129,10 @@ class Measure:
         tuned = self.known(model, name)
         with remembering.switched_off(model):
             base = self.known(model, "base")
-        return remembering.lost(base, tuned, self.asked), "the same model with its adapter switched off"
+        against = "the same model with its adapter switched off"
+        if model.quantised is not None:
+            against += f", in {model.quantised.scheme.bits} bits: what these took is not counted"
+        return remembering.lost(base, tuned, self.asked), against
 
 
 def measure(run: Running, models: Sequence[str]) -> Iterator[Event]:
@@ -166,6 +169,7 @@ def _entry(run: Running, name: str, asking: Measure | None, saved: Path, why: st
         return {"forgotten": None, "moves": True, "why": why}, gate(None, name, limit, why[:1].upper() + why[1:])
     model = _saved(run, name, saved)
     found, against = asking.forgotten(model, name)
+    beside = " The base is the quantised one: what its few bits took is not counted." if model.quantised else ""
     del model
     if found is None:
         why = "Probes on the base answer none of the sets better than by their commonest label."
@@ -178,7 +182,7 @@ def _entry(run: Running, name: str, asking: Measure | None, saved: Path, why: st
         entry["chosen"] = path["chosen"]
         some = [one for number, one in enumerate(path["path"]) if number % 2 == 0 or one["share"] == path["chosen"]]
         entry["path"] = [_on_path(run, name, asking, one) for one in some]
-    return entry, gate(found, name, limit)
+    return entry, gate(found, name, limit, beside=beside)
 
 
 def _saved(run: Running, name: str, saved: Path) -> TaskModel:

@@ -73,6 +73,13 @@ def _notes(events: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
 def _endings(tuned: Facts) -> Iterator[Finding]:
     for name, facts in tuned.items():
         best = f"the best state, of step {facts['best_step']:,}, was kept"
+        if facts["best_step"] == 0 and facts["steps"]:
+            message = (
+                f"No state of {facts['steps']:,} steps was better on validation than the start, which is kept: what "
+                "this model says, and what it forgot, is not of its training."
+            )
+            remedy = "Try training.learning_rate=range-test, more training.epochs, or more rows for validation."
+            yield Finding("E014", "issue", message, name, remedy)
         if facts["ended"] == "patience":
             message = f"Training stopped after {facts['steps']:,} steps, as validation got no better; {best}."
             yield Finding("E007", "passed", message, name)

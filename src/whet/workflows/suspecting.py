@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from whet.data.folds import folds
 from whet.data.forms import Examples
 from whet.data.splitting import joined
-from whet.data.suspects import in_cell, separator, write_suspects
+from whet.data.suspects import in_cell, refuse_precious, separator, write_suspects
 from whet.engine.events import Event
 from whet.errors import Problem, UserError
 from whet.evaluation.label_noise import PACKAGE, SHOWN, can_look, doubted, finding
@@ -145,6 +145,7 @@ def suspects(source: str, changes: Mapping[str, Any], out: Path, everything: boo
     if not can_look():
         raise UserError(Problem("D088", "cleanlab", "is not installed.", f"pip install '{PACKAGE}'"))
     folder = RunFolder(Path(source))
+    refuse_precious(out)
     with tempfile.TemporaryDirectory(prefix="whet-") as work:
         if folder.state.exists():
             run = _of_run(folder, Path(work), tell)

@@ -278,7 +278,7 @@ def finished(run: Running, name: str, share: float | None = None) -> Trained:
         "best_step": outcome["best_step"],
         "ended": outcome["reason"],
         **{key: outcome[key] for key in ("tokens_per_second", "mfu", "ceiling_flops", "peak_bytes") if key in outcome},
-        "trainable_parameters": _trainable(model),
+        "trainable_parameters": adaptations.count_trainable(model, whole=adapter is None),
         "total_parameters": adaptations.count_weights(model),
         **({} if model.quantised is None else {"quantisation": model.quantised.to_json()}),
     }
@@ -297,17 +297,6 @@ def finished(run: Running, name: str, share: float | None = None) -> Trained:
     model.dense_embedding()
     model.eval()
     return Trained(name, model, adapter, facts)
-
-
-def _trainable(model: TaskModel) -> int:
-    """Weights that may move; of a compact embedding the whole table counts."""
-    from whet.kernels.embedding import CompactEmbedding
-
-    count = adaptations.count_trainable(model)
-    for module in model.modules():
-        if isinstance(module, CompactEmbedding):
-            count += module.table.numel() - module.rows.numel()
-    return count
 
 
 def best_outcome(run: Running, method: str) -> dict[str, Any]:
