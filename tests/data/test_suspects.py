@@ -12,7 +12,7 @@ from whet.data import reading
 from whet.data.folds import folds
 from whet.data.labelled import Labelled
 from whet.data.row_form import Choice
-from whet.data.suspects import COLUMNS, read_corrections, separator, write_suspects
+from whet.data.suspects import COLUMNS, read_corrections, refuse_precious, separator, write_suspects
 from whet.errors import UserError
 
 LABELS = ("card", "late", "refund")
@@ -124,6 +124,17 @@ def test_files_that_are_none(tmp_path: Path):
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="D080"):
         read_corrections(tmp_path / "bytes.csv")
+
+
+def test_nothing_of_anybodys_is_written_over(tmp_path: Path):
+    refuse_precious(tmp_path / "none.csv")
+    refuse_precious(corrections(tmp_path, row(1), row(2)))  # which nobody has touched
+    with pytest.raises(UserError, match=r"D086 .*holds 1 corrections already"):
+        refuse_precious(corrections(tmp_path, row(1), row(2, "b")))
+    other = tmp_path / "mine.csv"
+    other.write_text("text,label\nhello,a\n", encoding="utf-8")
+    with pytest.raises(UserError, match="D086"):
+        refuse_precious(other)
 
 
 def test_several_labels_in_one_cell(tmp_path: Path):

@@ -88,6 +88,12 @@ def test_calibration():
     assert calibration(softmaxed(rng, 50, 4, 1.0), 1.0, seed=0).bin == "not_applicable"
 
 
+def test_a_temperature_that_was_applied_is_not_asked_for_again():
+    found = calibration(softmaxed(np.random.default_rng(0), 800, 4, 2.5), 1.0, seed=0)
+    assert found.bin == "issue" and "Divide" not in found.remedy
+    assert "after the temperature that validation asks for" in found.message
+
+
 def scored(n, right_on_leaked, num_leaked):
     """Half of the other rows right; the leaked ones as told."""
     rng = np.random.default_rng(0)

@@ -348,6 +348,8 @@ def test_an_option_below_a_value_is_refused():
         ("training.max_seconds=null", {"training.max_seconds": None}),
         ("training.fast_paths=false", {"training.fast_paths": False}),
         (" seed =4", {"seed": 4}),
+        ("regularisation.class_weights={spam: 3, ham: 1}", {"regularisation.class_weights": {"spam": 3, "ham": 1}}),
+        ("data.text={a: 1}", {"data.text": "{a: 1}"}),
     ],
 )
 def test_assignments_are_read_as_yaml(given_text: str, expected: dict[str, Any]):
