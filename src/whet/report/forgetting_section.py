@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from whet.evaluation.measures import MEASURES
@@ -55,7 +55,7 @@ def forgetting(run: RunFiles) -> Section:
 
 def contents(runs: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any] | None:
     """What the template shows of runs, each with the name that tells it apart; None where nothing was measured."""
-    points = [point for name, told in runs for point in points_of(name, told)]
+    points = _once([point for name, told in runs for point in points_of(name, told)])
     if not any(point.moves for point in points):
         return None
     told = next(told for _, told in runs if told.get("way"))
@@ -69,6 +69,18 @@ def contents(runs: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any] | 
         "sets": sets_table(points) if way == "probes" else None,
         "path": any(point.path for point in points),
     }
+
+
+def _once(points: Sequence[Point]) -> list[Point]:
+    """What several runs have in common, such as their probe on the same rows, is one point without a run's name."""
+    alike: dict[Any, list[Point]] = {}
+    for place, point in enumerate(points):
+        what = place if point.moves else (point.name.rpartition(": ")[2], point.learned)
+        alike.setdefault(what, []).append(point)
+    return [
+        some[0] if len(some) == 1 else replace(some[0], name=some[0].name.rpartition(": ")[2])
+        for some in alike.values()
+    ]
 
 
 def points_of(name: str, told: Mapping[str, Any]) -> list[Point]:
