@@ -99,7 +99,7 @@ def test_power_and_price(runs: Runs):
 def test_nothing_fits_and_what_helps(runs: Runs):
     found = plan(recipe_of(runs), Wish(trial=False, memory=0.01), tell)
     assert not any(row.get("fits") for row in found["methods"])
-    with pytest.raises(UserError, match=r"L005.*Nothing fits into 0\.0 GiB.*data\.max_length"):
+    with pytest.raises(UserError, match=r"L005.*Nothing fits into 0\.01 GiB.*data\.max_length"):
         refuse_hopeless(found)
 
 

@@ -216,7 +216,7 @@ def amount(value: float, way: Way) -> str:
     """ "1.2 points" of accuracy or "0.031 nats a token"."""
     if way == "text":
         return f"{value:.3f} nats a token"
-    text = f"{100 * value:.1f}"
+    text = f"{100 * value:.1f}" if value == 0 or abs(value) >= 0.0005 else f"{100 * value:.2g}"
     return f"{text} point" if text == "1.0" else f"{text} points"
 
 

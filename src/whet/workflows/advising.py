@@ -42,7 +42,7 @@ def advice(rows: Mapping[str, Mapping[str, Any]], method: str, machine: Machine)
     enough = [row for row in taken if row["devices"]]
     ways = ["shorten texts with data.max_length", "take a smaller base"]
     if machine.number == 1 and enough and not machine.name.startswith("this"):
-        some = min(enough, key=lambda row: row["devices"])
+        some = least if least["devices"] else min(enough, key=lambda row: row["devices"])
         ways.insert(0, f"spread {some['method']} over {some['devices']:,} of them with --accelerators")
     return {
         "method": None,
@@ -61,4 +61,4 @@ def refuse_hopeless(found: Mapping[str, Any]) -> None:
 
 
 def _gib(size: float) -> str:
-    return f"{size / GIB:,.1f} GiB"
+    return f"{size / GIB:,.1f} GiB" if size >= 0.1 * GIB else f"{size / GIB:.2g} GiB"
