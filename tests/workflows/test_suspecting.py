@@ -13,6 +13,7 @@ import pytest
 
 from tests.made_runs import Runs
 from whet.errors import UserError
+from whet.evaluation.label_noise import WEAK
 from whet.workflows import suspecting
 from whet.workflows.suspecting import suspects
 
@@ -32,7 +33,8 @@ def test_a_run_says_what_is_doubtful(runs: Runs):
     run = runs.finished("probe")
     found = json.loads((run / "data" / "label_noise.json").read_text())
     told = {one["code"]: one for one in json.loads((run / "findings.json").read_text())}["W007"]
-    assert told["bin"] == "tip"
+    weak = found["accuracy"] < WEAK  # a base of random weights knows little: what it doubts accuses nobody
+    assert told["bin"] == ("not_applicable" if weak else "tip")
     assert told["evidence"]["count"] == len(found["rows"]) > 0
     assert found["num_rows"] == found["num_judged"]
     assert {"split", "line", "text", "given", "suggested"} <= set(told["evidence"]["examples"][0])
