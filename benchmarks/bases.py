@@ -7,6 +7,7 @@ set) and is left alone where it is there already. Plain transformers loads all o
 - ``plain_texts``: no model; rows of four sets of texts, each in its own split.
 - ``decoder``: Llama's architecture with random weights, about 10 M, and a byte-level BPE of ``plain_texts``.
 - ``llama135m``: the shape of SmolLM2-135M with random weights, for memory and speed.
+- ``planned_llama``, ``planned_t5``: about 30 M random weights each, for plans.
 - ``chats_few``: no model; a few hundred rows of bitext_support_chat.
 - ``marian``, ``t5``: encoder-decoders with random weights and one tokenizer for both languages of multi30k.
 """
@@ -123,48 +124,55 @@ def pairs() -> Iterator[str]:
 # --- models -------------------------------------------------------------------------------------------
 
 
-def decoder(folder: Path) -> None:
-    """About 10 M weights."""
+def llama(folder: Path, tokenizer: Any, *, heads: int, **shape: int) -> None:
+    """A Llama with random weights whose layers share the table of tokens.
+
+    :param shape: what LlamaConfig calls its sizes; as many keys and values as heads, and words as the tokenizer has,
+        where they are not given.
+    """
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    make("plain_texts")
-    lines = (BASES / "plain_texts" / "train.jsonl").read_text(encoding="utf-8").splitlines()
-    tokenizer = byte_level(json.loads(line)["text"] for line in lines)
     config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=384,
-        intermediate_size=1024,
-        num_hidden_layers=4,
-        num_attention_heads=6,
-        num_key_value_heads=6,
-        max_position_embeddings=CONTEXT,
+        **{"vocab_size": len(tokenizer), "num_key_value_heads": heads, "max_position_embeddings": CONTEXT} | shape,
+        num_attention_heads=heads,
         tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
     save(folder, drawn(LlamaForCausalLM, config), tokenizer)
+
+
+def decoder(folder: Path) -> None:
+    """About 10 M weights."""
+    make("plain_texts")
+    lines = (BASES / "plain_texts" / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    tokenizer = byte_level(json.loads(line)["text"] for line in lines)
+    llama(folder, tokenizer, heads=6, hidden_size=384, intermediate_size=1024, num_hidden_layers=4)
 
 
 def llama135m(folder: Path) -> None:
     """30 layers of width 576; the tokenizer is ``decoder``'s, so that only its rows of the table are used."""
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+    sizes = {"vocab_size": 49152, "num_key_value_heads": 3, "max_position_embeddings": 2048}
+    wide = {"hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30}
+    llama(folder, words_of("decoder"), heads=9, **sizes, **wide)
 
-    tokenizer = AutoTokenizer.from_pretrained(make("decoder"))
-    config = LlamaConfig(
-        vocab_size=49152,
-        hidden_size=576,
-        intermediate_size=1536,
-        num_hidden_layers=30,
-        num_attention_heads=9,
-        num_key_value_heads=3,
-        max_position_embeddings=2048,
-        tie_word_embeddings=True,
-        bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    save(folder, drawn(LlamaForCausalLM, config), tokenizer)
+
+def planned_llama(folder: Path) -> None:
+    """About 30 M weights, with ``decoder``'s words."""
+    llama(folder, words_of("decoder"), heads=8, hidden_size=512, intermediate_size=1408, num_hidden_layers=8)
+
+
+def planned_t5(folder: Path) -> None:
+    """About 30 M weights."""
+    of_t5(folder, heads=6, layers=6, d_model=384, d_kv=64, d_ff=1536)
+
+
+def words_of(name: str) -> Any:
+    """The tokenizer of a base."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(make(name))
 
 
 def chats_few(folder: Path) -> None:
@@ -205,17 +213,20 @@ def marian(folder: Path) -> None:
 
 def t5(folder: Path) -> None:
     """A T5 of a like size."""
+    of_t5(folder, heads=4, layers=4, d_model=128, d_kv=32, d_ff=256)
+
+
+def of_t5(folder: Path, *, heads: int, layers: int, **shape: int) -> None:
+    """A T5 with random weights and the words of ``pairs``; ``shape``: what T5Config calls its sizes."""
     from transformers import T5Config, T5ForConditionalGeneration
 
     tokenizer = for_pairs(pairs())
     config = T5Config(
+        **shape,
         vocab_size=len(tokenizer),
-        d_model=128,
-        d_kv=32,
-        d_ff=256,
-        num_layers=4,
-        num_decoder_layers=4,
-        num_heads=4,
+        num_layers=layers,
+        num_decoder_layers=layers,
+        num_heads=heads,
         dropout_rate=0.1,
         feed_forward_proj="relu",
         **of_pairs(tokenizer),
@@ -263,6 +274,8 @@ MAKERS = {
     "plain_texts": plain_texts,
     "decoder": decoder,
     "llama135m": llama135m,
+    "planned_llama": planned_llama,
+    "planned_t5": planned_t5,
     "chats_few": chats_few,
     "marian": marian,
     "t5": t5,

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import bases
-from sets import BASES
 
 MIB = 2**20
 MEMORY_MARGIN, TIME_MARGIN = 0.15, 0.20
@@ -33,57 +32,9 @@ class Case:
     options: tuple[str, ...] = ()
 
 
-def llama() -> str:
-    """About 30 M weights."""
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
-
-    def make(folder: Path) -> None:
-        tokenizer = AutoTokenizer.from_pretrained(bases.make("decoder"))
-        config = LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=512,
-            intermediate_size=1408,
-            num_hidden_layers=8,
-            num_attention_heads=8,
-            num_key_value_heads=8,
-            max_position_embeddings=512,
-            tie_word_embeddings=True,
-            bos_token_id=None,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-        bases.save(folder, bases.drawn(LlamaForCausalLM, config), tokenizer)
-
-    return _made("planned_llama", make)
-
-
-def t5() -> str:
-    """About 30 M weights."""
-    from transformers import T5Config, T5ForConditionalGeneration
-
-    def make(folder: Path) -> None:
-        tokenizer = bases.for_pairs(bases.pairs())
-        config = T5Config(
-            vocab_size=len(tokenizer),
-            d_model=384,
-            d_kv=64,
-            d_ff=1536,
-            num_layers=6,
-            num_decoder_layers=6,
-            num_heads=6,
-            dropout_rate=0.1,
-            feed_forward_proj="relu",
-            **bases.of_pairs(tokenizer),
-        )
-        bases.save(folder, bases.drawn(T5ForConditionalGeneration, config), tokenizer)
-
-    return _made("planned_t5", make)
-
-
-def _made(name: str, make: Callable[[Path], None]) -> str:
-    if not (BASES / name).exists():
-        make(BASES / name)
-    return str(BASES / name)
+def of(name: str) -> Callable[[], str]:
+    """Makes a base of ``bases.py``, where it is not there."""
+    return lambda: str(bases.make(name))
 
 
 def few(name: str, train: int, others: int) -> Callable[[Path], Path]:
@@ -113,14 +64,14 @@ CASES = {
         ("training.epochs=1",),
     ),
     "llama": Case(
-        llama,
+        of("planned_llama"),
         few("tinyshakespeare", 400, 40),
         "language-modeling",
         ("ia3", "lora", "qlora", "full"),
         ("training.epochs=1", "data.max_length=256"),
     ),
     "t5": Case(
-        t5,
+        of("planned_t5"),
         few("multi30k_en_de", 1500, 60),
         "translation",
         ("ia3", "lora", "qlora", "full"),

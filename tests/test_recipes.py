@@ -17,7 +17,7 @@ from tests import made_rows, made_sources, made_talks, made_tasks
 from tests.made_models import make_base
 from whet.errors import UserError
 from whet.recipe import load
-from whet.recipe.names import TaskName
+from whet.recipe.names import LANGUAGE, TaskName
 from whet.recipe.reading import all_options, option_names
 from whet.recipe.resolve import Choice
 from whet.recipe.rules import concerns
@@ -91,14 +91,13 @@ NARROW = {
     "text-generation-qlora": {"lora.rank": 2, "quantisation.bits": 8},  # 4 bits come in blocks of 64 inputs
 }
 """What a base a few numbers wide cannot take of a recipe."""
-WRITING = ("text-generation", "translation", "summarization", "language-modeling", "fill-mask")
 
 
 def tiny(folder: Path, name: str, task: str) -> Path:
     """A base of two layers in place of ``name``."""
     family = "qwen2" if "json" in str(folder) else FAMILIES[name]  # only a vocabulary of bytes can spell JSON
     pooling = MEAN if name in ("minilm", "BAAI/bge-small-en-v1.5") else None
-    base = make_base(folder / "base", family, pooling, language=task in WRITING)
+    base = make_base(folder / "base", family, pooling, language=task in LANGUAGE)
     more = {"fill-mask": {"mask_token": "<unk>"}, "language-modeling": {"additional_special_tokens": SPANS}}
     if task in more and (task == "fill-mask" or family == "t5"):
         _with_tokens(base, more[task])

@@ -10,6 +10,7 @@ from whet.errors import UserError
 from whet.models import adaptations
 
 from .ready import LABELS, Ready
+from .told import TOLD
 
 Made = Callable[..., Ready]
 
@@ -102,23 +103,9 @@ def test_rate_groups_hold_every_moving_weight_once(made: Made, pooling: str | No
 
 # --- adaptations by their names -------------------------------------------------------------------------
 
-OPTIONS = {
-    "lora.rank": 2,
-    "lora.alpha": 4.0,
-    "lora.dropout": 0.0,
-    "lora.target_modules": "auto",
-    "lora.rank_stabilised": False,
-    "lora.dora": False,
-    "lora.start": "zeros",
-    "layers.top": 1,
-    "quantisation.bits": 4,
-    "quantisation.kind": "nf4",
-    "quantisation.double": True,
-}
-
 
 def adapt(ready: Ready, method: str, **more: object) -> None:
-    options = {**OPTIONS, **{name.replace("__", "."): value for name, value in more.items()}}
+    options = {**TOLD, **{name.replace("__", "."): value for name, value in more.items()}}
     adaptations.adapt(ready.model, method, options, str(ready.place.folder), seed=1)
 
 
@@ -203,6 +190,6 @@ def test_rates_fall_with_depth_and_rise_for_second_matrices(made: Made):
 def test_what_moves_is_said(made: Made):
     ready = made("bert", "mean")
     adapt(ready, "lora")
-    told = adaptations.described(ready.model, "lora", OPTIONS)
+    told = adaptations.described(ready.model, "lora", TOLD)
     assert told.startswith(f"lora: adapters of rank 2, alpha 4, on {6 * LAYERS} linear layers; ")
     assert f"{adaptations.count_trainable(ready.model):,} weights move" in told

@@ -29,21 +29,12 @@ from whet.models.task_model import TaskModel
 from whet.models.work import flops_per_token
 from whet.tasks.text_classification import ClassificationLoss
 
+from .told import TOLD
+
 LABELS = ("a", "b", "c")
 HEAD = Head("classes", LABELS, pooling="mean")
 TEXTS = ["where is my card", "i want a refund for this item", "help", "no one answers the phone and why"] * 4
-LORA = {
-    "lora.rank": 4,
-    "lora.alpha": 8.0,
-    "lora.dropout": 0.05,
-    "lora.target_modules": "auto",
-    "lora.rank_stabilised": False,
-    "lora.dora": False,
-    "lora.start": "zeros",
-    "quantisation.bits": 4,
-    "quantisation.kind": "nf4",
-    "quantisation.double": True,
-}
+LORA = TOLD | {"lora.rank": 4, "lora.alpha": 8.0, "lora.dropout": 0.05}
 
 
 def a_batch(folder: Path) -> FlatBatch:

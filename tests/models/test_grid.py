@@ -30,6 +30,7 @@ from whet.models.task_model import TaskModel
 
 from . import kinds, speaking, writing
 from .ready import SECONDS, Ready
+from .told import TOLD
 
 WIDTH = 64
 """A block of bitsandbytes' 4 bits."""
@@ -37,18 +38,10 @@ HEADS = ("classes", "tokens", "span", "value", "vectors", "language")
 OF_ENCODERS = ("bert", "distilbert", "roberta", "deberta-v2", "modernbert", "albert", "xlnet")
 OF_DECODERS = ("llama", "gpt2", "qwen2", "gemma2")
 FAMILIES_HERE = (*OF_ENCODERS, *OF_DECODERS, "t5", "bart")
-OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = TOLD | {
     "lora.rank": 4,
     "lora.alpha": 8.0,
     "lora.dropout": 0.1,
-    "lora.target_modules": "auto",
-    "lora.rank_stabilised": False,
-    "lora.dora": False,
-    "lora.start": "zeros",
-    "layers.top": 1,
-    "quantisation.bits": 4,
-    "quantisation.kind": "nf4",
-    "quantisation.double": True,
     "soft.tokens": 3,
     "soft.start": "random",
     "soft.width": 16,

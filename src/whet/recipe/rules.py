@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from whet.recipe.evidence import JudgeRecipe, PromptingRecipe
-from whet.recipe.names import BASELINES, PROBED, PROMPTABLE, PROMPTED, SOFT
+from whet.recipe.names import BASELINES, LANGUAGE, PROBED, PROMPTABLE, PROMPTED, SOFT
 from whet.recipe.resolve import baselines
 from whet.recipe.rows import AnswersRecipe, ChatRecipe, GenerationRecipe, MaskingRecipe, SimilarityRecipe, SourcesRecipe
 from whet.recipe.schema import Recipe
@@ -16,7 +16,7 @@ SAYING = ("text-generation", "translation", "summarization")
 WINDOWED = ("question-answering", "token-classification", "language-modeling")
 """Tasks that read a long text in windows; the others cut it."""
 
-SAID: tuple[str, ...] = ("text-classification", "token-classification", *SAYING, "language-modeling", "fill-mask")
+SAID: tuple[str, ...] = ("text-classification", "token-classification", *LANGUAGE)
 """Tasks whose models say how likely each answer is."""
 WHOLE = ("text-classification", "sentence-similarity", "ranking", "regression")
 """Tasks whose truth belongs to texts, not to their tokens."""
@@ -43,9 +43,9 @@ OF_SOME_TASKS: dict[str, tuple[str, ...]] = {
     "regularisation.token_deletion": WHOLE,
     "regularisation.token_swap": WHOLE,
     "evaluation.label_noise": ("text-classification",),
-    "forgetting.text": (*SAYING, "language-modeling", "fill-mask"),
+    "forgetting.text": LANGUAGE,
     "forgetting.probes": (*(task for task in BASELINES if task not in (*SAYING, "language-modeling")),),
-    "forgetting.replay": (*SAYING, "language-modeling", "fill-mask"),
+    "forgetting.replay": LANGUAGE,
 }
 """Options, and parts of the recipe, that belong to some tasks alone."""
 

@@ -163,7 +163,7 @@ def prove(run: Running) -> Iterator[Event]:
     for note in _new(model):
         yield Said(note)
     model.eval()
-    regularising.refuse_vain(run, run.new_model())
+    regularising.refuse_vain(run)
     _refuse_unknown_tokens(run, model)
     yield from _already_known(run, model)
     if not model.flat:

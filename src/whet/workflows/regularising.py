@@ -60,12 +60,12 @@ def refuse_method(run: Running) -> None:
     refuse_missing(run.recipe.training.optimiser, torch.device("cpu"))
 
 
-def refuse_vain(run: Running, model: TaskModel) -> None:
-    """:raises UserError: T012, the base has no dropout; T013, none that R-Drop could rest on; T015, it has no layers.
-
-    :param model: as it came, with a head.
-    """
+def refuse_vain(run: Running) -> None:
+    """:raises UserError: T012, a base without dropout; T013, nothing that R-Drop could rest on; T015, no layers."""
     wanted = run.recipe.regularisation
+    if wanted.dropout == "auto" and not wanted.r_drop and not run.recipe.layers.gradual:
+        return
+    model = run.new_model()  # of its own, since it is changed
     if wanted.dropout != "auto" and not set_dropout(model, float(wanted.dropout)):
         raise UserError(Problem("T012", "regularisation.dropout", "is set, but the base has none.", "Remove it."))
     with_adapter = run.value("method") in ("lora", "qlora") and run.recipe.lora.dropout > 0
