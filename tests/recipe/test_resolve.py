@@ -130,9 +130,9 @@ def test_heads_start_from_the_probe_where_that_helps(task, start):
 
 
 def test_the_probe_is_always_trained_first():
-    assert candidates("probe") == ["probe"]
-    assert candidates("full") == ["probe", "full"]
-    assert candidates("lora") == ["probe", "lora"]
+    assert candidates("probe", from_options({"data.source": "rows.csv"})) == ["probe"]
+    assert candidates("full", from_options({"data.source": "rows.csv"})) == ["probe", "full"]
+    assert candidates("lora", from_options({"data.source": "rows.csv"})) == ["probe", "lora"]
 
 
 MINILM = {"adapter_width": 41_472, "narrowest": 384, "num_layers": 6, "hidden_size": 384}

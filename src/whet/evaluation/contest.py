@@ -49,6 +49,8 @@ COST_ORDER = (
     "qlora",
     "top-layers",
     "full",
+    "self-trained",
+    "distilled",
 )
 """Cheapest first, by what it takes to train and to run each kind of model."""
 

@@ -41,6 +41,8 @@ MODELS = {
     "qlora": "QLoRA",
     "top-layers": "tuning of the top layers",
     "full": "full fine-tuning",
+    "self-trained": "self-training",
+    "distilled": "distillation",
 }
 NOTHING = ("majority", "mean", "unigram")
 """What is said without looking at the row."""

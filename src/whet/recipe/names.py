@@ -11,6 +11,8 @@ SOFT: tuple[Method, ...] = ("prompt", "p-tuning", "prefix")
 """Methods that learn vectors to be read before a text."""
 ADAPTERS: tuple[Method, ...] = (*SOFT, "ia3", "lora", "qlora")
 """Methods that leave the base as it is and keep a few weights of their own (PEFT)."""
+VARIANTS = ("distilled", "self-trained")
+"""Models that a run trains beside the one of its method: by the same method, with more to learn from."""
 TaskName = Literal[
     "text-classification",
     "token-classification",

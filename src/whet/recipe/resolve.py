@@ -95,9 +95,10 @@ def early(recipe: Recipe, limit: int, columns: tuple[str, ...]) -> dict[str, Any
     }
 
 
-def candidates(method: str, task: str = "text-classification") -> list[str]:
-    """The models a method trains, cheapest first."""
-    return [method] if task not in PROBED or method == "probe" else ["probe", method]
+def candidates(method: str, recipe: Recipe) -> list[str]:
+    """The models that a run of ``recipe`` trains, cheapest first; those of VARIANTS are trained by ``method``, too."""
+    first = [] if recipe.task not in PROBED or method == "probe" else ["probe"]
+    return [*first, method]
 
 
 def _options(recipe: Recipe) -> list[tuple[str, Any]]:

@@ -322,7 +322,7 @@ def foresee(run: Running, models: Sequence[str]) -> None:
         return
     for name in models:
         try:
-            one = need(work, machine, name, run.options, sizes=False)
+            one = need(work, machine, run.method_of(name), run.options, sizes=False)
         except UNKNOWN as error:
             found[name] = {"reason": said(error)}
             continue

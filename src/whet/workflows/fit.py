@@ -15,7 +15,6 @@ from whet.files import append_jsonl, read_json, sweep, write_json, write_text
 from whet.folder import FAILED, FINISHED, INTERRUPTED, RUNNING, RunFolder, now
 from whet.models import saving
 from whet.recipe import Recipe, dump
-from whet.recipe.resolve import candidates
 from whet.report import write_card, write_report
 from whet.store.index import forget_run, note_run
 from whet.workflows import (
@@ -74,7 +73,7 @@ def _stages(run: Running) -> Iterator[Event]:
     if suspecting.wanted(run):
         yield from stage("label noise", partial(suspecting.look, run))
 
-    models = candidates(run.value("method"), recipe.task)
+    models = run.models
     for name in models:
         yield from making.make(run, name)
     for name in models:

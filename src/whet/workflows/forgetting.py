@@ -25,7 +25,6 @@ from whet.models import saving
 from whet.models.language import guesses_of
 from whet.models.networks import read_config
 from whet.models.task_model import TaskModel
-from whet.recipe.resolve import candidates
 from whet.workflows import general_rows, interpolations, training
 from whet.workflows.events import Said
 from whet.workflows.running import Running
@@ -232,4 +231,4 @@ def stand(run: RunFolder, seed: int, num_resamples: int) -> None:
 
 def models_of(run: Running) -> list[str]:
     """The models that a run trains."""
-    return candidates(run.value("method"), run.recipe.task)
+    return run.models

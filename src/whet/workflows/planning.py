@@ -87,7 +87,7 @@ def plan(recipe: Recipe, wish: Wish, tell: Tell) -> dict[str, Any]:
             options = resolve(recipe.model_copy(update={"method": one}), facts)
             rows[one] = _row(what, machine, one, {name: choice.value for name, choice in options.items()}, wish)
         if wish.trial and machine.cpu:
-            wanted = methods if wish.every else candidates(method, recipe.task)
+            wanted = methods if wish.every else candidates(method, recipe)
             _try(run, recipe, rows, [one for one in wanted if "reason" not in rows[one]], machine, wish, tell)
         train = run.encoded["train"]
         subject = {

@@ -20,7 +20,7 @@ from whet.models.language import guesses_of
 from whet.models.networks import read_config
 from whet.models.task_model import TaskModel
 from whet.recipe.names import SOFT
-from whet.recipe.resolve import Facts, candidates, resolve
+from whet.recipe.resolve import Facts, resolve
 from whet.recipe.rules import SAYING, WINDOWED
 from whet.tasks import TASKS
 from whet.tasks.task import Setting
@@ -148,7 +148,7 @@ def decide(run: Running) -> Iterator[Event]:
 
 def foresee(run: Running) -> Iterator[Event]:
     """What each model is expected to take; everything that training reads lies there."""
-    estimating.foresee(run, candidates(run.value("method"), run.recipe.task))
+    estimating.foresee(run, run.models)
     yield from ()
 
 

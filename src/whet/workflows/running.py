@@ -40,8 +40,8 @@ from whet.models.pooling import Pooling
 from whet.models.task_model import TaskModel
 from whet.prompting.speaker import Speaker
 from whet.recipe import Recipe
-from whet.recipe.names import SOFT
-from whet.recipe.resolve import Choice, early
+from whet.recipe.names import SOFT, VARIANTS
+from whet.recipe.resolve import Choice, candidates, early
 from whet.tasks import TASKS
 from whet.tasks.language_modeling import BEGINS, LanguageTask, known_of
 from whet.tasks.task import Setting, Task
@@ -244,6 +244,15 @@ class Running:
         """Leave the decisions in resolved.yaml."""
         values = {name: {"value": choice.value, "reason": choice.reason} for name, choice in choices.items()}
         write_text(self.folder.resolved, yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120))
+
+    @property
+    def models(self) -> list[str]:
+        """The names of the models that are trained, cheapest first."""
+        return candidates(self.value("method"), self.recipe)
+
+    def method_of(self, name: str) -> str:
+        """The method by which model ``name`` is trained; most are called by it."""
+        return str(self.value("method")) if name in VARIANTS else name
 
     @property
     def dtype(self) -> torch.dtype:

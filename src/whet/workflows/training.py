@@ -94,19 +94,19 @@ def set_probe_head(run: Running, model: TaskModel, spare: Sequence[str] = ()) ->
             head.bias[rows] = kept[0]["bias"][rows].to(head.bias.dtype)
 
 
-def fine_tune(run: Running, method: str) -> Iterator[Event]:
-    """Train with ``method``, with another seed if the result is not above majority."""
+def fine_tune(run: Running, name: str) -> Iterator[Event]:
+    """Train the model ``name`` by its method, with another seed if the result is not above majority."""
     recipe = run.recipe
     floor = run.task.floor(run.examples("validation"))
     for attempt in range(recipe.training.restarts + 1):
-        keeper = FolderKeeper(run.folder.checkpoints / method / str(attempt))
+        keeper = FolderKeeper(run.folder.checkpoints / name / str(attempt))
         outcome = keeper.folder / "outcome.json"
         if not outcome.exists():
             memory.count_anew()
-            ended = yield from _attempt(run, method, attempt, keeper)
+            ended = yield from _attempt(run, name, attempt, keeper)
             ended["peak_bytes"] = memory.peak()  # of this process: one that goes on from a checkpoint begins anew
             if ended["best_score"] <= floor:
-                yield OfModel(method, Noted("E003", not_better(attempt, run.task.score, floor), 0), attempt)
+                yield OfModel(name, Noted("E003", not_better(attempt, run.task.score, floor), 0), attempt)
             write_json(outcome, {**ended, "attempt": attempt, "failed": ended["best_score"] <= floor})
         if not read_json(outcome)["failed"]:
             break
@@ -118,9 +118,14 @@ def not_better(attempt: int, metric: str, floor: float) -> str:
     return f"attempt {attempt + 1} was not better than always saying the same ({level})"
 
 
-def _attempt(run: Running, method: str, attempt: int, keeper: FolderKeeper) -> Generator[Event, None, dict[str, Any]]:
+def seed_of(run: Running, name: str, attempt: int) -> int:
+    """Where an attempt of model ``name`` begins; models of one method begin alike, so that they may be compared."""
+    return seeds.derive(run.recipe.seed, run.method_of(name), attempt)
+
+
+def _attempt(run: Running, name: str, attempt: int, keeper: FolderKeeper) -> Generator[Event, None, dict[str, Any]]:
     """One training from start to end; returns how it ended and how fast it was."""
-    seed = seeds.derive(run.recipe.seed, method, attempt)
+    seed, method = seed_of(run, name, attempt), run.method_of(name)
     model, _ = prepared(run, method, seed)
     weights = Weights(model, run.dtype, exact=exact_names(model))
     batches = regularising.noisy(run, regularising.plain_batches(run, seed))
@@ -142,12 +147,12 @@ def _attempt(run: Running, method: str, attempt: int, keeper: FolderKeeper) -> G
         )
         for event in events:
             if isinstance(event, Ended):
-                yield OfModel(method, event, attempt)
+                yield OfModel(name, event, attempt)
                 return event.to_json() | _speed(run, model, event)
-            yield OfModel(method, event, attempt)
+            yield OfModel(name, event, attempt)
     except ModelTooLarge:
         remedy = "Lower data.max_length, choose --method probe or lora, or a smaller base."
-        raise UserError(Problem("T001", method, "memory runs out even with one row at a time.", remedy)) from None
+        raise UserError(Problem("T001", name, "memory runs out even with one row at a time.", remedy)) from None
     raise AssertionError("training ended without saying so")
 
 
@@ -268,8 +273,8 @@ def finished(run: Running, name: str, share: float | None = None) -> Trained:
         return Trained(name, model, None, dict(kept[1]))
     outcome = best_outcome(run, name)
     keeper = FolderKeeper(run.folder.checkpoints / name / str(outcome["attempt"]))
-    seed = seeds.derive(run.recipe.seed, name, int(outcome["attempt"]))
-    model, adapter = prepared(run, name, seed)
+    seed, method = seed_of(run, name, int(outcome["attempt"])), run.method_of(name)
+    model, adapter = prepared(run, method, seed)
     facts: dict[str, Any] = {
         "train_seconds": outcome["train_seconds"],
         "tokens": outcome["tokens"],
@@ -285,9 +290,9 @@ def finished(run: Running, name: str, share: float | None = None) -> Trained:
     kept = keeper.load("best")
     assert kept is not None
     best: Mapping[str, torch.Tensor] = kept[0]
-    if starting.takes_from_base(name, run.options):
+    if starting.takes_from_base(method, run.options):
         changed, best = starting.as_plain(run.options, Weights(model, torch.float32).state(), best)
-        model, adapter = prepared(run, name, seed, changed)
+        model, adapter = prepared(run, method, seed, changed)
     weights, of_tuned = Weights(model, torch.float32), interpolations.chosen(run, name) if share is None else share
     weights.load(best if of_tuned == 1 else interpolation.between(model, weights.state(), best, of_tuned))
     if (way := interpolations.way_of(run, name)) is not None:
@@ -299,9 +304,9 @@ def finished(run: Running, name: str, share: float | None = None) -> Trained:
     return Trained(name, model, adapter, facts)
 
 
-def best_outcome(run: Running, method: str) -> dict[str, Any]:
-    """How the best attempt of ``method`` ended."""
-    found = [dict(read_json(path)) for path in sorted((run.folder.checkpoints / method).glob("*/outcome.json"))]
+def best_outcome(run: Running, name: str) -> dict[str, Any]:
+    """How the best attempt of model ``name`` ended."""
+    found = [dict(read_json(path)) for path in sorted((run.folder.checkpoints / name).glob("*/outcome.json"))]
     return max(found, key=lambda outcome: float(outcome["best_score"]))
 
 
