@@ -68,8 +68,10 @@ class Runs:
             (root / name).mkdir(parents=True)
 
     def base(self, name: str = "plain") -> Path:
-        """A BERT of two layers: ``plain`` with the native classifier, ``mean`` of sentence-transformers."""
+        """A BERT of two layers: ``plain`` with the native classifier, ``mean`` of sentence-transformers; or ``decoder``."""
         folder = self.root / "bases" / name
+        if name == "decoder":
+            return folder if folder.exists() else make_base(folder, "llama", language=True)
         return folder if folder.exists() else make_base(folder, "bert", MEAN if name == "mean" else None)
 
     def data(self, rows: Callable[[Path], Path] = made_rows.single) -> Path:

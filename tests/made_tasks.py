@@ -97,6 +97,28 @@ def relevance(folder: Path, count: int = 60) -> Path:
     return _write(folder, "relevance", rows)
 
 
+def preferences(folder: Path, count: int = 120) -> Path:
+    """Polite answers are the better ones, whatever their length."""
+    rows = []
+    for draw in _draws(count, "preferences"):
+        asked = " ".join(str(word) for word in draw.choice([*WORDS, *PLACES], 3, replace=False))
+        polite, rude = (
+            " ".join([str(draw.choice(first)), *(str(word) for word in draw.choice(WORDS, int(draw.integers(1, 5))))])
+            for first in (("thank", "please"), ("no", "cancel"))
+        )
+        rows.append({"prompt": asked, "chosen": polite, "rejected": rude})
+    return _write(folder, "preferences", rows)
+
+
+def thumbs(folder: Path, count: int = 60) -> Path:
+    """The same answers one by one."""
+    rows = []
+    for row in map(json.loads, preferences(folder, count).read_text(encoding="utf-8").splitlines()):
+        for name, label in (("chosen", True), ("rejected", False)):
+            rows.append({"prompt": row["prompt"], "completion": row[name], "label": label})
+    return _write(folder, "thumbs", rows)
+
+
 LONG = {
     "training.epochs": 25.0,
     "training.batch_tokens": 64,
@@ -115,6 +137,7 @@ class Job:
     metric: str
     models: tuple[str, ...]
     options: dict[str, Any] = field(default_factory=dict)
+    base: str = "mean"
 
 
 JOBS = {
@@ -151,5 +174,11 @@ JOBS = {
         "ndcg_at_10",
         ("tfidf_cosine", "bm25", "base_cosine", "full"),
         {"similarity.encoder": "cross"},
+    ),
+    "preference": Job(
+        "preference", preferences, "pair_accuracy", ("longer", "base", "full"), {"generation.max_tokens": 6}, "decoder"
+    ),
+    "preference, a thumb each": Job(
+        "preference", thumbs, "reward_auc", ("longer", "base", "full"), {"generation.max_tokens": 6}, "decoder"
     ),
 }

@@ -156,5 +156,21 @@ CODES: dict[str, str] = {
     "W005": "Differences between seeds",
     "W006": "Validation unlike test",
     "W007": "Doubtful labels",
+    # X: what was learnt from beside the rows: stages, teachers, preferences, texts without labels
+    "X010": "What is kept of the teacher",
+    "X001": "Training on texts of the domain",
+    "X002": "Rows chosen from a pool",
+    "X003": "Test texts seen before",
+    "X015": "Learning from texts without labels",
+    "X016": "Texts that were labelled",
+    "X020": "Better answers told apart",
+    "X021": "Length of answers",
+    "X022": "Distance to the reference",
+    "X023": "Length of better answers",
+    "X024": "Likelihood of better answers",
+    "X030": "Whether the search helped",
+    "X031": "Trials and seeds that failed",
+    "X032": "Choices that mattered",
+    "X033": "Time for the search",
 }
 """Every code there is. The generated page docs/findings.md lists them; a test holds it current."""

@@ -117,6 +117,16 @@ class RunFolder:
         return self.path / "forgetting.json"
 
     @property
+    def reference(self) -> Path:
+        """What the untouched base says of preferred answers, while the run works."""
+        return self.path / "reference"
+
+    @property
+    def preference(self) -> Path:
+        """What models that learnt from preferences answer themselves, and how far that is from the base."""
+        return self.path / "preference.json"
+
+    @property
     def report(self) -> Path:
         """The page for people."""
         return self.path / "report.html"
@@ -171,6 +181,13 @@ def create(path: Path, version: str) -> RunFolder:
                 path.rmdir()
         raise
     return folder
+
+
+def answering_run(path: Path) -> Path:
+    """The run that answers where ``path`` is asked: of a finished series its last stage, else ``path`` itself."""
+    state = path / "state.json"
+    named = read_json(state).get("answers") if state.exists() else None
+    return path / str(named) if named else path
 
 
 def instead(ships: str, answers: str) -> str:

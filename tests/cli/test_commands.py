@@ -244,7 +244,7 @@ def test_compare(whet: Whet, runs: Runs):
     answer = whet([*words, "--json"])
     assert answer.code == 0, answer.err
     found = last_object(answer)
-    assert set(found) == {"runs", "num_test_rows", "scores", "verdict", "findings"}
+    assert {"runs", "num_test_rows", "scores", "verdict", "findings", "beside", "differences", "costs"} <= set(found)
     assert len(found["scores"]) == 2
     assert found["verdict"]["code"] in ("ship", "keep_baseline", "cannot_tell")
     shown = whet(words)

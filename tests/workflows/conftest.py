@@ -31,7 +31,7 @@ def fitted(runs: Runs) -> Any:
             options = {**TRAINED, **job.options, "task": job.task, "method": "full"}
             rows = job.rows(place)
             named = {key.replace(".", "__"): value for key, value in options.items() if "." in key}
-            base = str(runs.base("mean"))
+            base = str(runs.base(job.base))
             run = whet.fit(rows, task=job.task, base=base, method="full", out=place / "run", **named)
             found[name] = run.path
         return found[name]

@@ -104,7 +104,7 @@ def test_runs_that_differ_by_their_seed(runs: Runs, tmp_path: Path, no_report: N
         named = {name: value for name, value in QUICK.items() if not name.startswith("training")}
         run = whet.fit(folder, base=str(runs.base()), method="probe", out=tmp_path / str(seed), seed=seed, **named)
         paths.append(run.path)
-    found = compare(paths, margin=0.01, alpha=0.05)["findings"]
+    found = compare(paths, margin=0.01, alpha=0.05).figures["findings"]
     assert [(one["code"], one["bin"]) for one in found] == [("W005", "passed")]
     assert set(found[0]["evidence"]["values"]) == {f"{seed}/{_shipped(paths[0])}" for seed in (0, 1)}
     assert found[0]["evidence"]["metric"] in MEASURES

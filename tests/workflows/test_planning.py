@@ -73,7 +73,7 @@ def test_every_method_of_a_task(runs: Runs):
 @pytest.mark.parametrize("name", list(JOBS))
 def test_every_task(runs: Runs, tmp_path: Path, name: str):
     job = JOBS[name]
-    options = {**job.options, "task": job.task, "base": str(runs.base("mean")), "method": "full"}
+    options = {**job.options, "task": job.task, "base": str(runs.base(job.base)), "method": "full"}
     found = plan(from_options({**options, "data.source": str(job.rows(tmp_path))}), QUICK, tell)
     row = by_method(found)["full"]
     assert "reason" not in row, row

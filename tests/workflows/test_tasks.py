@@ -61,6 +61,9 @@ def test_the_saved_model_says_what_the_run_said(fitted: Any, name: str):
         assert [said.said.row(i) for i in range(len(said))] == [again.said.row(i) for i in range(len(again))]
     elif said.kind == "answers":
         assert said.said == again.said
+    elif said.kind == "preferences":
+        assert again.rewards == pytest.approx(said.rewards, abs=1e-3)
+        assert again.reference == pytest.approx(said.reference, abs=1e-3)
     elif said.kind == "values":
         assert again.said == pytest.approx(said.said, abs=1e-3)
     else:
@@ -69,7 +72,7 @@ def test_the_saved_model_says_what_the_run_said(fitted: Any, name: str):
         ]
 
 
-@pytest.mark.parametrize("name", ["entities", "questions", "similarity", "regression"])
+@pytest.mark.parametrize("name", ["entities", "questions", "similarity", "regression", "preference"])
 def test_predicting_and_evaluating_a_file(fitted: Any, tmp_path: Path, name: str):
     run, job = fitted(name), JOBS[name]
     rows = job.rows(tmp_path)
@@ -83,7 +86,7 @@ def test_predicting_and_evaluating_a_file(fitted: Any, tmp_path: Path, name: str
     assert (tmp_path / "kept" / "predictions" / "full.test.parquet").is_file()
 
 
-@pytest.mark.parametrize(("name", "least"), [("entities", 0.4), ("regression", 0.2), ("similarity", 0.3)])
+@pytest.mark.parametrize(("name", "least"), [("entities", 0.4), ("regression", 0.2), ("similarity", 0.3), ("preference", 0.8)])
 def test_something_is_learnt(fitted: Any, name: str, least: float):
     job: Job = JOBS[name]
     assert read(fitted(name), "scores.json")["models"]["full"][job.metric]["value"] > least

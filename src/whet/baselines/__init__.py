@@ -12,6 +12,7 @@ BASELINES = {
     "tfidf_ridge": "whet.baselines.tfidf_ridge:fit",
     "base_cosine": "whet.baselines.base_cosine:fit",
     "base": "whet.baselines.untouched:fit",
+    "longer": "whet.baselines.longer:fit",
     "tfidf_cosine": "whet.baselines.tfidf_cosine:fit",
     "bm25": "whet.baselines.bm25:fit",
     "copy_source": "whet.baselines.copy_source:fit",

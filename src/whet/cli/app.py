@@ -17,6 +17,7 @@ from whet.cli import (
     evaluate,
     fit,
     forgetting,
+    gate,
     import_,
     plan,
     predict,
@@ -25,6 +26,7 @@ from whet.cli import (
     runs,
     show,
     suspects,
+    sweep,
 )
 from whet.errors import EXIT_OURS, EXIT_USER, Interrupted, UserError
 from whet.threads import keep_few_kernels, spin_briefly
@@ -50,6 +52,7 @@ COMMANDS = (
     chat,
     evaluate,
     compare,
+    gate,
     forgetting,
     adapters,
     report,
@@ -57,6 +60,7 @@ COMMANDS = (
     import_,
     suspects,
     curve,
+    sweep,
 )
 for module in COMMANDS:
     module.add_to(app)

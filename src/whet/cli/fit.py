@@ -16,7 +16,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def fit(
-    data: Annotated[str | None, typer.Argument(metavar="DATA", help="File, folder, or hub data set id.")] = None,
+    data: Annotated[
+        str | None, typer.Argument(metavar="DATA|RECIPE", help="File, folder, or hub data set id; or a recipe (YAML).")
+    ] = None,
     task: Annotated[str | None, typer.Option(help="What to learn, such as question-answering.")] = None,
     model_base: Annotated[str | None, typer.Option("--base", help="minilm, a model folder, or a hub id.")] = None,
     method: Annotated[str | None, typer.Option(help="Which weights move: auto, probe, full, lora, ...")] = None,
@@ -26,6 +28,9 @@ def fit(
     recipe: Annotated[Path | None, typer.Option(metavar="FILE", help="Recipe to start from (YAML).")] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Run folder; runs/NAME-TIME if not given.")] = None,
     seed: Annotated[int | None, typer.Option(help="One seed for everything.")] = None,
+    controls: Annotated[
+        bool, typer.Option("--controls", help="Hold a training on texts against none, other text, and equal compute.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Fine-tune on DATA, compare with baselines on the same rows, and say what to ship.
@@ -33,8 +38,10 @@ def fit(
     Leaves a run folder with the model, predictions, scores, verdict and report.html.
     """
     from whet.cli.live import carry_out
-    from whet.workflows.starting import recipe_of, start
+    from whet.workflows.starting import is_recipe, recipe_of, start
 
+    if data is not None and recipe is None and is_recipe(data):
+        data, recipe = None, Path(data)
     named = {
         "data.source": data,
         "task": task,
@@ -43,6 +50,7 @@ def fit(
         "data.text": text,
         "data.label": label,
         "seed": seed,
+        "controls.kinds": ["none", "irrelevant", "equal-compute"] if controls else None,
     }
     wanted = recipe_of(changes(named, set_), recipe)
     carry_out(lambda: start(wanted, out), json)

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from whet.cli.screen import ProgressLine, console, duration, figure, measured, print_json, table
+from whet.cli.series_table import render_series
 from whet.errors import Interrupted
 from whet.evaluation.measures import MEASURES, lower_is_better
 from whet.files import read_json
@@ -67,7 +68,7 @@ def carry_out(begin: Callable[[], tuple[Recipe, RunFolder]], as_json: bool) -> N
     try:
         with Lock(folder.path), stop.listening():
             for event in fit(recipe, folder, progress.tell, lambda: stop.requested):
-                _show(screen, progress, event)
+                show_event(screen, progress, event)
     except Interrupted:
         progress.clear()
         if as_json:
@@ -82,7 +83,8 @@ def carry_out(begin: Callable[[], tuple[Recipe, RunFolder]], as_json: bool) -> N
         render(screen, folder, found)
 
 
-def _show(screen: Console, progress: ProgressLine, event: Event) -> None:
+def show_event(screen: Console, progress: ProgressLine, event: Event) -> None:
+    """Say what happens: a line, or the progress of a step."""
     row = event.to_json()
     shown = _SHOWN.get(row["kind"])
     if row["kind"] == "step":
@@ -137,6 +139,8 @@ def _ascending(scores: dict[str, Any], metric: str) -> list[str]:
 
 def render(screen: Console, folder: RunFolder, found: dict[str, Any]) -> None:
     """The comparison, the verdict, and where things are."""
+    if "stages" in found:
+        render_series(screen, found)
     scores, verdict = found["scores"], found["verdict"]
     shown = [name for name in SHOWN if _tells(scores, name)]
     names = _ascending(scores, verdict["metric"])
@@ -147,7 +151,7 @@ def render(screen: Console, folder: RunFolder, found: dict[str, Any]) -> None:
         for name in names
     ]
     titles = ["model", *(MEASURES[name].words for name in shown)]
-    most = _fitting([titles, *rows], screen.width)
+    most = fitting([titles, *rows], screen.width)
     table(screen, titles[:most], [row[:most] for row in rows], right=range(1, most))
     counted = words(read_json(folder.scores)["kind"]).rows
     screen.print(f"Test {counted}: {found['num_test_rows']:,}; 95 % interval in brackets.", style="dim")
@@ -176,7 +180,7 @@ GAP = 3
 """Characters between two columns of a table."""
 
 
-def _fitting(lines: list[list[str]], width: int) -> int:
+def fitting(lines: list[list[str]], width: int) -> int:
     """How many columns stand side by side in ``width`` characters without a cell being broken, at least two."""
     taken = 2
     for number, cells in enumerate(zip(*lines, strict=True)):

@@ -50,7 +50,7 @@ def plan(
     from whet.errors import Problem, UserError
     from whet.workflows.advising import refuse_hopeless
     from whet.workflows.planning import Wish, plan, plan_shape
-    from whet.workflows.starting import recipe_of
+    from whet.workflows.starting import recipe_of, refuse_stages
 
     wish = Wish(accelerators, device, memory, price, watts, not no_trial, every, length, batch_tokens, tokens)
     screen = console(to_stderr=json)
@@ -68,7 +68,9 @@ def plan(
         file = Path(what) if what is not None and what.endswith((".yaml", ".yml")) else None
         named = {"data.source": None if file else what, "task": task, "base": model_base, "method": method}
         progress = ProgressLine(screen)
-        found = plan(recipe_of(changes(named, set_), file), wish, progress.tell)
+        recipe = recipe_of(changes(named, set_), file)
+        refuse_stages(recipe, "plan")
+        found = plan(recipe, wish, progress.tell)
         progress.clear()
     if json:
         print_json(found)

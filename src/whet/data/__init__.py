@@ -33,5 +33,6 @@ ROW_FORMS = {
     "summarization": "whet.data.referenced:Referenced",
     "language-modeling": "whet.data.documents:Documents",
     "fill-mask": "whet.data.documents:Documents",
+    "preference": "whet.data.preferences:Preferences",
 }
 """Task -> what its rows hold (:mod:`whet.data.row_form`)."""

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from whet.data import preference_predictions
 from whet.data.prediction_kinds import (
     COUNTED,
     AnswerPredictions,
@@ -30,6 +31,7 @@ from whet.data.prediction_kinds import (
     TextPurpose,
     ValuePredictions,
 )
+from whet.data.preference_predictions import PreferencePredictions
 from whet.data.ragged import Lists, Spans
 from whet.errors import Problem, UserError
 from whet.files import beside
@@ -39,6 +41,7 @@ __all__ = [
     "ClassPredictions",
     "Lists",
     "Predictions",
+    "PreferencePredictions",
     "Purpose",
     "RankPredictions",
     "SpanPredictions",
@@ -301,6 +304,7 @@ WRITERS: dict[str, Callable[[Any], tuple[Columns, About]]] = {
     "values": _write_values,
     "ranks": _write_ranks,
     "texts": _write_texts,
+    "preferences": preference_predictions.write,
 }
 READERS: dict[str, Callable[[Mapping[str, Any], Columns, About], Predictions]] = {
     "classes": _read_classes,
@@ -309,4 +313,5 @@ READERS: dict[str, Callable[[Mapping[str, Any], Columns, About], Predictions]] =
     "values": _read_values,
     "ranks": _read_ranks,
     "texts": _read_texts,
+    "preferences": preference_predictions.read,
 }

@@ -32,6 +32,8 @@ def say_the_same(first: Predictions, second: Predictions, metric: str | None = N
         return _alike(one_text, other_text)
     if first.kind == "classes":
         return np.array_equal(cast("Any", first).predicted, cast("Any", second).predicted)
+    if first.kind == "preferences":
+        return np.array_equal(cast("Any", first).order, cast("Any", second).order)
     one, other = cast("Any", first).said, cast("Any", second).said
     if isinstance(one, Spans):
         return len(one.starts) == len(other.starts) and bool(one.stand_in(other).all())

@@ -44,13 +44,15 @@ RIGHT_CHOICE = " A row is right when the answer chosen for it is an accepted one
 NEITHER = {
     "values": "A number is nearer or farther, not right or wrong.",
     "texts": "The truth is more or less likely to a model, not right or wrong.",
+    "preferences": "An answer by itself has a larger or smaller reward, not a right or wrong one.",
 }
 """Why no row is right or wrong, by kind."""
 UNSTATED = {
     "texts": "A text is said without a probability of being right; how likely the true ones are is scored by itself.",
+    "preferences": "A reward is no probability, so there is no calibration to judge.",
 }
 """Why there is no calibration to judge, by kind, where not because nothing probable is stated at all."""
-ROWS = {"ranks": "queries"}
+ROWS = {"ranks": "queries", "preferences": "pairs"}
 """What is counted where that is not rows, by kind."""
 
 DECISIONS = {"classes": "rows", "spans": "said spans", "answers": "questions"}

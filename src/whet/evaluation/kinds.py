@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.evaluation import answers, classes, ranks, spans, texts, values
+from whet.evaluation import answers, classes, preferences, ranks, spans, texts, values
 from whet.evaluation.measures import MEASURES
 from whet.evaluation.sums import Floats, Sums
 
@@ -74,6 +74,7 @@ KINDS: dict[str, Kind] = {
     "values": values,
     "ranks": ranks,
     "texts": texts,
+    "preferences": preferences,
 }
 SHARED: dict[str, Callable[[Any, Any], tuple[str, ...]]] = {"texts": texts.shared}
 """Kinds whose models need not all be measurable by the same metrics -> those that two of them share."""

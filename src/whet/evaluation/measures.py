@@ -102,6 +102,22 @@ MEASURES: dict[str, Measure] = {
         "Share of rows where the answer chosen among those known from training is an accepted one.",
         proportion=True,
     ),
+    "pair_accuracy": Measure(
+        "pair accuracy", "Share of pairs of which the better answer has the larger reward.", proportion=True
+    ),
+    "longer_accuracy": Measure(
+        "pair accuracy where the longer is better",
+        "Pair accuracy over the pairs whose better answer is the longer one.",
+        proportion=True,
+    ),
+    "shorter_accuracy": Measure(
+        "pair accuracy where the shorter is better",
+        "Pair accuracy over the pairs whose better answer is the shorter one: rewarding length fails here.",
+        proportion=True,
+    ),
+    "reward_auc": Measure(
+        "AUC of rewards", "Chance that an answer that was liked has a larger reward than one that was not."
+    ),
     "format_valid": Measure("valid form", "Share of texts that have the form asked for: the JSON schema, the pattern."),
     "stop_rate": Measure("stop rate", "Share of texts that end by themselves, not by the limit on their length."),
     "repetition": Measure(

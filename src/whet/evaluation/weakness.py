@@ -29,6 +29,7 @@ PARTS = {
     "answers": Part("sort of question", "sorts of question", "questions", "f1", "answered"),
     "ranks": Part("part", "parts", "queries", "", ""),
     "texts": Part("part", "parts", "texts", "", ""),
+    "preferences": Part("part", "parts", "pairs", "", ""),
 }
 
 

@@ -11,6 +11,7 @@ from whet.data.predictions import (
     AnswerPredictions,
     ClassPredictions,
     Predictions,
+    PreferencePredictions,
     SpanPredictions,
     TextPredictions,
     ValuePredictions,
@@ -142,7 +143,24 @@ class Text:
         return row | ({} if self.nats is None else {"nats": round(self.nats, 6)})
 
 
-OneAnswer = Answer | Entities | Found | Value | Text
+@dataclass(frozen=True, slots=True)
+class Preferred:
+    """What a model makes of two answers, or of one.
+
+    - ``better``: 1 or 2, which of two answers has the larger reward; None of one answer.
+    - ``rewards``: of each answer, on the scale of the loss; only differences mean something.
+    """
+
+    better: int | None
+    rewards: tuple[float, ...]
+
+    def to_json(self, everything: bool) -> dict[str, Any]:
+        """A row of ``whet predict``."""
+        row: dict[str, Any] = {} if self.better is None else {"better": self.better}
+        return row | {"rewards": [round(one, 6) for one in self.rewards]}
+
+
+OneAnswer = Answer | Entities | Found | Value | Text | Preferred
 
 
 def ask(model: InUse, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[OneAnswer]:
@@ -213,10 +231,16 @@ def _texts(found: TextPredictions, examples: Examples) -> list[Text]:
     return result
 
 
+def _preferences(found: PreferencePredictions, examples: Examples) -> list[Preferred]:
+    rows = [tuple(map(float, row)) for row in found.rewards]
+    return [Preferred((1 if row[0] > row[1] else 2) if found.paired else None, row) for row in rows]
+
+
 _OF_KIND: Mapping[str, Callable[[Any, Examples], Sequence[OneAnswer]]] = {
     "classes": _classes,
     "spans": _spans,
     "answers": _answers,
     "values": _values,
     "texts": _texts,
+    "preferences": _preferences,
 }

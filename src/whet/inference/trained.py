@@ -16,6 +16,7 @@ from whet.data.forms import Examples
 from whet.data.predictions import Predictions
 from whet.errors import Problem, UserError
 from whet.evaluation.settling import settled
+from whet.inference.referring import refer
 from whet.models import saving
 from whet.models.saving import About
 from whet.models.task_model import TaskModel
@@ -50,12 +51,13 @@ class TrainedModel:
         """
         self._refuse_other_form(examples.has_pairs)
         encoded = self.how.encode(self.tokenizer, self.how.blocks(examples), self.about.max_length, None)
+        refer(self.how, self.model, self.tokenizer, self.about, encoded, progress)
         found = self.how.answer("model", self.model, self.tokenizer, encoded, examples, progress)
         fitted = {name: value for name, value in self.how.setting.settled.items() if name != "temperature"}
         return settled(found, fitted)  # the temperature lies in the head
 
     def _refuse_other_form(self, given_pairs: bool) -> None:
-        if given_pairs == self.about.pairs:
+        if given_pairs == self.about.pairs or self.task == "preference":  # answers may be given as second texts
             return
         wants, got = ("pairs of texts", "single texts") if self.about.pairs else ("single texts", "pairs")
         remedy = "Name the column of the second text with --text-pair." if self.about.pairs else "Give one text a row."

@@ -14,6 +14,19 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """How attention sees a batch in which some tokens stand once that several sequences begin with.
+
+    - ``where``: the layout of all sequences, each written out.
+    - ``into`` (T',) int64: for each token written out, where it stands in the batch; ``back`` (T,) the other way.
+    """
+
+    where: Layout
+    into: Tensor
+    back: Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """Boundaries of B sequences in a flat batch of T tokens.
 
@@ -21,6 +34,7 @@ class Layout:
     - ``slots`` (T,) int64: where each token goes in a padded (B * longest) table;
       None when all lengths are equal, since then the flat batch is that table.
     - ``hidden`` (B, 1, 1, longest) bool: True on the pad columns of that table; None likewise.
+    - ``spread``: of a batch in which beginnings are shared, the sequences that attention is computed over.
     """
 
     lengths: Tensor
@@ -28,6 +42,7 @@ class Layout:
     longest: int
     slots: Tensor | None
     hidden: Tensor | None
+    spread: Spread | None = None
 
     @property
     def num_sequences(self) -> int:
@@ -54,6 +69,7 @@ class Layout:
             self.longest,
             None if self.slots is None else self.slots.to(device),
             None if self.hidden is None else self.hidden.to(device),
+            None if (one := self.spread) is None else Spread(one.where.to(device), one.into.to(device), one.back.to(device)),
         )
 
 

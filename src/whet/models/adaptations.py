@@ -39,6 +39,7 @@ __all__ = [
 
 ADAPTATIONS = {
     "full": "whet.models.freezing:full",
+    "contrastive": "whet.models.freezing:contrastive",
     "top-layers": "whet.models.freezing:top_layers",
     "bitfit": "whet.models.freezing:bitfit",
     "lora": "whet.models.adapters:lora",
@@ -65,6 +66,10 @@ def adapt(model: TaskModel, method: str, options: Mapping[str, Any], known_as: s
     :raises UserError: M020, M060 to M079, the base cannot take this method; what can be taken is said.
     """
     return registry.load(ADAPTATIONS, method, "method")(model, options, known_as, seed)
+
+
+MATCHING = "matching"
+"""What a model calls layers that learn beside it and are not saved (:mod:`whet.models.insides`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,7 @@ def rate_groups(model: TaskModel, layer_decay: float = 1.0, rate_ratio: float = 
     """
     apart = model.head is not None and model.kind.kind != "language"
     head = {id(p) for p in model.linear_head.parameters()} if apart else set()
+    head |= {id(p) for p in getattr(model, MATCHING, nn.Module()).parameters()}  # they start at random, as heads do
     tables = embedding_weights(model)
     if model.kind.kind == "language" and model.origin.new_tokens:
         tables.add(id(model.linear_head.weight))  # where only its new rows move, the others must not decay
@@ -155,7 +161,7 @@ def count_weights(model: TaskModel) -> int:
 
 def described(model: TaskModel, method: str, options: Mapping[str, Any]) -> str:
     """What moves, in words: of adapters on how many layers, of what rank."""
-    trainable = count_trainable(model, whole=method == "full")
+    trainable = count_trainable(model, whole=method in ("full", "contrastive"))
     moving = f"{trainable:,} weights move, {trainable / max(1, count_weights(model)):.2%} of all"
     adapted = sum(
         1 for name, _ in model.named_parameters() if name.endswith(("lora_A.default.weight", "ia3_l.default"))

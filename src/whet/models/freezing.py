@@ -137,6 +137,12 @@ def full(model: TaskModel, options: Mapping[str, Any], known_as: str, seed: int)
     adapt_full(model)
 
 
+def contrastive(model: TaskModel, options: Mapping[str, Any], known_as: str, seed: int) -> None:
+    """Method contrastive: every weight but those of the head, which is fitted when training is over."""
+    adapt_full(model)
+    model.linear_head.requires_grad_(False)
+
+
 def top_layers(model: TaskModel, options: Mapping[str, Any], known_as: str, seed: int) -> None:
     """Method top-layers."""
     adapt_top_layers(model, int(options["layers.top"]))

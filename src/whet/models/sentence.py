@@ -66,10 +66,8 @@ def write_modules(model: TaskModel, about: About, folder: Path) -> None:
     if model.family is not None and model.family.pooler:  # there is none, and it would be drawn anew with a warning
         settings["model_args"] = {"add_pooling_layer": False}
     write_json(folder / paths[0] / "sentence_bert_config.json", settings)
-    modes = {f"pooling_mode_{key}": False for key in ("cls_token", "mean_tokens", "max_tokens", "lasttoken")}
-    modes[_MODES[model.pooling]] = True
     width = int(model.network.config.hidden_size)
-    write_json(folder / paths[1] / "config.json", {"word_embedding_dimension": width, **modes})
+    write_json(folder / paths[1] / "config.json", pooling_settings(model.pooling, width))
     modules = [
         {"idx": number, "name": str(number), "path": path, "type": f"sentence_transformers.models.{kind}"}
         for number, (kind, path) in enumerate(zip(kinds, paths, strict=True))
@@ -77,6 +75,12 @@ def write_modules(model: TaskModel, about: About, folder: Path) -> None:
     write_json(folder / "modules.json", modules)
     for path in paths[2:]:
         (folder / path).mkdir(exist_ok=True)
+
+
+def pooling_settings(pooling: Pooling, width: int) -> dict[str, Any]:
+    """What a pooling module says of itself; ``width``: of a token's vector."""
+    modes = {f"pooling_mode_{key}": False for key in ("cls_token", "mean_tokens", "max_tokens", "lasttoken")}
+    return {"word_embedding_dimension": width, **modes, _MODES[pooling]: True}
 
 
 def head_state(head: nn.Linear) -> dict[str, torch.Tensor]:

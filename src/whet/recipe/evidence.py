@@ -47,7 +47,7 @@ class EvaluationRecipe(Part):
     )
 
 
-class _Asked(Part):
+class Asked(Part):
     """What asking a model elsewhere may cost."""
 
     endpoint: str | None = Field(
@@ -62,7 +62,7 @@ class _Asked(Part):
     retries: Annotated[int, Field(ge=0)] = Field(5, description="New tries where the service is busy or fails.")
 
 
-class PromptingRecipe(_Asked):
+class PromptingRecipe(Asked):
     """The rival: a language model that is asked in words."""
 
     base: str = Field(
@@ -81,7 +81,7 @@ class PromptingRecipe(_Asked):
     label_price: Price | None = Field(None, description="Price of labelling a row, for the break-even.")
 
 
-class JudgeRecipe(_Asked):
+class JudgeRecipe(Asked):
     """A language model that says which of two texts is better."""
 
     model: str | None = Field(None, description="Its name at the endpoint.")

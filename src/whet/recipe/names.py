@@ -5,12 +5,25 @@ from __future__ import annotations
 from typing import Literal
 
 Method = Literal[
-    "auto", "probe", "prompt", "p-tuning", "ia3", "bitfit", "prefix", "lora", "qlora", "top-layers", "full"
+    "auto",
+    "probe",
+    "prompt",
+    "p-tuning",
+    "ia3",
+    "bitfit",
+    "prefix",
+    "lora",
+    "qlora",
+    "top-layers",
+    "contrastive",
+    "full",
 ]
 SOFT: tuple[Method, ...] = ("prompt", "p-tuning", "prefix")
 """Methods that learn vectors to be read before a text."""
 ADAPTERS: tuple[Method, ...] = (*SOFT, "ia3", "lora", "qlora")
 """Methods that leave the base as it is and keep a few weights of their own (PEFT)."""
+WHOLE: tuple[Method, ...] = ("contrastive", "full")
+"""Methods that move every weight of the base."""
 VARIANTS = ("distilled", "self-trained")
 """Models that a run trains beside the one of its method: by the same method, with more to learn from."""
 TaskName = Literal[
@@ -25,6 +38,7 @@ TaskName = Literal[
     "summarization",
     "language-modeling",
     "fill-mask",
+    "preference",
 ]
 BaselineName = Literal[
     "majority",
@@ -45,6 +59,7 @@ BaselineName = Literal[
     "lead3",
     "unigram",
     "base",
+    "longer",
     "zero_shot",
     "few_shot",
     "nearest_shots",
@@ -63,6 +78,7 @@ BASELINES: dict[TaskName, tuple[BaselineName, ...]] = {
     "summarization": ("lead3", "nearest_answer", "base"),
     "language-modeling": ("unigram", "base"),
     "fill-mask": ("unigram", "base"),
+    "preference": ("longer", "base"),
 }
 """What each task is held against, cheapest first."""
 PROBED: tuple[TaskName, ...] = ("text-classification", "token-classification", "regression")

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from whet.errors import Problem, UserError, did_you_mean
+from whet.recipe.expanding import Stage, completed, expand
 from whet.recipe.rules import contradictions
 from whet.recipe.schema import Recipe
 
@@ -52,16 +53,28 @@ def build(values: Mapping[str, Any], lines: Mapping[str, str]) -> Recipe:
     """Check ``values`` and make the recipe.
 
     :param lines: where each dotted name was read, for the messages.
-    :raises UserError: R010 unknown option, R011 wrong value, R012 missing, R02x contradictions.
+    :raises UserError: R010 unknown option, R011 wrong value, R012 missing, R02x contradictions; with stages as
+        :func:`whet.recipe.expanding.expand`.
     """
     try:
-        recipe = Recipe.model_validate(values)
+        recipe = Recipe.model_validate(completed(values))
     except ValidationError as error:
         raise UserError(_problems(error, lines)) from None
+    if recipe.stages:  # what is checked is each of them
+        expand(recipe, lines, build)
+        return recipe
     found = [Problem(code, lines.get(name, name), what, remedy) for code, name, what, remedy in contradictions(recipe)]
     if found:
         raise UserError(found)
     return recipe
+
+
+def stages_of(recipe: Recipe) -> list[Stage]:
+    """The stages of a recipe that has any, each with a whole recipe of its own.
+
+    :raises UserError: as :func:`build`.
+    """
+    return expand(recipe, {}, build)
 
 
 def dump(recipe: Recipe) -> str:
@@ -146,6 +159,10 @@ def _lines(node: Any, prefix: str = "") -> Iterator[tuple[str, int]]:
             name = f"{prefix}{key.value}"
             yield name, key.start_mark.line + 1
             yield from _lines(value, f"{name}.")
+    if isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            yield f"{prefix}{number}", value.start_mark.line + 1
+            yield from _lines(value, f"{prefix}{number}.")
 
 
 def _problems(error: ValidationError, lines: Mapping[str, str]) -> list[Problem]:
@@ -222,7 +239,14 @@ def _takes_mapping(name: str) -> bool:
     return any(get_origin(one) is dict for one in (annotation, *get_args(annotation)))
 
 
-_KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
+_KINDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    type(None): "null",
+    Any: "any value",
+}
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 

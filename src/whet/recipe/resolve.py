@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from whet.recipe import few_choices
 from whet.recipe.names import BASELINES, LANGUAGE, PROBED, PROMPTED, SOFT
+from whet.recipe.preference import BY_TOKEN
 from whet.recipe.schema import Recipe
 
 _RATES = ((3e6, 1e-3), (30e6, 2e-4), (60e6, 1e-4), (200e6, 5e-5), (float("inf"), 2e-5))
@@ -16,6 +18,7 @@ _FACTORS: dict[str, tuple[float, float]] = {
     "qlora": (5.0, 5.0),
     "bitfit": (10.0, 10.0),
     "ia3": (60.0, 60.0),
+    "contrastive": (few_choices.RATE, 1.0),
     "prompt": (30.0, 100.0),
     "p-tuning": (5.0, 10.0),
     "prefix": (20.0, 100.0),
@@ -58,6 +61,8 @@ class Facts:
     """Of the linear layers' inputs and outputs; 0: not known."""
     num_layers: int = 0
     hidden_size: int = 0
+    class_rows: tuple[int, ...] = ()
+    """(C,) training rows of each class; () where rows have no classes, or several each."""
 
     @property
     def mean_length(self) -> float:
@@ -98,7 +103,9 @@ def early(recipe: Recipe, limit: int, columns: tuple[str, ...]) -> dict[str, Any
 def candidates(method: str, recipe: Recipe) -> list[str]:
     """The models that a run of ``recipe`` trains, cheapest first; those of VARIANTS are trained by ``method``, too."""
     first = [] if recipe.task not in PROBED or method == "probe" else ["probe"]
-    return [*first, method]
+    if recipe.distillation.teacher is None:
+        return [*first, method, *(["self-trained"] if recipe.self_training.source is not None else [])]
+    return [*first, *([method] if recipe.distillation.control else []), "distilled"]
 
 
 def _options(recipe: Recipe) -> list[tuple[str, Any]]:
@@ -122,6 +129,7 @@ def _derive(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
     method = _method(recipe, facts)
     rate = _rate(recipe, method.value, facts)
     batch = _batch(facts)
+    contrasted = method.value == "contrastive"
     whole = recipe.training.batch_tokens if isinstance(recipe.training.batch_tokens, int) else batch.value
     return {
         "method": method,
@@ -133,14 +141,15 @@ def _derive(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
         "training.precision": Choice(facts.dtype, facts.dtype_reason),
         "training.learning_rate": rate,
         "training.head_learning_rate": _head_rate(recipe, method.value, rate),
-        "training.epochs": _epochs(facts),
+        "contrastive.loss": Choice(*few_choices.loss(facts.num_labels)),
+        "training.epochs": Choice(*few_choices.epochs(facts.num_rows)) if contrasted else _epochs(facts),
         "training.batch_tokens": batch,
         # batches share the rows evenly, so that some hold a little more than they are asked to
         "training.micro_batch_tokens": Choice(
             max(min(whole * 3 // 2, 4096), facts.longest), "a whole batch up to 4,096 tokens"
         ),
         **_adapters(recipe, facts),
-        "training.label_smoothing": _smoothing(recipe),
+        "training.label_smoothing": Choice(*few_choices.SMOOTHING) if contrasted else _smoothing(recipe),
         "evaluation.baselines": baselines(recipe),
         **_shaping(recipe, facts.limit, facts.columns),
     }
@@ -156,6 +165,9 @@ def _read_first(recipe: Recipe) -> str:
 def _method(recipe: Recipe, facts: Facts) -> Choice:
     if recipe.method != "auto":
         return Choice(recipe.method, "set in the recipe")
+    few = few_choices.contrasted(recipe, facts.class_rows, facts.num_parameters * _FULL_BYTES < facts.memory_bytes / 2)
+    if few and recipe.distillation.teacher is None:  # which has no room beside pairs
+        return Choice("contrastive", few)
     need = facts.num_parameters * _FULL_BYTES
     size = f"{facts.num_parameters / 1e6:.1f} M weights need about {need / 2**30:.1f} GiB to move them all"
     if need < facts.memory_bytes / 2:
@@ -224,6 +236,7 @@ def _shaping(recipe: Recipe, limit: int, columns: tuple[str, ...]) -> dict[str, 
         "data.stride": Choice(limit // 4, "a quarter of the longest text"),
         "similarity.encoder": Choice("bi", "each text by itself: vectors can be kept and searched"),
         "similarity.loss": _loss(recipe, columns),
+        **_preferring(recipe, columns),
     }
 
 
@@ -231,6 +244,20 @@ def _loss(recipe: Recipe, columns: tuple[str, ...]) -> Choice:
     if recipe.task == "ranking" or "score" not in columns:
         return Choice("contrastive", "rows say which texts belong together")
     return Choice("cosine", "rows have scores")
+
+
+def _preferring(recipe: Recipe, columns: tuple[str, ...]) -> dict[str, Choice]:
+    """The loss of preferences and what follows from it."""
+    thumbs = "liked" in columns
+    words = "rows are answers that were liked or not" if thumbs else "rows are pairs of answers"
+    auto = Choice("kto" if thumbs else "dpo", words)
+    loss = auto.value if recipe.preference.loss == "auto" else recipe.preference.loss
+    by_token = loss in BY_TOKEN
+    return {
+        "preference.loss": auto,
+        "preference.beta": Choice(2.0 if loss == "simpo" else 0.1, f"as {loss} was published"),
+        "preference.normalise": Choice(by_token, f"{loss} is defined on the likelihood of {'a token' if by_token else 'an answer'}"),
+    }
 
 
 def _rate(recipe: Recipe, method: str, facts: Facts) -> Choice:
@@ -260,7 +287,7 @@ def _start(recipe: Recipe) -> Choice:
 
 def _factor(recipe: Recipe, method: str) -> float:
     of_others, of_language = _FACTORS.get(method, (1.0, 1.0))
-    return of_language if recipe.task in LANGUAGE else of_others
+    return of_language if recipe.task in (*LANGUAGE, "preference") else of_others
 
 
 def _head_rate(recipe: Recipe, method: str, rate: Choice) -> Choice:

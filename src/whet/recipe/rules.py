@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from whet.recipe.distillation_rules import distilled
 from whet.recipe.evidence import JudgeRecipe, PromptingRecipe
+from whet.recipe.expanding import ADAPTING
+from whet.recipe.few_shot_rules import few_shot
 from whet.recipe.names import BASELINES, LANGUAGE, PROBED, PROMPTABLE, PROMPTED, SOFT
+from whet.recipe.preference import PreferenceRecipe
+from whet.recipe.preference_rules import preferred
 from whet.recipe.resolve import baselines
 from whet.recipe.rows import AnswersRecipe, ChatRecipe, GenerationRecipe, MaskingRecipe, SimilarityRecipe, SourcesRecipe
 from whet.recipe.schema import Recipe
+from whet.recipe.space import mistakes
+from whet.recipe.stages import ControlsRecipe, SelectionRecipe
 from whet.recipe.training import QuantisationRecipe, RegularisationRecipe, TrainingRecipe
 
 SAYING = ("text-generation", "translation", "summarization")
@@ -26,14 +33,16 @@ WEIGHED = ("text-classification", "token-classification")
 OF_SOME_TASKS: dict[str, tuple[str, ...]] = {
     "answers": ("question-answering",),
     "similarity": ("sentence-similarity", "ranking"),
-    "chat": SAYING,
+    "chat": (*SAYING, "preference"),
     "chat.train": SAYING[:1],
     "sources": SAYING[1:],
-    "generation": SAYING,
+    "generation": (*SAYING, "preference"),
     "judge": SAYING,
     "evaluation.comet": ("translation",),
     "prompting": PROMPTABLE,
     "masking": ("fill-mask",),
+    "selection": ADAPTING,
+    "preference": ("preference",),
     "data.stride": WINDOWED,
     "data.corrections": ("text-classification",),
     "regularisation.r_drop": SAID,
@@ -43,8 +52,8 @@ OF_SOME_TASKS: dict[str, tuple[str, ...]] = {
     "regularisation.token_deletion": WHOLE,
     "regularisation.token_swap": WHOLE,
     "evaluation.label_noise": ("text-classification",),
-    "forgetting.text": LANGUAGE,
-    "forgetting.probes": (*(task for task in BASELINES if task not in (*SAYING, "language-modeling")),),
+    "forgetting.text": (*LANGUAGE, "preference"),
+    "forgetting.probes": (*(task for task in BASELINES if task not in (*SAYING, "language-modeling", "preference")),),
     "forgetting.replay": LANGUAGE,
 }
 """Options, and parts of the recipe, that belong to some tasks alone."""
@@ -76,7 +85,13 @@ def contradictions(recipe: Recipe) -> Iterator[Contradiction]:
     if recipe.task in PROMPTABLE:
         yield from _prompting_is_used(recipe)
     yield from _forgetting_is_measured(recipe)
+    yield from _chosen_for_something(recipe)
+    yield from _controls_of_stages(recipe)
     yield from _options_of_the_task(recipe)
+    yield from mistakes(recipe)
+    yield from few_shot(recipe)
+    yield from distilled(recipe)
+    yield from preferred(recipe)
 
 
 def _columns_differ(recipe: Recipe) -> Iterator[Contradiction]:
@@ -98,6 +113,7 @@ def _columns_differ(recipe: Recipe) -> Iterator[Contradiction]:
 OF_SOME_METHODS: dict[str, tuple[str, ...]] = {
     "lora": ("lora", "qlora"),
     "soft": SOFT,
+    "contrastive": ("contrastive",),
     "soft.start": ("prompt",),
     "soft.width": ("p-tuning",),
     "quantisation": ("qlora",),
@@ -112,13 +128,13 @@ OF_SOME_METHODS: dict[str, tuple[str, ...]] = {
 
 
 def _options_of_the_method(recipe: Recipe) -> Iterator[Contradiction]:
-    """What is set and would have no effect; ``auto`` becomes full or lora, and may be told about either."""
+    """What is set and would have no effect; ``auto`` becomes full, lora or contrastive, and may be told about each."""
     for name, methods in OF_SOME_METHODS.items():
         part, _, leaf = name.partition(".")
         given = getattr(recipe, part)
         fresh = type(given)()
         is_set = given != fresh if not leaf else getattr(given, leaf) != getattr(fresh, leaf)
-        if not is_set or recipe.method in methods or (recipe.method == "auto" and {"lora", "full"} & set(methods)):
+        if not is_set or recipe.method in methods or (recipe.method == "auto" and {"lora", "full", "contrastive"} & set(methods)):
             continue
         if leaf and recipe.method not in OF_SOME_METHODS.get(part, (recipe.method,)):
             continue  # said of the whole part already
@@ -340,6 +356,39 @@ def _forgetting_is_measured(recipe: Recipe) -> Iterator[Contradiction]:
             )
 
 
+def _chosen_for_something(recipe: Recipe) -> Iterator[Contradiction]:
+    """Rows are chosen in some way, for some target, and by one number."""
+    wanted, fresh = recipe.selection, SelectionRecipe()
+    if wanted.way == "none" and wanted != fresh:
+        yield (
+            "R055",
+            "selection.way",
+            "is 'none', but options of choosing rows are set.",
+            "Set it to 'dsir' or 'nearest', or remove them.",
+        )
+    if wanted.way != "none" and wanted.target is None:
+        yield (
+            "R056",
+            "selection.target",
+            "is not set: what shall the chosen rows be like?",
+            "Name texts of what is wanted, or put a stage behind this one.",
+        )
+    if wanted.rows != "auto" and wanted.share != fresh.share:
+        yield "R055", "selection.share", "is set, and so is selection.rows.", "Keep one of them."
+    if wanted.way == "dsir" and wanted.neighbours != fresh.neighbours:
+        yield "R055", "selection.neighbours", "is set, but belongs to 'nearest'.", "Remove it."
+
+
+def _controls_of_stages(recipe: Recipe) -> Iterator[Contradiction]:
+    if recipe.controls != ControlsRecipe():
+        yield (
+            "R053",
+            "controls",
+            "hold a stage on texts against going without, but there are no stages.",
+            "Give stages: a training on texts first, the task behind it.",
+        )
+
+
 def _options_of_the_task(recipe: Recipe) -> Iterator[Contradiction]:
     parts = {
         "answers": recipe.answers != AnswersRecipe(),
@@ -352,6 +401,8 @@ def _options_of_the_task(recipe: Recipe) -> Iterator[Contradiction]:
         "prompting": recipe.prompting != PromptingRecipe(),
         "generation": recipe.generation != GenerationRecipe(),
         "masking": recipe.masking != MaskingRecipe(),
+        "selection": recipe.selection != SelectionRecipe(),
+        "preference": recipe.preference != PreferenceRecipe(),
         "data.stride": recipe.data.stride != "auto",
         "data.corrections": recipe.data.corrections is not None,
         "regularisation.r_drop": recipe.regularisation.r_drop > 0,

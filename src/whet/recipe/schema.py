@@ -7,18 +7,21 @@ became and why. The generated page docs/recipe.md lists all of it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from whet.recipe.distillation import DistillationRecipe, StudentRecipe
 from whet.recipe.evidence import (
     EvaluationRecipe,
     ForgettingRecipe,
     JudgeRecipe,
     PromptingRecipe,
 )
+from whet.recipe.few_shot import ContrastiveRecipe, SelfTrainingRecipe
 from whet.recipe.names import Method, TaskName
 from whet.recipe.part import Part
+from whet.recipe.preference import PreferenceRecipe
 from whet.recipe.rows import (
     AnswersRecipe,
     ChatRecipe,
@@ -30,6 +33,8 @@ from whet.recipe.rows import (
     SourcesRecipe,
     VocabularyRecipe,
 )
+from whet.recipe.search import SearchRecipe
+from whet.recipe.stages import ControlsRecipe, SelectionRecipe
 from whet.recipe.training import (
     LayersRecipe,
     LoraRecipe,
@@ -49,6 +54,14 @@ class Recipe(Part):
     method: Method = Field("auto", description="Which weights move; auto: the probe, then what fits the base's size.")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="One seed; every stream derives from it.")
     data: DataRecipe
+    stages: list[dict[str, Any]] = Field(
+        [],
+        description="Several trainings in a row: each a name, and options laid over those above; it begins from the "
+        "model of the stage before.",
+    )
+    controls: ControlsRecipe = ControlsRecipe()
+    selection: SelectionRecipe = SelectionRecipe()
+    student: StudentRecipe = StudentRecipe()
     head: HeadRecipe = HeadRecipe()
     vocabulary: VocabularyRecipe = VocabularyRecipe()
     answers: AnswersRecipe = AnswersRecipe()
@@ -57,13 +70,18 @@ class Recipe(Part):
     sources: SourcesRecipe = SourcesRecipe()
     generation: GenerationRecipe = GenerationRecipe()
     masking: MaskingRecipe = MaskingRecipe()
+    preference: PreferenceRecipe = PreferenceRecipe()
     training: TrainingRecipe = TrainingRecipe()
     layers: LayersRecipe = LayersRecipe()
     lora: LoraRecipe = LoraRecipe()
     soft: SoftRecipe = SoftRecipe()
+    contrastive: ContrastiveRecipe = ContrastiveRecipe()
+    self_training: SelfTrainingRecipe = SelfTrainingRecipe()
     quantisation: QuantisationRecipe = QuantisationRecipe()
     regularisation: RegularisationRecipe = RegularisationRecipe()
+    distillation: DistillationRecipe = DistillationRecipe()
     forgetting: ForgettingRecipe = ForgettingRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()
     prompting: PromptingRecipe = PromptingRecipe()
     judge: JudgeRecipe = JudgeRecipe()
+    search: SearchRecipe = SearchRecipe()

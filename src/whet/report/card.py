@@ -29,6 +29,7 @@ LIMITS = {
     "values": "Its values mean what the scores of the training rows meant; far outside their range it is guessing.",
     "ranks": "Its scores order the passages of one query; they are no probabilities and not alike across queries.",
     "texts": "It knows what is likely, not what is true: a fluent text may be wrong, and nothing in it checks that.",
+    "preferences": "It was taught to prefer some answers to others: what it says may please and be wrong all the same.",
     "language-modeling": "It goes on with texts like those it was trained on; it was not taught to follow orders.",
     "fill-mask": "It fills in masked tokens with both sides known; its numbers are of masked tokens alone, not to be "
     "held against those of a model that reads from left to right.",

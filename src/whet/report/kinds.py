@@ -43,8 +43,9 @@ KINDS: dict[str, Kind] = {
     "values": Kind(),
     "ranks": Kind("query", "queries"),
     "texts": Kind(),
+    "preferences": Kind(),
 }
-"""The six kinds by the name that scores.json and the files of predictions carry."""
+"""The seven kinds by the name that scores.json and the files of predictions carry."""
 
 OF_TASK = {
     "text-classification": "classes",
@@ -58,6 +59,7 @@ OF_TASK = {
     "summarization": "texts",
     "language-modeling": "texts",
     "fill-mask": "texts",
+    "preference": "preferences",
 }
 """The usual kind of a task, for runs that have not come to their scores."""
 
@@ -68,6 +70,7 @@ HUB_TASKS = {
     "regression": "text-classification",
     "ranking": "text-ranking",
     "language-modeling": "text-generation",
+    "preference": "text-generation",
 }
 """Tasks that the Hugging Face Hub calls otherwise."""
 

@@ -17,13 +17,16 @@ from whet.report import (
     class_sections,
     comparison_section,
     data_sections,
+    distillation_section,
     forgetting_section,
     judge_section,
     loss_sections,
     more_data_section,
     numbers,
+    preference_sections,
     prompting_section,
     rank_sections,
+    selection_section,
     span_sections,
     text_sections,
     training_sections,
@@ -85,6 +88,11 @@ BUILDERS: dict[str, list[Builder]] = {
         loss_sections.loss,
         loss_sections.hardest,
     ],
+    "preferences": [
+        preference_sections.rewards,
+        preference_sections.disagreements,
+        preference_sections.own_answers,
+    ],
 }
 """The closer look at one model, per kind of predictions."""
 WRITTEN: tuple[Builder, ...] = (text_sections.examples, text_sections.writing)
@@ -92,6 +100,8 @@ WRITTEN: tuple[Builder, ...] = (text_sections.examples, text_sections.writing)
 
 
 ASKED: list[tuple[Callable[[RunFiles], bool], Builder]] = [
+    (distillation_section.distilled, distillation_section.distillation),
+    (selection_section.was_chosen, selection_section.selection),
     (forgetting_section.measured, forgetting_section.forgetting),
     (prompting_section.prompted, prompting_section.prompting),
     (judge_section.judged, judge_section.judge),
@@ -117,8 +127,13 @@ def write_report(run_folder: Path) -> Path:
 
     :raises UserError: F010 no such folder; F001, F002, F003 the page cannot be written.
     """
-    run = read_run(run_folder)
     path = run_folder / "report.html"
+    if (run_folder / "stages.json").is_file():
+        from whet.report.series_page import series_sections
+
+        write_text(path, page_with(run_folder.resolve().name, series_sections(run_folder)))
+        return path
+    run = read_run(run_folder)
     write_text(path, page(run))
     return path
 

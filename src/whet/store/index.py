@@ -25,7 +25,15 @@ from sqlalchemy.sql import ColumnElement
 from whet.errors import Problem, UserError, did_you_mean
 from whet.store.aside import set_aside
 from whet.store.connection import make_engine, writing
-from whet.store.folder import FolderRecord, is_gone, is_storable, read_folder, stamp_of, whole_path
+from whet.store.folder import (
+    STATE_FILE,
+    FolderRecord,
+    is_gone,
+    is_storable,
+    read_folder,
+    stamp_of,
+    whole_path,
+)
 from whet.store.location import Location, locate
 from whet.store.rows import RebuildResult, ReplyRow, RunRow, ScoreRow, to_run
 from whet.store.schema import check_soundness, ensure_schema
@@ -218,8 +226,11 @@ def open_store(url: str | None = None, *, repair: bool = False) -> Store:
 def note_run(folder: Path, url: str | None = None) -> tuple[Problem, ...]:
     """Record ``folder``; whatever stands in the way is given back, to be shown, and never raised.
 
-    A run goes on without the index: its folder is the truth, and a rebuild finds it.
+    A run goes on without the index: its folder is the truth, and a rebuild finds it. A run that lies in the folder of
+    another one belongs to it, as a rebuild has it, and is not listed by itself.
     """
+    if any((place / STATE_FILE).is_file() for place in whole_path(folder).parents):
+        return ()
     try:
         with open_store(url) as store:
             return store.record(folder)

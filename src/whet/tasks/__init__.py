@@ -14,5 +14,6 @@ TASKS = {
     "summarization": "whet.tasks.rewriting:Summarization",
     "language-modeling": "whet.tasks.language_modeling:LanguageModeling",
     "fill-mask": "whet.tasks.fill_mask:FillMask",
+    "preference": "whet.tasks.preference:Preference",
 }
 """Task -> its class."""

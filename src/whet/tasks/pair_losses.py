@@ -63,9 +63,22 @@ class ScoreLoss:
 
     def __call__(self, model: nn.Module, batch: FlatBatch) -> StepLoss:
         """Summed over the units of ``batch``."""
-        targets = batch.targets
-        assert targets is not None
-        return StepLoss(self.of(model(batch), targets), len(targets))
+        known = self.known(model, batch)
+        return self.loss(model, known, self.said(model, known))
+
+    def known(self, model: nn.Module, batch: FlatBatch) -> tuple[FlatBatch, Tensor]:
+        """The batch, and its targets."""
+        assert batch.targets is not None
+        return batch, batch.targets
+
+    def said(self, model: nn.Module, known: tuple[FlatBatch, Tensor]) -> Tensor:
+        """What ``model`` says of the batch."""
+        found: Tensor = model(known[0])
+        return found
+
+    def loss(self, model: nn.Module, known: tuple[FlatBatch, Tensor], said: Tensor) -> StepLoss:
+        """Summed over the units that are known."""
+        return StepLoss(self.of(said, known[1]), len(known[1]))
 
 
 # --- texts that belong together -------------------------------------------------------------------
@@ -90,11 +103,26 @@ class ContrastiveLoss:
 
     def __call__(self, model: nn.Module, batch: FlatBatch) -> StepLoss:
         """Summed over the anchors of ``batch`` that have a positive, in nats."""
-        targets = batch.targets
-        assert targets is not None and batch.all_targets is not None
+        known = self.known(model, batch)
+        return self.loss(model, known, self.said(model, known))
+
+    def known(self, model: nn.Module, batch: FlatBatch) -> tuple[FlatBatch, Tensor]:
+        """The batch, and its targets."""
+        assert batch.targets is not None
+        return batch, batch.targets
+
+    def said(self, model: nn.Module, known: tuple[FlatBatch, Tensor]) -> Tensor:
+        """(B * parts, H) vectors of the batch."""
+        found: Tensor = model(known[0])
+        return found
+
+    def loss(self, model: nn.Module, known: tuple[FlatBatch, Tensor], said: Tensor) -> StepLoss:
+        """Summed over the anchors that have a positive, in nats."""
+        batch, targets = known
+        assert batch.all_targets is not None
         if self._known is None or self._known[0] is not batch.all_targets:
             self._known = batch.all_targets, known_pairs(batch.all_targets.values)
-        return StepLoss(self.of(model(batch), targets, self._known[1]), max(1, int(targets[:, COUNTS].sum())))
+        return StepLoss(self.of(said, targets, self._known[1]), max(1, int(targets[:, COUNTS].sum())))
 
     def of(self, vectors: Tensor, targets: Tensor, known: NDArray[np.uint64]) -> Tensor:
         """The summed loss of (B * parts, H) vectors of B units; ``known``: see :func:`known_pairs`."""

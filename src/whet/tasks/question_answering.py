@@ -46,12 +46,26 @@ class SpanLoss:
 
     def __call__(self, model: nn.Module, batch: FlatBatch) -> StepLoss:
         """Summed over the windows of ``batch``, in nats."""
+        known = self.known(model, batch)
+        return self.loss(model, known, self.said(model, known))
+
+    def known(self, model: nn.Module, batch: FlatBatch) -> tuple[FlatBatch, Tensor, Tensor]:
+        """The batch, (T,) among which of its tokens is chosen, and its targets."""
         targets = batch.targets
         assert targets is not None
         tokens = token_numbers(batch.encoded.offsets, batch.sequences)
         first = batch.encoded.offsets[batch.sequences]
-        choices = torch.from_numpy(_choices(batch.encoded, tokens) | np.isin(tokens, first))
-        total, counted = self.of(model(batch), choices, batch.where.lengths, targets)
+        return batch, torch.from_numpy(_choices(batch.encoded, tokens) | np.isin(tokens, first)), targets
+
+    def said(self, model: nn.Module, known: tuple[FlatBatch, Tensor, Tensor]) -> Tensor:
+        """(T, 2) logits of start and end."""
+        found: Tensor = model(known[0])
+        return found
+
+    def loss(self, model: nn.Module, known: tuple[FlatBatch, Tensor, Tensor], said: Tensor) -> StepLoss:
+        """Summed over the windows that carry loss, in nats."""
+        batch, choices, targets = known
+        total, counted = self.of(said, choices, batch.where.lengths, targets)
         # a batch of windows without loss: nothing to divide, and nothing to learn from
         return StepLoss(total, max(1, counted))
 

@@ -135,6 +135,10 @@ class Rewriting(TextGeneration):
         """Whether rows are texts that go on, rather than conversations."""
         return self._is_plain(tokenizer)
 
+    def question(self, source: str) -> str:
+        """What somebody who is asked in words reads of a source."""
+        return self._asked(source)
+
     # --- both -----------------------------------------------------------------------------------------
 
     def _asked(self, source: str) -> str:

@@ -197,6 +197,11 @@ def _told(blocks: Iterable[Columns], progress: Told | None) -> Iterable[Columns]
             progress(done)
 
 
+def standing(encoded: Encoded, examples: Examples) -> NDArray[np.int64]:
+    """(W,) the token that stands for each word of ``examples``."""
+    return _standing(encoded, Words.of(examples))
+
+
 def _standing(encoded: Encoded, words: Words) -> NDArray[np.int64]:
     """(W,) the token that stands for each word."""
     assert encoded.places is not None and encoded.rows is not None

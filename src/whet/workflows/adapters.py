@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from whet.errors import Problem, UserError
-from whet.folder import RunFolder
+from whet.folder import RunFolder, answering_run
 from whet.models import mixing
 from whet.models.mixing import WAYS, Held, Way
 from whet.registry import unknown
@@ -20,6 +20,7 @@ def held(path: Path) -> Held:
 
     :raises UserError: M067, there is none; M030, it was not written by this program.
     """
+    path = answering_run(path)
     folder = RunFolder(path)
     places = [path, folder.model, *sorted(folder.models.glob("*"))]
     found = next((place for place in places if (place / _CONFIG).exists()), None)

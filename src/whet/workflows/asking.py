@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 OWN = "auto"
 """``prompting.base`` where the base of the run is asked."""
-Part = Literal["prompting", "judge"]
+Part = Literal["prompting", "judge", "distillation"]
 """Of the recipe: what names an endpoint and a limit of its own."""
 LIMIT = "P025"
 GOES_ON = ("P021", "P023", "P024", "P027")
@@ -74,6 +74,16 @@ def judging(run: Running) -> Speaker:
     return Watched(run, found, "judge")
 
 
+def teaching(run: Running) -> Speaker:
+    """The teacher behind an endpoint.
+
+    :raises UserError: as :mod:`whet.prompting.endpoint`.
+    """
+    found = endpoint(run, "distillation")
+    found.go_on(Spent())
+    return Watched(run, found, "distillation")
+
+
 def endpoint(run: Running, part: Part) -> Endpoint:
     """A model behind an OpenAI-compatible endpoint, as a part of the recipe describes it.
 
@@ -83,9 +93,13 @@ def endpoint(run: Running, part: Part) -> Endpoint:
     from whet.prompting.ledger import Ledger
 
     recipe = run.recipe
-    model = recipe.prompting.base if part == "prompting" else str(recipe.judge.model)
+    names = {
+        "prompting": recipe.prompting.base,
+        "judge": str(recipe.judge.model),
+        "distillation": str(recipe.distillation.teacher),
+    }
     ledger = Ledger(run.folder.stages / "spent" / f"{part}.json")
-    return Endpoint.of(recipe.prompting if part == "prompting" else recipe.judge, model, ledger=ledger)
+    return Endpoint.of(getattr(recipe, part), names[part], ledger=ledger)
 
 
 def _finished(run: Running, name: str) -> Spent:

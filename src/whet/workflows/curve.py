@@ -27,7 +27,7 @@ from whet.evaluation.kinds import primary_of
 from whet.evaluation.more_data import FEWEST_DRAWS, FEWEST_SIZES, learning_curve
 from whet.evaluation.settling import settle, settled
 from whet.files import read_json, sweep, write_json, write_text
-from whet.folder import RunFolder
+from whet.folder import RunFolder, answering_run
 from whet.recipe import Recipe, dump, load
 from whet.recipe.names import PROBED
 from whet.report.more_data_section import FILE, drawing
@@ -35,7 +35,7 @@ from whet.seeds import generator
 from whet.workflows import evaluating, making, preparing, training
 from whet.workflows.rows import Tell
 from whet.workflows.running import SPLITS, Running
-from whet.workflows.starting import recipe_of
+from whet.workflows.starting import recipe_of, refuse_stages
 
 SIZES, DRAWS = 7, 5
 SMALLEST, WIDEST = 24, 64
@@ -70,12 +70,13 @@ def curve(
     if wanted.sizes < FEWEST_SIZES or wanted.draws < FEWEST_DRAWS:
         what = f"{wanted.sizes} sizes and {wanted.draws} draws are too few to fit a curve and to judge it."
         raise UserError(Problem("K004", "curve", what, f"Give at least {FEWEST_SIZES} and {FEWEST_DRAWS}."))
-    given = RunFolder(Path(source))
+    given = RunFolder(answering_run(Path(source)))
     is_run = given.state.exists()
     recipe = _recipe(source, given if is_run else None, changes, wanted.method)
     folder = RunFolder(
         out or (given.path / "curve" if is_run else Path("curves") / (Path(source).name.split(".")[0] or "rows"))
     )
+    refuse_stages(recipe, "curve")
     _begin(folder, recipe, wanted)
     if is_run:
         _take_rows(given, folder)

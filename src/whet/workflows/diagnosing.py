@@ -35,10 +35,20 @@ def diagnosis(folder: RunFolder, events: Sequence[Mapping[str, Any]], tuned: Fac
         curve = [e for e in own if e["kind"] == "evaluation"]
         lowered = sum(e["kind"] == "note" and e.get("code") == "E002" for e in own)
         ended = str(facts.get("ended", ""))
-        yield read_curves(curve, name, ended=ended, lowered=lowered)
-        yield from diagnose_curves(curve, name, ended=ended, lowered=lowered)
+        if curve and not any("train_loss" in e for e in curve):
+            yield from _without_curve(name)
+        else:
+            yield read_curves(curve, name, ended=ended, lowered=lowered)
+            yield from diagnose_curves(curve, name, ended=ended, lowered=lowered)
         yield collapsed(load(folder.predictions(name, "validation")))
         yield of_attempts(attempts(folder, name, events), name)
+
+
+def _without_curve(name: str) -> Iterator[Finding]:
+    """V005 and W001 to W003 of a model whose head is fitted anew at every look, so that training rows tell nothing."""
+    message = "Its head is fitted on the training rows at every look, so that their loss does not tell how it learns."
+    for code in ("V005", "W001", "W002", "W003"):
+        yield Finding(code, "not_applicable", message, name)
 
 
 def attempts(folder: RunFolder, name: str, events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -24,10 +24,10 @@ from whet.models.footprint import STEP_BYTES, Footprint, Read, bytes_of, footpri
 from whet.models.pooling import Pooling
 from whet.models.shapes import without_weights
 from whet.models.task_model import TaskModel
-from whet.recipe.names import ADAPTERS, PROBED
+from whet.recipe.names import ADAPTERS, PROBED, WHOLE
 from whet.tasks.language_modeling import BEGINS
 from whet.tasks.task import BATCH_TOKENS
-from whet.workflows import regularising, replaying
+from whet.workflows import learning, regularising
 from whet.workflows.machines import ADAPTING, MIB, Machine, this_machine
 from whet.workflows.running import Running
 
@@ -48,6 +48,7 @@ class Work:
     """What is to be done, whatever the method.
 
     - ``model``: makes it, without weights; ``adapt``: sets it free for a method with its options.
+    - ``objective``: what a method minimises.
     - ``longest``, ``usual``: batches of the first pass, the one that needs most and the one in the middle;
       ``look``: the largest that is read at once.
     - ``per_epoch``: batches; ``epoch_tokens``: tokens of an epoch; ``look_tokens``: of one look at validation;
@@ -57,7 +58,7 @@ class Work:
 
     model: Callable[[], TaskModel]
     adapt: Callable[[str, Mapping[str, Any], TaskModel], None]
-    objective: Objective[Any]
+    objective: Callable[[str], Objective[Any]]
     read: Read
     dtype: torch.dtype
     longest: FlatBatch
@@ -81,7 +82,7 @@ class Work:
         found = footprint(
             self.model(),
             adapt,
-            self.objective,
+            self.objective(method),
             batch,
             self.look,
             self.read,
@@ -103,7 +104,7 @@ def work_of(run: Running) -> Work:
     return Work(
         partial(_model, run),
         partial(_adapt, run),
-        regularising.objective(run),
+        partial(regularising.objective, run),
         run.task.read,
         run.dtype,
         ordered(batches, 1.0),
@@ -148,9 +149,9 @@ def _model(run: Running) -> TaskModel:
 def _adapt(run: Running, method: str, options: Mapping[str, Any], model: TaskModel) -> None:
     """As ``prepared`` of :mod:`whet.workflows.training`; starts that are worked out from weights are left out."""
     set_free(method, options, run.place.known_as, run.recipe.seed, model)
-    if method == "full" and run.recipe.training.fast_paths:
+    if method in WHOLE and run.recipe.training.fast_paths:
         size = model.trunk.get_input_embeddings().weight.shape[0]
-        model.compact_embedding(torch.from_numpy(replaying.drawn_from(run).used(size)))
+        model.compact_embedding(torch.from_numpy(learning.used(run, size)))
 
 
 def set_free(method: str, options: Mapping[str, Any], known_as: str, seed: int, model: TaskModel) -> None:

@@ -71,7 +71,7 @@ def work_of_shape(shape: Shape, dtype: torch.dtype, length: int, batch_tokens: i
     return Work(
         partial(_model, shape, head, place),
         lambda method, options, model: set_free(method, options, shape.name, 0, model),
-        LanguageLoss(next_tokens) if language else ClassificationLoss(),
+        lambda method: LanguageLoss(next_tokens) if language else ClassificationLoss(),
         _read_language if language else _read_classes,
         dtype,
         batch,

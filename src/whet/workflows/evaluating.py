@@ -26,7 +26,7 @@ from whet.findings import Finding
 from whet.recipe.names import PROMPTABLE, PROMPTED
 from whet.tasks.closed_answers import among
 from whet.tasks.text_generation import TextGeneration
-from whet.workflows import asking, forgetting
+from whet.workflows import asking, forgetting, self_training
 from whet.workflows.diagnosing import validation_and_test
 from whet.workflows.events import Said
 from whet.workflows.gathering import gather
@@ -47,7 +47,7 @@ def baseline(run: Running, name: str) -> Iterator[Event]:
     trained_at = time.monotonic()
     said = {split: fitted.predictions(split) for split in SCORED}
     seconds = max(time.monotonic() - trained_at, 1e-9)
-    found: dict[str, Any] = _keep(run, said)
+    found: dict[str, Any] = kept_predictions(run, said)
     if isinstance(fitted, Keepable):  # where it is enough, it is what ships
         folder = run.folder.models / name
         found |= fitted.save(folder, found)
@@ -81,7 +81,7 @@ def predict(run: Running, model: Trained) -> Iterator[Event]:
         tell = run.telling(f"{model.name} on {split}", len(encoded))
         said[split] = run.task.answer(model.name, model.model, run.tokenizer, encoded, run.examples(split), tell)
         seconds = max(time.monotonic() - start, 1e-9)
-    fitted = _keep(run, said)
+    fitted = kept_predictions(run, said)
     run.task.folded(model.model.head, fitted)
     rate = len(said["test"]) / seconds
     write_json(run.folder.facts(model.name), {**model.facts, "predict_rows_per_second": rate, **fitted})
@@ -93,7 +93,7 @@ def facts(run: Running, name: str) -> dict[str, Any]:
     return dict(read_json(run.folder.facts(name)))
 
 
-def _keep(run: Running, said: dict[str, Predictions]) -> dict[str, Any]:
+def kept_predictions(run: Running, said: dict[str, Predictions]) -> dict[str, Any]:
     """Save the predictions of one model on both splits, after fitting on validation alone what can be fitted."""
     fitted = settle(said["validation"])
     for split, one in said.items():
@@ -166,6 +166,7 @@ def judge(run: Running, baselines: Sequence[str], candidates: Sequence[str]) -> 
     found = gates(verdict, list(test.values()), scores, seed=run.recipe.seed)
     steered = verdict.ship if verdict.ship in candidates else subject_of(verdict)
     found.append(_validation_and_test(run, steered, verdict.metric))
+    found += self_training.findings(run, verdict.metric)
     gathered = gather(run.folder, found, {name: facts(run, name) for name in candidates})
     write_json(run.folder.findings, [finding.to_json() for finding in gathered])
     _stand(run, steered, candidates)

@@ -18,13 +18,19 @@ from whet.recipe import Recipe, dump
 from whet.report import write_card, write_report
 from whet.store.index import forget_run, note_run
 from whet.workflows import (
+    distilling,
     environment,
     evaluating,
     forgetting,
     judging,
     making,
+    preferring,
     preparing,
+    retaining,
+    selecting,
+    series,
     shipping,
+    students,
     suspecting,
     training,
     usage,
@@ -37,24 +43,33 @@ from whet.workflows.running import Running
 def fit(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]) -> Iterator[Event]:
     """Carry out a checked recipe; yield what happens; leave a complete run folder behind.
 
-    Stages that an earlier process finished are not done again.
+    Stages that an earlier process finished are not done again. A recipe of several trainings is carried out by
+    :mod:`whet.workflows.series`, each of them by this function.
 
     :raises Interrupted: ``should_stop`` said so; everything needed to go on is in the folder.
     """
+    if recipe.stages:
+        yield from series.carry_out(recipe, folder, tell, should_stop, fit)
+        return
     run = Running(recipe, folder, tell, should_stop)
     with _recorded(run):
-        for event in _stages(run):
+        for event in stages(run):
             row = event.to_json()
             if row["kind"] != "said":
                 append_jsonl(folder.events, [row])
             yield event
 
 
-def _stages(run: Running) -> Iterator[Event]:
+def stages(run: Running) -> Iterator[Event]:
+    """Everything that a run does, in its order; what is done already is skipped."""
     stage, recipe = run.stage, run.recipe
+    if students.wanted(recipe):
+        yield from stage("shrink", partial(students.make, run))
     yield from stage("read", partial(preparing.read, run))
     for problem in note_run(run.folder.path):
         yield Said(str(problem))
+    if recipe.selection.way != "none":
+        yield from stage("choose rows", partial(selecting.select, run))
     yield from stage("audit", partial(preparing.look, run))
     yield from stage("encode", partial(preparing.encode, run))
     yield from stage("decide", partial(preparing.decide, run))
@@ -68,6 +83,8 @@ def _stages(run: Running) -> Iterator[Event]:
     for name in baselines:
         if name != "probe":
             yield from stage(f"baseline {name}", partial(evaluating.baseline, run, name))
+    if distilling.wanted(run) and retaining.can_stand_beside(run):
+        yield from stage("teacher beside", partial(retaining.score_teacher, run))
     run.release()
 
     if suspecting.wanted(run):
@@ -78,12 +95,16 @@ def _stages(run: Running) -> Iterator[Event]:
         yield from making.make(run, name)
     for name in models:
         yield from stage(f"keep {name}", partial(shipping.keep, run, name))
+    if preferring.sampled(run):
+        yield from stage("sample answers", partial(preferring.sample, run, models))
     if recipe.forgetting.measure:
         yield from stage("forgetting", partial(forgetting.measure, run, models))
 
-    scored = [*(name for name in baselines if name != "probe"), *models]
+    scored = [*(name for name in baselines if name != "probe"), *models, *retaining.beside(run)]
     rivals = [name for name in baselines if name in scored]
     yield from stage("score", partial(evaluating.score, run, scored, rivals))
+    if distilling.wanted(run):
+        yield from stage("retain", partial(retaining.retain, run))
     yield from stage("judge", partial(evaluating.judge, run, rivals, models))
     yield from stage("ship", partial(shipping.ship, run, models))
     if judging.wanted(run):  # the verdict does not rest on it
@@ -139,6 +160,7 @@ def _recorded(run: Running) -> Iterator[None]:
         folder.write_state(FINISHED, finished_at=now())
         training.forget_checkpoints(folder.checkpoints)
         training.forget_checkpoints(folder.path / "tokens")
+        training.forget_checkpoints(folder.reference)
     finally:
         if folder.path.exists():
             note_run(folder.path)

@@ -9,7 +9,7 @@ from typing import Any
 
 from whet.errors import Problem, UserError
 from whet.files import Lock, read_json
-from whet.folder import FINISHED, RunFolder
+from whet.folder import FINISHED, RunFolder, answering_run
 from whet.workflows.rows import Tell
 
 
@@ -32,7 +32,10 @@ def side_by_side(paths: Sequence[Path], tell: Tell) -> list[ForgottenRun]:
         raise UserError(Problem("F016", "RUN", "a run is named twice."))
     short = [path.resolve().name for path in paths]
     names = [name if short.count(name) == 1 else str(path) for path, name in zip(paths, short, strict=True)]
-    found = [ForgottenRun(name, path, _told(RunFolder(path), tell)) for name, path in zip(names, paths, strict=True)]
+    found = [
+        ForgottenRun(name, path, _told(RunFolder(answering_run(path)), tell))
+        for name, path in zip(names, paths, strict=True)
+    ]
     ways = {(one.told["way"], one.told["learned"]["metric"]) for one in found if "way" in one.told}
     if len(ways) > 1:
         what = f"measure different things: {'; '.join(f'{way}, {metric}' for way, metric in sorted(ways))}."

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from whet.data import audit
-from whet.evaluation import label_noise
+from whet.evaluation import label_noise, retention
 from whet.files import read_json, read_jsonl
 from whet.findings import Finding
 from whet.folder import RunFolder
 from whet.models import quantising
-from whet.workflows import as_planned, interpolations, merging, rates
+from whet.workflows import as_planned, interpolations, merging, preferring, rates, selecting
 from whet.workflows.diagnosing import diagnosis
 
 Facts = Mapping[str, Mapping[str, Any]]
@@ -33,6 +33,9 @@ def gather(folder: RunFolder, gates: Sequence[Finding], models: Facts) -> list[F
         *as_planned.findings(folder, models),
         *_interpolations(tuned),
         *_forgotten(folder),
+        *_retained(folder),
+        *_chosen(folder),
+        *preferring.findings(folder, list(models)),
         *gates,
     ]
     found = [*(one for one in found if one.code != "W007"), _labels(folder, audited)]
@@ -48,6 +51,11 @@ def _labels(folder: RunFolder, audited: Sequence[Finding]) -> Finding:
         return found
     evidence = {**found.evidence, "changed": corrected.evidence["changed"]}
     return replace(found, message=f"{found.message} {corrected.message}", evidence=evidence)
+
+
+def _chosen(folder: RunFolder) -> list[Finding]:
+    found = selecting.finding(folder)
+    return [] if found is None else [found]
 
 
 def _once(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -110,6 +118,13 @@ def _forgotten(folder: RunFolder) -> Iterator[Finding]:
         return
     for one in read_json(folder.forgetting)["findings"]:
         yield Finding.from_json(one)
+
+
+def _retained(folder: RunFolder) -> Iterator[Finding]:
+    """X010, where a model learnt from a teacher."""
+    path = folder.path / retention.FILE
+    if path.exists():
+        yield retention.finding(read_json(path))
 
 
 def _quantised(models: Facts) -> Iterator[Finding]:

@@ -79,15 +79,20 @@ def fit(
 ) -> Run:
     """Fine-tune on ``data`` and compare with baselines on the same rows.
 
+    :param data: a file, a folder, a hub data set id, or a recipe file (.yaml), over which what is given here wins.
     :param label: the column of what is to be predicted: labels, tags or spans, answers, scores.
     :param options: any option of the recipe, with its dots as double underscores: ``training__epochs=3``.
     :param on_event: called with every event while the run works.
     :raises UserError: every mistake in the options or the data, at once.
     """
     named: dict[str, Any] = {"data.source": str(data), "task": task, "base": base, "method": method, "seed": seed}
+    file = Path(data) if starting.is_recipe(str(data)) else None
+    if file is not None:  # what was not given is as it says
+        usual = {"data.source": str(data), "task": "text-classification", "base": "minilm", "method": "auto", "seed": 0}
+        named = {name: value for name, value in named.items() if value != usual[name]}
     named |= {f"data.{name}": value for name, value in {"text": text, "label": label}.items() if value is not None}
     named |= {name.replace("__", "."): value for name, value in options.items()}
-    recipe = starting.recipe_of(named, None)
+    recipe = starting.recipe_of(named, file)
     _, folder = starting.start(recipe, None if out is None else Path(out))
     return _carry_out(recipe, folder, on_event)
 

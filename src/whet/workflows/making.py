@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from whet.engine.events import Event
-from whet.workflows import interpolating, rates, replaying, training
+from whet.workflows import distilling, interpolating, preferring, rates, replaying, self_training, training, written
 from whet.workflows.running import Running
 
 
@@ -14,6 +14,12 @@ def ready(run: Running) -> Iterator[Event]:
     """What training reads beside the rows; once what ``auto`` becomes is decided."""
     if run.recipe.forgetting.replay:
         yield from run.stage("replay", partial(replaying.prepare, run))
+    if distilling.wanted(run) and written.wanted(run):
+        yield from run.stage("teacher writes", partial(written.write, run))
+    if distilling.wanted(run):
+        yield from run.stage("teacher", partial(distilling.ask, run))
+    if self_training.wanted(run):
+        yield from run.stage("texts without labels", partial(self_training.encode, run))
 
 
 def make(run: Running, name: str) -> Iterator[Event]:
@@ -21,8 +27,13 @@ def make(run: Running, name: str) -> Iterator[Event]:
     if name == "probe":
         yield from run.stage("train probe", partial(training.probe, run))
         return
-    if rates.wanted(run):
+    if preferring.is_one(run):
+        yield from run.stage("reference", partial(preferring.reference, run))
+    if rates.wanted(run) and name != self_training.NAME:  # which begins as its control, at the same rate
         yield from run.stage(f"try rates {name}", partial(rates.find, run, name))
-    yield from run.stage(f"train {name}", partial(training.fine_tune, run, name))
+    if name == self_training.NAME:
+        yield from self_training.make(run)
+    else:
+        yield from run.stage(f"train {name}", partial(training.fine_tune, run, name))
     if run.recipe.forgetting.interpolate:
         yield from run.stage(f"interpolate {name}", partial(interpolating.interpolate, run, name))

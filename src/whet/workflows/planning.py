@@ -80,6 +80,7 @@ def plan(recipe: Recipe, wish: Wish, tell: Tell) -> dict[str, Any]:
             list(replaying.prepare(run))
         method = str(run.value("method"))
         methods = [*(["probe"] if recipe.task in PROBED else []), *EVERY]
+        methods += [method] if method not in methods else []
         rows = {}
         machine, what = _machine(wish, run.dtype), work_of(run)
         for number, one in enumerate(methods):
@@ -87,7 +88,7 @@ def plan(recipe: Recipe, wish: Wish, tell: Tell) -> dict[str, Any]:
             options = resolve(recipe.model_copy(update={"method": one}), facts)
             rows[one] = _row(what, machine, one, {name: choice.value for name, choice in options.items()}, wish)
         if wish.trial and machine.cpu:
-            wanted = methods if wish.every else candidates(method, recipe)
+            wanted = methods if wish.every else [one for one in candidates(method, recipe) if one in rows]
             _try(run, recipe, rows, [one for one in wanted if "reason" not in rows[one]], machine, wish, tell)
         train = run.encoded["train"]
         subject = {

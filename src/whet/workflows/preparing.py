@@ -25,7 +25,7 @@ from whet.recipe.rules import SAYING, WINDOWED
 from whet.tasks import TASKS
 from whet.tasks.task import Setting
 from whet.tasks.text_generation import TextGeneration
-from whet.workflows import estimating, forgetting, general_rows, regularising, suitable
+from whet.workflows import contrasting, distilling, estimating, forgetting, general_rows, preferring, regularising, self_training, students, suitable
 from whet.workflows.asking import refuse_silent
 from whet.workflows.events import OfModel, Said
 from whet.workflows.learned_scores import refuse_missing
@@ -51,11 +51,14 @@ def read(run: Running) -> Iterator[Event]:
     found = read_rows(run.recipe, run.folder.data, run.tell)
     general_rows.keep(run.recipe, run.folder.data)
     run.data = found
+    preferring.refuse(run)
     for reason in found.columns.reasons.values():
         yield Said(reason)
     for note in found.notes:
         yield Said(note)
     regularising.refuse_classes(run)
+    distilling.refuse(run)
+    self_training.refuse(run)
     sizes = ", ".join(f"{len(found.splits[split]):,} {split}" for split in SPLITS)
     several = " (several a row)" if found.multi_label else ""
     labels = f"; {len(found.labels)} labels{several}" if found.labels else ""
@@ -142,6 +145,9 @@ def decide(run: Running) -> Iterator[Event]:
     for name in ("resolved", "task"):  # what was decided early is decided now
         run.__dict__.pop(name, None)
     regularising.refuse_method(run)
+    contrasting.refuse(run)
+    students.refuse_method(run)
+    distilling.refuse_method(run)
     for name in ("method", "head.pooling", "training.precision", "training.epochs", "training.learning_rate"):
         yield Said(f"{name} = {run.value(name)}: {run.resolved[name]['reason']}")
 
@@ -242,7 +248,13 @@ def facts_of(run: Running) -> Facts:
         narrowest=min(map(min, shapes), default=0),
         num_layers=int(getattr(config, "num_hidden_layers", 0) or 0),
         hidden_size=int(getattr(config, "hidden_size", 0) or 0),
+        class_rows=() if run.multi_label or not run.labels or "train" not in run.gold else class_rows(run),
     )
+
+
+def class_rows(run: Running) -> tuple[int, ...]:
+    """(C,) training rows of each class."""
+    return tuple(int(count) for count in np.bincount(run.gold["train"], minlength=len(run.labels)))
 
 
 def _into_ledger(run: Running, cuts: dict[str, encoding.Cut]) -> None:

@@ -115,9 +115,9 @@ def _try(run: Running, method: str) -> Tried:
     factors, losses, starts = [], [], []
     steps = rising.trial(
         weights,
-        training.groups(run, model, weights),
-        regularising.objective(run),
-        regularising.noisy(run, regularising.plain_batches(run, seed)),
+        training.groups(run, model, weights.masters),
+        regularising.objective(run, method),
+        regularising.noisy(run, regularising.plain_batches(run, seed, method)),
         model.reseed,
         seed,
         run.value("training.micro_batch_tokens"),

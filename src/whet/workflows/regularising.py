@@ -22,11 +22,12 @@ from whet.models.task_model import TaskModel
 from whet.objectives.classes import sampling_shares
 from whet.objectives.gradual import Gradual
 from whet.objectives.mixout import Mixout
+from whet.objectives.soft_labels import SoftLabelLoss
 from whet.objectives.start import TowardsStart
 from whet.objectives.two_passes import TwoPasses
 from whet.recipe.rules import OF_SOME_METHODS
 from whet.tasks.token_classification import OUTSIDE
-from whet.workflows import replaying
+from whet.workflows import contrasting, distilling, learning, replaying
 from whet.workflows.running import Running
 from whet.workflows.token_marks import special_ids
 
@@ -91,18 +92,31 @@ def prepare(run: Running, model: TaskModel) -> None:
         set_dropout(model, float(chance))
 
 
-def objective(run: Running) -> Objective[Any]:
-    """The task's own, read twice where the recipe says so."""
+def objective(run: Running, name: str | None = None) -> Objective[Any]:
+    """What model ``name`` minimises, or the one of the method: the task's own, read twice where the recipe says so."""
+    if contrasting.wanted(run, name):
+        return contrasting.objective(run)
     found: Any = run.task.objective()
+    if name == learning.SELF_TRAINED and run.recipe.self_training.labels == "soft":
+        found = SoftLabelLoss(float(run.value("training.label_smoothing")))
+    if distilling.wanted(run, name):
+        found = distilling.objective(run, found)
     weight = run.recipe.regularisation.r_drop
     return TwoPasses(found, weight) if weight else found
 
 
-def plain_batches(run: Running, seed: int) -> TrainingBatches:
-    """Training rows in their order, those of some classes more often than others."""
+def plain_batches(run: Running, seed: int, name: str | None = None) -> TrainingBatches:
+    """Training rows of model ``name``, or of the one of the method, in their order; some classes more often."""
+    if contrasting.wanted(run, name):
+        return contrasting.batches(run, seed, name)
     if run.recipe.forgetting.replay:
         return replaying.batches(run, seed)
+    if distilling.wanted(run, name) and distilling.learns_more(run):
+        return distilling.batches(run, seed)
     kind = run.recipe.regularisation.sampling
+    if name == learning.SELF_TRAINED:
+        known, tokens = learning.rows(run, name), run.value("training.batch_tokens")
+        return TrainingBatches(known.encoded, known.targets, tokens, seed, shares=learning.shares(known, kind))
     shares = None if kind == "none" else sampling_shares(run.gold["train"], kind)
     tokens, coupled = run.value("training.batch_tokens"), run.task.coupled
     return TrainingBatches(run.encoded["train"], run.targets("train"), tokens, seed, whole=coupled, shares=shares)

@@ -30,8 +30,10 @@ from whet.engine.precision import Weights, fastest_dtype
 from whet.errors import Interrupted, Problem, UserError
 from whet.files import read_json, write_json, write_text
 from whet.folder import RunFolder
-from whet.inference import trained
-from whet.models import adaptations, loading, places, sequences, soft_prompts
+from whet.inference import teachers, trained
+from whet.inference.teachers import Teacher
+from whet.models import adaptations, loading, sequences, soft_prompts
+from whet.models.places import Place
 from whet.models.changes import Changes
 from whet.models.heads import Head
 from whet.models.language import guesses_of
@@ -44,8 +46,9 @@ from whet.recipe.names import SOFT, VARIANTS
 from whet.recipe.resolve import Choice, candidates, early
 from whet.tasks import TASKS
 from whet.tasks.language_modeling import BEGINS, LanguageTask, known_of
+from whet.tasks.preference import REFERENCE
 from whet.tasks.task import Setting, Task
-from whet.workflows import asking
+from whet.workflows import asking, students
 from whet.workflows.events import StageFinished, StageStarted
 from whet.workflows.rows import Tell, form_of
 
@@ -156,7 +159,10 @@ class Running:
     def known_of_base(self) -> dict[str, Any]:
         """What a task of language learns from the base and its tokenizer."""
         wanted = self.recipe.sources.target_language
-        return known_of(self.tokenizer, read_config(self.place), None if wanted == "auto" else wanted)
+        known = known_of(self.tokenizer, read_config(self.place), None if wanted == "auto" else wanted)
+        if self.recipe.task == "preference":
+            known[REFERENCE] = str(self.folder.reference)
+        return known
 
     @property
     def head_kind(self) -> Any:
@@ -176,9 +182,15 @@ class Running:
     # --- the base ---------------------------------------------------------------------------------
 
     @cached_property
-    def place(self) -> places.Place:
-        """Where the base lies."""
-        return places.find(self.recipe.base)
+    def place(self) -> Place:
+        """Where the base lies; one that the recipe makes smaller lies in the run's folder."""
+        return students.place_of(self.recipe, self.folder.path)
+
+    @cached_property
+    def teacher(self) -> Teacher:
+        """The model that the run's learn from."""
+        name, pairs = str(self.recipe.distillation.teacher), self.examples("train").has_pairs
+        return teachers.load(name, self.head_kind, self.recipe.task, pairs)
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -331,7 +343,7 @@ class Running:
 
     def release(self) -> None:
         """Let go of models that baselines alone need, before others are trained."""
-        for name in ("language_model", "speaker", "vectors_model"):
+        for name in ("language_model", "speaker", "vectors_model", "teacher"):
             self.__dict__.pop(name, None)
 
     def untouched(self, splits: Sequence[str]) -> dict[str, Predictions]:
@@ -365,8 +377,9 @@ def listed_tokens(path: Path) -> list[str]:
 
 
 def exact_names(model: TaskModel) -> list[str]:
-    """Parts that compute in fp32 whatever the precision: the head, and factors of an adapter."""
-    return [*([] if model.head_name is None else [model.head_name]), *adaptations.exact_weights(model)]
+    """Parts that compute in fp32 whatever the precision: the head, layers beside it, factors of an adapter."""
+    beside = [adaptations.MATCHING] if hasattr(model, adaptations.MATCHING) else []
+    return [*([] if model.head_name is None else [model.head_name]), *beside, *adaptations.exact_weights(model)]
 
 
 def _unit(vectors: Tensor) -> NDArray[np.float32]:

@@ -13,8 +13,14 @@ from whet import folder as folders
 from whet.errors import Problem, UserError
 from whet.folder import RunFolder
 from whet.recipe import Recipe, from_options, load
+from whet.recipe.search import SearchRecipe
 
 RUNS = Path("runs")
+
+
+def is_recipe(source: str) -> bool:
+    """Whether a source of data is a recipe instead."""
+    return Path(source).suffix in (".yaml", ".yml")
 
 
 def recipe_of(changes: Mapping[str, Any], file: Path | None) -> Recipe:
@@ -25,12 +31,24 @@ def recipe_of(changes: Mapping[str, Any], file: Path | None) -> Recipe:
     return from_options(changes) if file is None else load(file, changes)
 
 
+def refuse_stages(recipe: Recipe, command: str) -> None:
+    """:raises UserError: R058, a command for one training is given a recipe of several."""
+    if recipe.stages:
+        names = ", ".join(str(one.get("name")) for one in recipe.stages)
+        what = f"has stages ({names}), and 'whet {command}' takes one training."
+        remedy = "Give the recipe of one stage, or carry out all of them with 'whet fit'."
+        raise UserError(Problem("R058", "stages", what, remedy))
+
+
 def start(recipe: Recipe, out: Path | None) -> tuple[Recipe, RunFolder]:
     """A new run folder for ``recipe``.
 
-    :raises UserError: F013, the folder is in use; F002, it cannot be written.
+    :raises UserError: F013, the folder is in use; F002, it cannot be written; O012, the recipe asks for a search.
     """
-    return recipe, folders.create(out or _fresh(recipe), importlib.metadata.version("whet"))
+    if recipe.search != SearchRecipe():
+        what = "is set, but this trains one model by the options as they stand."
+        raise UserError(Problem("O012", "search", what, "Use 'whet sweep', or take it out."))
+    return recipe, folders.create(out or fresh(recipe), importlib.metadata.version("whet"))
 
 
 def reopen(path: Path) -> tuple[Recipe, RunFolder]:
@@ -48,7 +66,7 @@ def reopen(path: Path) -> tuple[Recipe, RunFolder]:
     return load(folder.recipe), folder
 
 
-def _fresh(recipe: Recipe) -> Path:
+def fresh(recipe: Recipe) -> Path:
     """``runs/support-2026-01-31-120501``, with a number where that exists."""
     stem = Path(recipe.data.source.rstrip("/")).name.split(".")[0] or "run"
     name = re.sub(r"[^\w-]+", "-", stem)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from whet.errors import Problem, UserError
 from whet.files import read_json
-from whet.folder import FINISHED, RunFolder
+from whet.folder import FINISHED, RunFolder, answering_run
 
 
 def summary(folder: RunFolder) -> dict[str, Any]:
@@ -18,6 +19,8 @@ def summary(folder: RunFolder) -> dict[str, Any]:
     if state["state"] != FINISHED:
         what = f"is {state['state']}, not finished."
         raise UserError(Problem("F015", str(folder.path), what, f"Go on with: whet resume {folder.path}"))
+    if "answers" in state:
+        return _of_series(folder, answering_run(folder.path))
     scores, verdict = read_json(folder.scores), read_json(folder.verdict)
     known = {path.stem: read_json(path) for path in sorted((folder.stages / "facts").glob("*.json"))}
     speed: dict[str, Any] = next((facts for facts in known.values() if "tokens_per_second" in facts), {})
@@ -31,4 +34,21 @@ def summary(folder: RunFolder) -> dict[str, Any]:
         "seconds": {path.stem: read_json(path)["seconds"] for path in stages},
         "tokens_per_second": speed.get("tokens_per_second"),
         "mfu": speed.get("mfu"),
+    }
+
+
+def _of_series(folder: RunFolder, last: Path) -> dict[str, Any]:
+    """What came out of the last stage, with a row of each stage and what was found of the whole."""
+    found = read_json(folder.findings)
+    told = [{"code": f["code"], "bin": f["bin"], "message": f["message"]} for f in found]
+    of_last = summary(RunFolder(last))
+    stages = read_json(folder.path / "stages.json")["stages"]
+    controls = folder.path / "controls.json"
+    return {
+        **of_last,
+        "run": str(folder.path),
+        "last": str(last),
+        "findings": [*told, *of_last["findings"]],
+        "stages": stages,
+        "controls": read_json(controls) if controls.exists() else None,
     }

@@ -14,7 +14,7 @@ from whet.batches import chat
 from whet.batches.templates import COMPLETED
 from whet.data.forms import Examples
 from whet.errors import Problem, UserError
-from whet.folder import RunFolder
+from whet.folder import RunFolder, answering_run
 from whet.generation.loop import Constraint, Sampling, generate, stream
 from whet.inference.trained import TrainedModel
 from whet.models.about import load_about
@@ -26,6 +26,8 @@ from whet.workflows.using import open_model
 
 BESIDE = "base"
 """The one model that can answer beside the tuned one."""
+TALKING = ("text-generation", "preference")
+"""Tasks whose models answer messages."""
 CHANGED = "generation"
 """The part of the recipe that may be another while talking."""
 
@@ -133,6 +135,7 @@ def open_voices(path: Path, changes: Mapping[str, Any], system: str = "", beside
         G001, ``beside`` is not known; C016, the template leaves the system message out; as
         :func:`whet.workflows.using.open_model`.
     """
+    path = answering_run(path)
     _refuse_other_task(path)
     changed = _checked(path, changes)
     if beside not in (None, BESIDE):
@@ -185,8 +188,8 @@ def _refuse_other_task(path: Path) -> None:
     else:
         folder.read_state()
         task = TextGeneration.name  # a run that never began: that is said where it is opened
-    if task != TextGeneration.name:
-        what = f"was fitted for {task}, and only {TextGeneration.name} talks."
+    if task not in TALKING:
+        what = f"was fitted for {task}, and only {' and '.join(TALKING)} talk."
         raise UserError(Problem("M042", str(path), what, f"Ask it with: whet predict {path} FILE"))
 
 

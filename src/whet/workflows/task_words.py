@@ -19,6 +19,7 @@ _ASKED = {
     "summarization": "Summarize the text",
     "language-modeling": "Continue the text",
     "fill-mask": "Fill in the missing word of the text",
+    "preference": "Answer the question",
 }
 
 

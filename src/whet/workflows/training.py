@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from whet import seeds
 from whet.batches.encoding import Encoded
@@ -30,8 +31,9 @@ from whet.kernels import ceiling, dropout
 from whet.models import adaptations, interpolation, quantising, soft_prompts, soft_starts, starting
 from whet.models.task_model import TaskModel
 from whet.models.work import flops_per_token
+from whet.recipe.names import WHOLE
 from whet.tasks.task import FittedHead
-from whet.workflows import interpolations, regularising, replaying
+from whet.workflows import contrasting, distilling, interpolations, learning, regularising, replaying
 from whet.workflows.events import OfModel, Said
 from whet.workflows.running import Running, exact_names
 from whet.workflows.task_words import task_words
@@ -127,20 +129,24 @@ def _attempt(run: Running, name: str, attempt: int, keeper: FolderKeeper) -> Gen
     """One training from start to end; returns how it ended and how fast it was."""
     seed, method = seed_of(run, name, attempt), run.method_of(name)
     model, _ = prepared(run, method, seed)
+    distilling.equip(run, name, model, seed)
     weights = Weights(model, run.dtype, exact=exact_names(model))
-    batches = regularising.noisy(run, regularising.plain_batches(run, seed))
+    batches = regularising.noisy(run, regularising.plain_batches(run, seed, name))
     plan = plan_of(run, batches, seed)
+    look: Callable[[], Evaluation] = Look(run, model)
+    if contrasting.wanted(run, name):
+        plan, look = contrasting.paced(run, plan), contrasting.Look(run, model, name, keeper.load("last") is None)
     for words in (*_adapted(run, model, method), *regularising.numbers(run, model, plan.num_steps)):
         yield Said(words)
     model.train()
     try:
         events = train(
             weights,
-            groups(run, model, weights),
-            regularising.objective(run),
+            groups(run, model, weights.masters),
+            regularising.objective(run, name),
             batches,
             replace(plan, influences=regularising.influences(run, model, weights, plan.num_steps, seed)),
-            _Look(run, model),
+            look,
             keeper,
             model.reseed,
             run.should_stop,
@@ -190,9 +196,9 @@ def prepared(run: Running, method: str, seed: int, changed: Mapping[str, Any] | 
     adapter = adaptations.adapt(model, method, known, run.place.known_as, seed)
     if adapter is not None and model.flat:
         dropout.install(model, model.stream)
-    if method == "full" and run.fast:
+    if method in WHOLE and run.fast:
         size = model.trunk.get_input_embeddings().weight.shape[0]
-        model.compact_embedding(torch.from_numpy(replaying.drawn_from(run).used(size)))
+        model.compact_embedding(torch.from_numpy(learning.used(run, size)))
     return model, adapter
 
 
@@ -201,14 +207,17 @@ def options_of(run: Running, method: str) -> dict[str, Any]:
     return {**run.options, **({soft_starts.WORDS: task_words(run)} if method in soft_prompts.ADAPT else {})}
 
 
-def groups(run: Running, model: TaskModel, weights: Weights) -> list[Group]:
-    """The weights that move, with their rates and decay."""
+def groups(run: Running, model: TaskModel, masters: Mapping[str, nn.Parameter]) -> list[Group]:
+    """The weights that move, with their rates and decay.
+
+    :param masters: what the optimiser moves, by the model's names.
+    """
     rates = {False: run.value("training.learning_rate"), True: run.value("training.head_learning_rate")}
     decay = run.recipe.training.weight_decay
     return [
         Group(
             group.name,
-            [(name, weights.masters[name]) for name, _ in group.parameters],
+            [(name, masters[name]) for name, _ in group.parameters],
             rates[group.is_head] * group.factor,
             decay if group.decays else 0.0,
         )
@@ -237,7 +246,7 @@ def plan_of(run: Running, batches: Batches[Any], seed: int) -> Plan:
     )
 
 
-class _Look:
+class Look:
     """Looks at validation, and at some training rows, while a model trains."""
 
     def __init__(self, run: Running, model: TaskModel) -> None:
@@ -293,6 +302,7 @@ def finished(run: Running, name: str, share: float | None = None) -> Trained:
     if starting.takes_from_base(method, run.options):
         changed, best = starting.as_plain(run.options, Weights(model, torch.float32).state(), best)
         model, adapter = prepared(run, method, seed, changed)
+    distilling.equip(run, name, model, seed)
     weights, of_tuned = Weights(model, torch.float32), interpolations.chosen(run, name) if share is None else share
     weights.load(best if of_tuned == 1 else interpolation.between(model, weights.state(), best, of_tuned))
     if (way := interpolations.way_of(run, name)) is not None:
@@ -301,6 +311,9 @@ def finished(run: Running, name: str, share: float | None = None) -> Trained:
         facts["replay"] = replayed
     model.dense_embedding()
     model.eval()
+    if contrasting.wanted(run, name):
+        facts["strength"] = contrasting.set_head(run, model, name).strength
+        facts["trainable_parameters"] += sum(part.numel() for part in model.linear_head.parameters())
     return Trained(name, model, adapter, facts)
 
 

@@ -124,7 +124,7 @@ def _train(run: Running, method: str) -> dict[str, Any]:
     seed = run.recipe.seed
     model, _ = training.prepared(run, method, seed)
     weights = Weights(model, run.dtype, exact=exact_names(model))
-    real = regularising.plain_batches(run, seed)
+    real = regularising.plain_batches(run, seed, method)
     timed = _Timed(real)
     plan = replace(
         training.plan_of(run, real, seed),
@@ -144,8 +144,8 @@ def _train(run: Running, method: str) -> dict[str, Any]:
     model.train()
     for event in train(
         weights,
-        training.groups(run, model, weights),
-        regularising.objective(run),
+        training.groups(run, model, weights.masters),
+        regularising.objective(run, method),
         timed,
         plan,
         look,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from whet.evaluation.settling import NEVER
@@ -112,6 +112,13 @@ SNIPPETS = {
         "fill = pipeline('fill-mask', model='RUN/model')\n"
         "print(fill(f'some {fill.tokenizer.mask_token} text'))",
     ),
+    "preference": _Snippet(
+        "AutoModelForCausalLM",
+        "run.predict(['some text'], ['an answer to it'])[0].rewards",
+        "from transformers import pipeline\n\n"
+        "generate = pipeline('text-generation', model='RUN/model')\n"
+        "print(generate([{'role': 'user', 'content': {asked}}], max_new_tokens={max_tokens}))",
+    ),
     "language-modeling": _Snippet(
         "AutoModelForCausalLM",
         "run.predict(['some text'])[0].nats",
@@ -168,7 +175,7 @@ def _snippet(about: About) -> _Snippet:
     if "begins" in about.task_facts.get("settled", {}):
         return _WRITER
     if about.task_facts.get("settled", {}).get("completes"):
-        return _COMPLETER
+        return _COMPLETER if about.task != "preference" else replace(_COMPLETER, ask=SNIPPETS[about.task].ask)
     return SNIPPETS.get(about.task) or SNIPPETS[about.head_kind]
 
 

@@ -17,7 +17,7 @@ from whet.data.row_form import Choice
 from whet.errors import Problem, UserError, one_of
 from whet.evaluation.scoring import score_all
 from whet.files import read_json, write_json
-from whet.folder import FINISHED, RunFolder, instead
+from whet.folder import FINISHED, RunFolder, answering_run, instead
 from whet.inference.answers import InUse, OneAnswer, answers_of
 from whet.inference.trained import TrainedModel
 from whet.recipe import load
@@ -63,6 +63,7 @@ def open_model(path: Path, name: str | None = None) -> InUse:
 
     :raises UserError: as :func:`answering`; M030 no model in it.
     """
+    path = answering_run(path)
     folder = RunFolder(path)
     if _is_model(folder):
         return TrainedModel.load(path)
@@ -77,6 +78,7 @@ def answering(path: Path, name: str | None = None) -> Answering:
 
     :raises UserError: F012 no run, F015 not finished, G001 no such model, M033 a baseline that is not kept.
     """
+    path = answering_run(path)
     folder = RunFolder(path)
     if _is_model(folder):
         return Answering(path.resolve().name)
@@ -115,7 +117,7 @@ def predict(path: Path, source: str, choice: Choice, tell: Tell, name: str | Non
     :raises UserError: as :func:`open_model` and :func:`whet.data.other_reading.read_unlabelled`.
     """
     model = open_model(path, name)
-    choice = _completed(choice, RunFolder(path))
+    choice = _completed(choice, RunFolder(answering_run(path)))
     with tempfile.TemporaryDirectory(prefix="whet-") as work:
         rows = other_reading.read_unlabelled(
             source, into=Path(work), form=form_of(model.task), choice=choice, progress=tell
@@ -142,7 +144,7 @@ def evaluate(
     """
     about = answering(path, model_named)
     model, name = open_model(path, model_named), about.model
-    choice = _completed(choice, RunFolder(path))
+    choice = _completed(choice, RunFolder(answering_run(path)))
     with tempfile.TemporaryDirectory(prefix="whet-") as work:
         rows = other_reading.read_for_evaluation(
             source, into=Path(work), form=form_of(model.task), labels=model.labels, choice=choice, progress=tell

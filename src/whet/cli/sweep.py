@@ -1,0 +1,161 @@
+"""``whet sweep``: search over the options of a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from whet.cli.options import Json, Set, changes
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("sweep")(sweep)
+
+
+def sweep(
+    what: Annotated[
+        str | None, typer.Argument(metavar="RECIPE|DATA", help="A recipe (YAML), or data as in whet fit.")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(help="Settings that are tried.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Time for all of it.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes at once on this machine.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Trainings of each of the best settings.")] = None,
+    task: Annotated[str | None, typer.Option(help="What to learn, such as question-answering.")] = None,
+    model_base: Annotated[str | None, typer.Option("--base", help="minilm, a model folder, or a hub id.")] = None,
+    method: Annotated[str | None, typer.Option(help="The only method that is tried.")] = None,
+    text: Annotated[str | None, typer.Option(help="Column with the text.")] = None,
+    label: Annotated[str | None, typer.Option(help="Column with the label, tags, answers or score.")] = None,
+    seed: Annotated[int | None, typer.Option(help="One seed for everything.")] = None,
+    set_: Set = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the sweep.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Go on with a sweep, or help one that is under way.")
+    ] = None,
+    helper: Annotated[int | None, typer.Option("--helper", hidden=True)] = None,
+    json: Json = False,
+) -> None:
+    """Try settings of a recipe, train the best with several seeds, and say which is worth it.
+
+    The same command with --resume goes on where it was stopped or killed; no trial is counted twice.
+    """
+    from whet.errors import Problem, UserError
+    from whet.workflows import sweeping
+    from whet.workflows.starting import is_recipe, recipe_of
+
+    searched = {"trials": trials, "minutes": minutes, "workers": workers, "seeds": seeds}
+    named: dict[str, Any] = {f"search.{name}": value for name, value in searched.items()}
+    named |= {"task": task, "base": model_base, "method": method, "data.text": text, "data.label": label, "seed": seed}
+    if helper is not None and resume is not None:
+        _help(resume, helper)
+        return
+    if (what is None) == (resume is None) or (resume is not None and out is not None):
+        remedy = "Give one of them; --out belongs to a new sweep."
+        raise UserError(Problem("O011", "whet sweep", "takes a recipe or data, or --resume DIR.", remedy))
+    if resume is not None:
+        _carry_out(*sweeping.reopen(resume, changes(named, set_)), json)
+        return
+    assert what is not None
+    file = Path(what) if is_recipe(what) else None
+    recipe = recipe_of(changes({**named, "data.source": None if file else what}, set_), file)
+    _carry_out(*sweeping.start(recipe, out), json)
+
+
+def _help(folder: Path, parent: int) -> None:
+    """Be a further process of a sweep, for as long as the one that leads it lives."""
+    from whet.cli.live import StopRequest
+    from whet.folder import RunFolder
+    from whet.workflows import sweeping
+    from whet.workflows.sweep_workers import is_orphan
+
+    stop = StopRequest(lambda: None)
+    with stop.listening():
+        for event in sweeping.help_with(
+            RunFolder(folder), lambda *_: None, lambda: stop.requested or is_orphan(parent)
+        ):
+            if event.kind == "said":
+                print(event.to_json()["message"], flush=True)
+
+
+def _carry_out(recipe: Any, folder: Any, as_json: bool) -> None:
+    """Search to the end, and print the table and the verdict (or one JSON object)."""
+    from whet.cli.live import StopRequest, show_event
+    from whet.cli.screen import ProgressLine, console, print_json
+    from whet.errors import Interrupted
+    from whet.files import read_json
+    from whet.folder import INTERRUPTED
+    from whet.workflows import sweeping
+
+    screen = console(to_stderr=as_json)
+    progress = ProgressLine(screen)
+    stop = StopRequest(
+        lambda: screen.print("Stopping: saving the state first. Ctrl-C again stops at once.", style="bold")
+    )
+    screen.print(f"sweep: {folder.path}", markup=False)
+    try:
+        with stop.listening():
+            for event in sweeping.carry_out(recipe, folder, progress.tell, lambda: stop.requested):
+                show_event(screen, progress, event)
+    except Interrupted:
+        progress.clear()
+        if as_json:
+            print_json({"run": str(folder.path), "state": INTERRUPTED})
+        raise Interrupted(f"Stopped; everything is saved. Go on with: whet sweep --resume {folder.path}") from None
+    finally:
+        progress.clear()
+    path = folder.path / sweeping.RESULT
+    if not path.exists():  # this process has helped another one
+        return
+    found = read_json(path)
+    if as_json:
+        print_json({"run": str(folder.path), **found})
+    else:
+        _show(screen, folder.path, found)
+
+
+def _show(screen: Console, folder: Path, found: dict[str, Any]) -> None:
+    """For people: the table, the verdict, and where things are."""
+    from whet.cli.live import fitting
+    from whet.cli.screen import count_of, duration, measured, table
+    from whet.evaluation.measures import MEASURES
+
+    metric = str(found["metric"])
+    titles = ["model", MEASURES[metric].words, "seeds", "forgot", "moves", "training", "size", "ms a row"]
+    rows = []
+    for one in found["table"]:
+        costs, forgotten = one["costs"], one.get("forgetting")
+        moved, total = costs.get("trainable_parameters"), costs.get("total_parameters")
+        rate = costs.get("predict_rows_per_second")
+        rows.append(
+            [
+                f"{'> ' if one['ships'] else '  '}{_name(one)}",
+                measured(one["value"], percent=MEASURES[metric].shown == "points"),
+                str(one["num_seeds"]),
+                "-" if forgotten is None else f"{100 * forgotten['value']:.1f}",
+                "-" if not moved else f"{100 * moved / total:.2g} %" if total else count_of(moved),
+                "-" if not costs.get("train_seconds") else duration(costs["train_seconds"]),
+                "-" if not costs.get("size_bytes") else f"{costs['size_bytes'] / 1e6:.1f} MB",
+                "-" if not rate else f"{1000 / rate:.2f}",
+            ]
+        )
+    most = fitting([titles, *rows], screen.width)
+    table(screen, titles[:most], [row[:most] for row in rows], right=range(1, most))
+    screen.print(f"Test rows: {found['num_test_rows']:,}; 95 % interval over seeds and rows in brackets.", style="dim")
+    for one in found["findings"]:
+        mark = "!" if one["bin"] == "issue" else "-"
+        screen.print(f"{mark} {one['code']} {one['message']}", markup=False)
+    verdict = found["verdict"]
+    screen.print(f"\nVerdict ({verdict['code'].replace('_', ' ')}): {verdict['reason']}", style="bold", markup=False)
+    screen.print(f"\nreport:  {folder / 'sweep.html'}\npredict: whet predict {folder} FILE", markup=False)
+
+
+def _name(one: dict[str, Any]) -> str:
+    """``trial 7, lora``."""
+    if one["is_baseline"]:
+        return str(one["name"])
+    return f"{'the recipe' if one['trial'] == 1 else one['name']}, {one['kind']}"

@@ -1,0 +1,148 @@
+"""How much of a teacher's score its student keeps, and whether learning from it was worth anything (X010)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from whet.evaluation.intervals import RESAMPLES, percentile
+from whet.evaluation.kinds import shared_metrics, sums
+from whet.evaluation.measures import lower_is_better
+from whet.evaluation.paired import Comparison, compare
+from whet.evaluation.rows import clusters, same_rows
+from whet.evaluation.shares import LEVEL
+from whet.evaluation.sums import blocks, resampled
+from whet.evaluation.wording import amount, number, p_words
+from whet.findings import Finding
+from whet.seeds import generator
+
+if TYPE_CHECKING:
+    from whet.data.predictions import Predictions
+
+CODE, FILE = "X010", "distillation.json"
+TEACHER, STUDENT = "teacher", "distilled"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The score of ``model`` as a share of the teacher's, with its interval over test rows.
+
+    Where less is better, the teacher's as a share of the model's. ``share`` is None where either is not above zero.
+    """
+
+    model: str
+    value: float
+    share: float | None
+    low: float | None
+    high: float | None
+
+
+def kept(
+    model: Predictions,
+    teacher: Predictions,
+    metric: str,
+    *,
+    seed: int,
+    num_resamples: int = RESAMPLES,
+    level: float = LEVEL,
+) -> Kept:
+    """The share of the teacher's score that ``model`` keeps: rows (or groups) of both are drawn together.
+
+    :raises UserError: as :func:`whet.evaluation.rows.same_rows`.
+    """
+    groups = clusters(None, model, teacher)
+    model, teacher = same_rows(model, teacher)
+    soft = lower_is_better(metric)
+    rng = generator(seed, "retention", model.model, metric)
+    rows = [sums(model, soft=soft), sums(teacher, soft=soft)]
+    drawn_as_one = blocks(len(model), groups, rng)
+    first, second = rows if drawn_as_one is None else [part.grouped(drawn_as_one) for part in rows]
+
+    def shares(one: Any, other: Any) -> Any:
+        mine, theirs = first.metrics([metric], one)[metric], second.metrics([metric], other)[metric]
+        above, below = (theirs, mine) if soft else (mine, theirs)
+        return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+
+    value = float(first.metrics([metric], first.total)[metric][0])
+    share = float(shares(first.total, second.total)[0])
+    drawn = np.concatenate([shares(*pair) for pair in resampled([first, second], num_resamples, rng)])
+    if not np.isfinite(share) or not np.isfinite(drawn).all():
+        return Kept(model.model, value, None, None, None)
+    low, high = percentile(drawn, level)
+    return Kept(model.model, value, share, low, high)
+
+
+def retention(
+    models: Mapping[str, Predictions],
+    metric: str,
+    control: str | None,
+    *,
+    seed: int,
+    alpha: float,
+    num_resamples: int = RESAMPLES,
+) -> dict[str, Any]:
+    """The content of distillation.json that is about scores.
+
+    :param models: predictions on test rows by name: the student, its control where there is one, and the teacher
+        where it could be asked.
+    """
+    against = models.get(TEACHER)
+    found: dict[str, Any] = {"metric": metric, "alpha": alpha, "control": control, "kept": {}, "gain": None}
+    if against is not None:
+        names = [name for name in (STUDENT, control) if name is not None]
+        for name in names:
+            if metric not in shared_metrics(models[name], against):
+                continue
+            one = kept(models[name], against, metric, seed=seed, num_resamples=num_resamples, level=1 - alpha)
+            found["kept"][name] = asdict(one)
+    if control is not None:
+        gain = compare(
+            models[STUDENT], models[control], metric, seed=seed, num_resamples=num_resamples, level=1 - alpha
+        )
+        found["gain"] = gain.to_json()
+    return found
+
+
+def finding(found: Mapping[str, Any]) -> Finding:
+    """X010: what is kept of the teacher, and whether it was the teacher's doing."""
+    evidence = {name: found.get(name) for name in ("kept", "gain", "rows", "unlabelled")}
+    parts = [*_of_teacher(found)]
+    if found["gain"] is None:
+        parts.append("Whether that is the teacher's doing is not known: no model was trained without it")
+        remedy = "Set distillation.control=true."
+        return Finding(CODE, "not_applicable", f"{'. '.join(parts)}.", STUDENT, remedy, evidence)
+    gain = Comparison(**found["gain"])
+    helped, worse = gain.surely_better, gain.gain < 0 and not gain.low <= 0 <= gain.high
+    parts.append(_of_control(gain))
+    if helped:
+        return Finding(CODE, "passed", f"{'. '.join(parts)}.", STUDENT, "", evidence)
+    if worse:
+        remedy = "Lower distillation.weight, name a better teacher, or leave it out."
+        return Finding(CODE, "issue", f"{'. '.join(parts)}.", STUDENT, remedy, evidence)
+    remedy = "The model without the teacher will do; distillation.unlabelled gives a teacher more to tell."
+    return Finding(CODE, "tip", f"{'. '.join(parts)}.", STUDENT, remedy, evidence)
+
+
+def _of_teacher(found: Mapping[str, Any]) -> Sequence[str]:
+    mine = found["kept"].get(STUDENT)
+    if mine is None or mine["share"] is None:
+        return ()
+    low, high = 100 * mine["low"], 100 * mine["high"]
+    return (
+        f"The student keeps {100 * mine['share']:.1f} % of the teacher's score "
+        f"({100 * (1 - found['alpha']):.0f} % interval {low:.1f} to {high:.1f})",
+    )
+
+
+def _of_control(gain: Comparison) -> str:
+    """The paired difference to the same model trained without the teacher, in words."""
+    how = f"{amount(abs(gain.gain), gain.metric)} {'better' if gain.gain > 0 else 'worse'} than"
+    if gain.gain == 0:
+        how = "exactly as good as"
+    low, high = number(gain.low, gain.metric), number(gain.high, gain.metric)
+    said = f"It is {how} the same model trained on the labels alone (interval {low} to {high}, {p_words(gain.p)})"
+    told = gain.surely_better or (gain.gain < 0 and not gain.low <= 0 <= gain.high)
+    return said if told else f"{said}: whether the teacher helped cannot be told"

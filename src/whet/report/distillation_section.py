@@ -1,0 +1,90 @@
+"""What a student keeps of its teacher, and what the same model came to without it. Out of ``distillation.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from whet.evaluation import retention
+from whet.evaluation.wording import model_words
+from whet.files import read_json
+from whet.report import numbers
+from whet.report.run_files import RunFiles
+from whet.report.section import Section
+from whet.report.tables import Cell, Column, Row, Table, number, words
+
+TITLE = "What was learnt from a teacher"
+ROLES = {retention.TEACHER: "the teacher", retention.STUDENT: "learnt from it"}
+Facts = Mapping[str, Any]
+
+
+def distilled(run: RunFiles) -> bool:
+    """Whether a model of this run learnt from a teacher."""
+    return (run.folder / retention.FILE).is_file()
+
+
+def distillation(run: RunFiles) -> Section:
+    """The retention table, and what it says in words."""
+    told = read_json(run.folder / retention.FILE)
+    return Section(
+        "distillation",
+        TITLE,
+        {
+            "teacher": told["teacher"],
+            "words": retention.finding(told).message,
+            "table": _table(told),
+            "made_of": _made_of(told.get("student")),
+            "rows": numbers.count(told.get("rows")),
+            "unlabelled": numbers.count(told["unlabelled"]) if told.get("unlabelled") else "",
+            "options": told["options"],
+        },
+    )
+
+
+def _table(told: Facts) -> Table:
+    metric = str(told["metric"])
+    columns = [
+        Column("Model"),
+        Column(numbers.metric(metric).title, True),
+        Column("Kept of the teacher", True, "Share of the teacher's score"),
+        Column("Against the control", True, "Paired difference on the same rows"),
+        Column("Weights", True),
+        Column("Size", True, "Of all files of the saved model"),
+        Column("Rows a second", True, "On this machine, in turn; tokenising left out"),
+    ]
+    order = [name for name in (retention.TEACHER, told.get("control"), retention.STUDENT) if name in told["models"]]
+    return Table("Teacher and student on the same test rows", columns, [_row(told, name, metric) for name in order])
+
+
+def _row(told: Facts, name: str, metric: str) -> Row:
+    facts, kept, gain = told["models"][name], told["kept"].get(name) or {}, told.get("gain")
+    value, low, high = numbers.measured(facts["value"])
+    share = numbers.ABSENT if kept.get("share") is None else f"{100 * kept['share']:.1f}{numbers.GAP}%"
+    between = "" if kept.get("share") is None else f"{100 * kept['low']:.1f} to {100 * kept['high']:.1f}"
+    apart = Cell(numbers.ABSENT)
+    if name == retention.STUDENT and gain is not None:
+        text = numbers.difference(gain["difference"], metric) + numbers.unit(metric)
+        apart = number(gain["difference"], text, numbers.interval(gain["low"], gain["high"], metric))
+    size, rate = facts.get("size_bytes"), facts.get("rows_per_second")
+    role = ROLES.get(name, "on the labels alone")
+    return Row(
+        [
+            words(name if name in ROLES else model_words(name), role),
+            number(value, numbers.written(value, metric), numbers.interval(low, high, metric)),
+            number(kept.get("share"), share, between),
+            apart,
+            number(facts.get("parameters"), numbers.count(facts.get("parameters"))),
+            number(size, numbers.ABSENT if size is None else f"{size / 1e6:.1f}{numbers.GAP}MB"),
+            number(rate, numbers.ABSENT if rate is None else numbers.count(round(rate))),
+        ],
+        marked=name == retention.STUDENT,
+    )
+
+
+def _made_of(student: Facts | None) -> str:
+    """What the base of the student is, in words; "" where it is as it came."""
+    if student is None:
+        return ""
+    parts = [f"layers {', '.join(map(str, student['layers']))}"] if student.get("layers") else []
+    parts += [f"{student['width']} numbers a token in {student['heads']} heads"] if student.get("width") else []
+    return f"{' and '.join(parts)} of {student['made_of']}"

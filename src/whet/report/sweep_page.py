@@ -1,0 +1,305 @@
+"""sweep.html: what came out of a search, out of sweep.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from whet.files import write_text
+from whet.findings import in_words
+from whet.report import numbers
+from whet.report.charts import altair
+from whet.report.page import page_with
+from whet.report.pictures import FIRST, INK, QUIET, SECOND, Picture, drawn
+from whet.report.section import Section
+from whet.report.tables import Cell, Column, Row, Table, number, plain, words
+
+FILE = "sweep.html"
+Facts = Mapping[str, Any]
+DEFAULT = "as the recipe has it"
+
+
+def write(folder: Path, found: Facts) -> Path:
+    """Write the page of a sweep into its folder.
+
+    :raises UserError: F001, F002, F003, it cannot be written.
+    """
+    path = folder / FILE
+    sections = [_outcome(found), _tradeoff(found), _choices(found), _trials(found)]
+    write_text(path, page_with(f"Search: {folder.resolve().name}", sections))
+    return path
+
+
+def _outcome(found: Facts) -> Section:
+    about = (
+        f"{numbers.plural(len(found['trials']), 'setting')} of {found['task']} on {found['base']} were tried and "
+        f"chosen by validation alone; the finalists, trained with several seeds, and the baselines answered the same "
+        f"{numbers.count(found['num_test_rows'])} test rows, which had no say in the choice."
+    )
+    told = [{"code": one["code"], "message": one["message"], "remedy": one["remedy"]} for one in found["findings"]]
+    content = {"reason": found["verdict"]["reason"], "about": about, "table": table(found), "findings": told}
+    return Section("sweep", "Verdict", content)
+
+
+def table(found: Facts) -> Table:
+    """Every contender, cheapest first: quality, forgetting, sizes and times."""
+    metric = str(found["metric"])
+    columns = [
+        Column("Model"),
+        Column(numbers.metric(metric).title, True, "On test rows; mean over seeds, interval over seeds and rows"),
+        Column("Seeds", True, "Trainings; failed ones and those that there was no time for are named"),
+        Column("Forgotten", True, "Of what the base knew, by the first seed"),
+        Column("Weights that move", True),
+        Column("Peak memory", True, "While training"),
+        Column("Training", True, "Time inside optimiser steps, mean over seeds"),
+        Column("Size to ship", True),
+        Column("Latency", True, "Time a row, many rows at once"),
+    ]
+    rows = [_row(one, metric) for one in found["table"]]
+    return Table("Settings that were looked at again, and baselines; cheapest first", columns, rows, sortable=True)
+
+
+def _row(one: Facts, metric: str) -> Row:
+    value, low, high = numbers.measured(one["value"])
+    costs = one["costs"]
+    told = "ships" if one["ships"] else ("not worse" if one["near_best"] else "")
+    setting = shown(one["setting"]) if one.get("setting") is not None else ""
+    rate = costs.get("predict_rows_per_second")
+    return Row(
+        [
+            words(one["words"], "; ".join(filter(None, (told, setting)))),
+            number(value, numbers.written(value, metric), numbers.interval(low, high, metric), bool(one["ships"])),
+            number(one["num_seeds"], numbers.count(one["num_seeds"]), _missing(one)),
+            _forgotten(one.get("forgetting")),
+            _moving(costs),
+            number(costs.get("peak_bytes"), numbers.size(costs.get("peak_bytes"))),
+            number(costs.get("train_seconds"), numbers.seconds(costs.get("train_seconds"))),
+            number(costs.get("size_bytes"), numbers.size(costs.get("size_bytes"))),
+            number(1000 / rate if rate else None, milliseconds(rate)),
+        ],
+        marked=bool(one["ships"]),
+    )
+
+
+def _missing(one: Facts) -> str:
+    failed, left_out = len(one.get("failed", ())), int(one.get("left_out", 0))
+    return ", ".join(
+        [*([f"{failed} failed"] if failed else []), *([f"{left_out} left out for time"] if left_out else [])]
+    )
+
+
+def _forgotten(told: Facts | None) -> Cell:
+    if told is None:
+        return number(None, numbers.ABSENT)
+    if told["way"] == "probes":
+        return number(
+            told["value"], numbers.points(told["value"]), numbers.interval(told["low"], told["high"], "accuracy")
+        )
+    return number(told["value"], numbers.decimal(told["value"]), "nats a token")
+
+
+def _moving(costs: Facts) -> Cell:
+    moved, total = costs.get("trainable_parameters"), costs.get("total_parameters")
+    if not moved or not total:
+        return number(moved, numbers.magnitude(moved))
+    share = numbers.percent(moved / total, 0 if moved > 0.1 * total else 2)
+    return number(moved / total, share, numbers.magnitude(moved))
+
+
+def milliseconds(rows_per_second: Any) -> str:
+    """Of a row: ``1.4 ms``."""
+    return f"{1000 / rows_per_second:.3g}{numbers.GAP}ms" if rows_per_second else numbers.ABSENT
+
+
+def shown(setting: Mapping[str, Any]) -> str:
+    """``lora, training.learning_rate 0.00123``."""
+    if not setting:
+        return DEFAULT
+    named = {name: f"{value:.3g}" if isinstance(value, float) else in_words(value) for name, value in setting.items()}
+    return ", ".join(text if name == "method" else f"{name} {text}" for name, text in named.items())
+
+
+# --- the trade-off ------------------------------------------------------------------------------------
+
+
+def _tradeoff(found: Facts) -> Section:
+    points = [one for one in found["table"] if one["value"] and one["costs"].get("train_seconds")]
+    title = "What quality costs"
+    if len(points) < 2:
+        return Section("tradeoff", title, absent="Fewer than two models whose training was timed.")
+    return Section("tradeoff", title, {"picture": tradeoff(found, points)})
+
+
+def tradeoff(found: Facts, points: Sequence[Facts]) -> Picture:
+    """Quality with its interval against the time of training, on a scale of ratios."""
+    metric = str(found["metric"])
+    factor = 100 if numbers.metric(metric).share else 1
+    rows = [
+        {
+            "name": one["name"] if one["is_baseline"] else f"{one['name']}, {one['kind']}",
+            "seconds": max(float(one["costs"]["train_seconds"]), 0.01),
+            **{name: float(one["value"][name]) * factor for name in ("value", "low", "high")},
+            "kind": "baseline" if one["is_baseline"] else "searched",
+        }
+        for one in points
+    ]
+    spoken = "; ".join(
+        f"{one['words']} {numbers.written(one['value']['value'], metric)} in "
+        f"{numbers.seconds(one['costs']['train_seconds'])}"
+        for one in points
+    )
+    alternative = f"{numbers.metric(metric).title} against time of training: {spoken}."
+    data = plain(
+        "The numbers of the picture",
+        ["Model", numbers.metric(metric).title, "Interval", "Training"],
+        [
+            [
+                one["words"],
+                numbers.written(one["value"]["value"], metric),
+                numbers.interval(one["value"]["low"], one["value"]["high"], metric),
+                numbers.seconds(one["costs"]["train_seconds"]),
+            ]
+            for one in points
+        ],
+    )
+    better = "higher" if numbers.metric(metric).higher_is_better else "lower"
+    caption = f"Dots are models with their intervals; the {better} and the further to the left, the better."
+    charts = {"wide": lambda: _cloud(rows, metric, 520), "narrow": lambda: _cloud(rows, metric, 230)}
+    return Picture(caption, alternative, data, drawn("tradeoff", alternative, charts))
+
+
+def _cloud(rows: list[dict[str, Any]], metric: str, width: int) -> Any:
+    alt = altair()
+    unit = ", percent" if numbers.metric(metric).share else ""
+    across = alt.X(
+        "seconds:Q",
+        title="Training, seconds",
+        scale=alt.Scale(type="log", nice=True),
+        axis=alt.Axis(grid=False, tickCount=5, format="~s"),
+    )
+    title = f"{numbers.metric(metric).title}{unit}"
+    down = alt.Y("value:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5))
+    chart = alt.Chart(alt.Data(values=rows)).encode(x=across)
+    colours = alt.Scale(domain=["searched", "baseline"], range=[FIRST, SECOND])
+    colour = alt.Color("kind:N", scale=colours, legend=alt.Legend(title=None))
+    lines = chart.mark_rule(strokeWidth=1.5, opacity=0.5).encode(
+        y=alt.Y("low:Q", title=title, scale=alt.Scale(zero=False)), y2="high:Q", color=colour
+    )
+    dots = chart.mark_point(size=70, filled=True, opacity=1).encode(y=down, color=colour)
+    names = chart.mark_text(align="left", dx=7, dy=-7, color=INK).encode(y=down, text="name:N")
+    return alt.layer(lines, dots, names).properties(width=width, height=280)
+
+
+# --- which choices mattered ---------------------------------------------------------------------------
+
+
+def _choices(found: Facts) -> Section:
+    title = "Which choices mattered"
+    told = next(one for one in found["findings"] if one["code"] == "X032")
+    groups = told["evidence"].get("groups")
+    if not groups:
+        return Section("choices", title, absent=told["message"])
+    return Section("choices", title, {"pictures": [importance(name, one) for name, one in groups.items()]})
+
+
+def importance(name: str, weighed: Facts) -> Picture:
+    """Shares of the spread of validation that each choice explains, as bars."""
+    shares = sorted(weighed["importance"].items(), key=lambda one: -one[1])
+    spoken = ", ".join(f"{option} {numbers.percent(share, 0)}" for option, share in shares)
+    trials = numbers.plural(weighed["num_trials"], "trial")
+    alternative = f"Choices {name}, {trials}: {spoken}."
+    data = plain("The numbers of the picture", ["Option", "Share"], [[a, numbers.percent(b, 0)] for a, b in shares])
+    caption = f"Share of what validation differed by, {name} ({trials}), by functional analysis of variance."
+    rows = [{"option": option, "share": 100 * share} for option, share in shares]
+    slug = "".join(letter if letter.isalnum() else "-" for letter in name)
+    return Picture(caption, alternative, data, drawn(f"choices-{slug}", alternative, {"any": lambda: _bars(rows)}))
+
+
+def _bars(rows: list[dict[str, Any]]) -> Any:
+    alt = altair()
+    across = alt.X("share:Q", title="Share, percent", scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(tickCount=5))
+    names = [row["option"] for row in rows]
+    down = alt.Y("option:N", sort=names, title=None, axis=alt.Axis(ticks=False, domain=False, labelColor=INK))
+    return (
+        alt.Chart(alt.Data(values=rows))
+        .mark_bar(color=FIRST)
+        .encode(x=across, y=down)
+        .properties(width=360, height=alt.Step(24))
+    )
+
+
+# --- all trials ---------------------------------------------------------------------------------------
+
+
+def _trials(found: Facts) -> Section:
+    ended = [one for one in found["trials"] if one["curve"]]
+    content = {
+        "about": _counted(found),
+        "picture": curves(ended) if len(ended) > 1 else None,
+        "table": _all(found["trials"]),
+    }
+    return Section("trials", "Trials", content)
+
+
+def _counted(found: Facts) -> str:
+    counts = found["counts"]
+    named = {"complete": "trained to their end", "pruned": "given up before", "failed": "failed"}
+    return f"{'; '.join(f'{counts[state]} {text}' for state, text in named.items())}."
+
+
+def _all(trials: Sequence[Facts]) -> Table:
+    columns = [Column("Trial", True), Column("Setting", prose=True), Column("Validation", True), Column("Time", True)]
+    columns.append(Column("How it ended", prose=True))
+    rows = []
+    for one in trials:
+        how = {"complete": "completed", "pruned": "given up", "failed": "failed", "running": "under way"}[one["state"]]
+        why = one["why"] or (one["ended"] if one["ended"] not in ("", "completed") else "")
+        value = None if one["value"] is None else abs(one["value"])
+        rows.append(
+            Row(
+                [
+                    number(one["number"], numbers.count(one["number"])),
+                    words(DEFAULT if not one["setting"] else shown(one["setting"])),
+                    number(one["value"], numbers.decimal(value, 4)),
+                    number(one["seconds"], numbers.seconds(one["seconds"])),
+                    words(": ".join(filter(None, (how, why)))),
+                ]
+            )
+        )
+    return Table("Every setting that was tried", columns, rows, sortable=True)
+
+
+def curves(trials: Sequence[Facts]) -> Picture:
+    """The best look at validation of every trial by the share of its training."""
+    rows = [
+        {"trial": f"trial {one['number']}", "share": 100 * share, "value": value, "state": one["state"]}
+        for one in trials
+        for share, value in one["curve"]
+    ]
+    best = max(trials, key=lambda one: one["curve"][-1][1])
+    alternative = (
+        f"Best look at validation by the share of training, of {numbers.plural(len(trials), 'trial')}; the best is "
+        f"trial {best['number']} with {numbers.decimal(best['curve'][-1][1], 4)}."
+    )
+    data = plain(
+        "The numbers of the picture",
+        ["Trial", "Last look", "Share of training"],
+        [
+            [one["number"], numbers.decimal(one["curve"][-1][1], 4), numbers.percent(one["curve"][-1][0], 0)]
+            for one in trials
+        ],
+    )
+    caption = "A line is a trial: its best look at validation so far. Quiet lines were given up."
+    return Picture(caption, alternative, data, drawn("trials", alternative, {"any": lambda: _lines(rows)}))
+
+
+def _lines(rows: list[dict[str, Any]]) -> Any:
+    alt = altair()
+    across = alt.X("share:Q", title="Share of training, percent", axis=alt.Axis(grid=False, tickCount=5))
+    down = alt.Y("value:Q", title="Validation", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5))
+    colours = alt.Scale(domain=["complete", "pruned", "failed", "running"], range=[FIRST, QUIET, QUIET, QUIET])
+    colour = alt.Color("state:N", scale=colours, legend=None)
+    chart = alt.Chart(alt.Data(values=rows)).encode(x=across, y=down, color=colour, detail="trial:N")
+    lines = chart.mark_line(strokeWidth=1.5, opacity=0.7, interpolate="step-after")
+    return alt.layer(lines, chart.mark_point(size=12, filled=True)).properties(width=420, height=240)

@@ -1,0 +1,332 @@
+"""A series of runs from one recipe: each a complete run folder, the whole of it resumable.
+
+::
+
+    RUN/recipe.yaml  state.json  stages.json  findings.json  scores.json  verdict.json  report.html
+    RUN/runs/NAME/   a run as any other
+
+The rows of all of them are read before the first one trains, so that what can be refused is refused then. What is
+finished is not done again, what was begun goes on; what needs a run that failed is not begun, and says so. Scores and
+verdict of the whole are those of its last stage, whose model answers where the whole is asked (``whet predict RUN``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from whet import folder as folders
+from whet.data import general
+from whet.engine.events import Event
+from whet.errors import Interrupted, Problem, UserError
+from whet.files import read_json, sweep, write_json, write_text
+from whet.folder import FAILED, FINISHED, INTERRUPTED, RUNNING, RunFolder
+from whet.models import places
+from whet.models.pooling import declared
+from whet.recipe import Recipe, dump
+from whet.recipe.resolve import resolve
+from whet.recipe.rules import WHOLE
+from whet.report import write_report
+from whet.store.index import forget_run, note_run
+from whet.workflows import controlling, preparing, selecting, stage_results
+from whet.workflows.events import Said, StageFinished
+from whet.workflows.nodes import PROSE, Node, nodes_of
+from whet.workflows.rows import Tell
+from whet.workflows.running import Running
+
+FitOne = Callable[[Recipe, RunFolder, Tell, Callable[[], bool]], Iterator[Event]]
+"""How one run is carried out: :func:`whet.workflows.fit.fit`."""
+RUNS = "runs"
+"""The folder with a run for each node."""
+IRRELEVANT = "irrelevant.txt"
+
+
+class Series:
+    """The nodes of one series with their folders."""
+
+    def __init__(
+        self, recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[], bool], fit_one: FitOne
+    ) -> None:
+        self.recipe, self.folder, self.tell, self.should_stop = recipe, folder, tell, should_stop
+        self.fit_one = fit_one
+        self.nodes = nodes_of(recipe)
+        self.by_name = {node.name: node for node in self.nodes}
+
+    def place(self, name: str) -> RunFolder:
+        """The run folder of a node."""
+        return RunFolder((self.folder.path / RUNS / name).resolve())
+
+    def is_finished(self, name: str) -> bool:
+        """Whether a node's run has come to its end."""
+        return self.state_of(name) == FINISHED
+
+    def state_of(self, name: str) -> str | None:
+        """The state of a node's run; None where it was never begun."""
+        place = self.place(name)
+        return str(read_json(place.state)["state"]) if place.state.exists() else None
+
+    @property
+    def stages(self) -> list[Node]:
+        """The nodes that are stages of the recipe."""
+        return [node for node in self.nodes if node.is_stage]
+
+    # --- recipes with what others left put in -------------------------------------------------------
+
+    def root_of(self, node: Node) -> str:
+        """The base that a node's own goes back to."""
+        named = node.needs.get("base")
+        return node.recipe.base if named is None else self.root_of(self.by_name[named])
+
+    def early(self, node: Node) -> Recipe:
+        """A node's recipe as long as nothing else is finished: its rows can be read by it."""
+        recipe = self._with_text(node).model_copy(update={"base": self.root_of(node)})
+        if "distillation.teacher" in node.needs:
+            recipe = recipe.model_copy(update={"distillation": type(recipe.distillation)()})
+        return self._with_pooling(node, recipe)
+
+    def final(self, node: Node) -> Recipe:
+        """A node's recipe with the places of what it needs; what that is must be finished."""
+        recipe = self._with_text(node)
+        for option, name in node.needs.items():
+            place = self.place(name)
+            part, _, leaf = option.partition(".")
+            value = str(place.model if option == "base" else place.path)
+            changed: Any = getattr(recipe, part).model_copy(update={leaf: value}) if leaf else value
+            recipe = recipe.model_copy(update={part: changed})
+        return self._with_pooling(node, recipe)
+
+    def _with_text(self, node: Node) -> Recipe:
+        """With the general text in a file where it is asked for."""
+        if node.recipe.data.source != PROSE:
+            return node.recipe
+        path = self.folder.path / IRRELEVANT
+        if not path.exists():
+            write_text(path, "".join(f"{text}\n" for text in general.prose()))
+        data = node.recipe.data.model_copy(update={"source": str(path.resolve())})
+        return node.recipe.model_copy(update={"data": data})
+
+    def _with_pooling(self, node: Node, recipe: Recipe) -> Recipe:
+        """What the first base declares of its pooling holds for the models that came of it."""
+        if "base" not in node.needs or recipe.task not in WHOLE or recipe.head.pooling != "auto":
+            return recipe
+        found = declared(places.find(self.root_of(node)).around)
+        if found is None:
+            return recipe
+        return recipe.model_copy(update={"head": recipe.head.model_copy(update={"pooling": found})})
+
+
+def carry_out(
+    recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[], bool], fit_one: FitOne
+) -> Iterator[Event]:
+    """Make every run of ``recipe``; yield what happens.
+
+    :raises Interrupted: ``should_stop`` said so; everything needed to go on is in the folder.
+    :raises UserError: F030, a stage needs the model of one that failed; and what the failed one raised.
+    """
+    with _recorded(recipe, folder):
+        series = Series(recipe, folder, tell, should_stop, fit_one)
+        yield from _look_ahead(series)
+        for problem in note_run(folder.path):
+            yield Said(str(problem))
+        failed: dict[str, Exception] = {}
+        not_begun: dict[str, Problem] = {}
+        for number, node in enumerate(series.nodes, 1):
+            yield from _make(series, node, number, failed, not_begun)
+        yield from _finish(series, failed, not_begun)
+
+
+# --- before anything is trained -----------------------------------------------------------------------
+
+
+def _look_ahead(series: Series) -> Iterator[Event]:
+    """Read the rows of every stage and control.
+
+    :raises UserError: everything that is refused of any of them; F032, a teacher with other labels.
+    """
+    problems: list[Problem] = []
+    for node in series.nodes:
+        if node.rows_of is not None or series.is_finished(node.name):
+            continue
+        place = series.place(node.name)
+        _create(series, place)
+        try:
+            run = Running(series.early(node), place, series.tell, series.should_stop)
+            yield from run.stage("read", lambda run=run: preparing.read(run))  # type: ignore[misc]
+            if node.recipe.selection.way != "none":
+                selecting.refuse(run)
+        except UserError as error:
+            problems += [_of(node.name, problem) for problem in error.problems]
+    problems += [] if problems else _other_labels(series)
+    if problems:
+        raise UserError(problems)
+
+
+def _of(name: str, problem: Problem) -> Problem:
+    return Problem(problem.code, f"stage {name!r}, {problem.where}", problem.what, problem.remedy)
+
+
+def _other_labels(series: Series) -> list[Problem]:
+    """F032: a stage is to be the teacher of one whose labels are others."""
+    found = []
+    for node in series.stages:
+        teacher = node.needs.get("distillation.teacher")
+        if teacher is None or series.by_name[teacher].recipe.task != node.recipe.task:
+            continue
+        theirs, ours = (_labels(series, name) for name in (teacher, node.name))
+        if theirs != ours:
+            odd = ", ".join(sorted(theirs ^ ours)[:5])
+            what = f"learns from stage {teacher!r}, whose labels are others: {odd}."
+            remedy = "Give both stages rows with the same labels, or name another teacher."
+            found.append(Problem("F032", f"stage {node.name!r}, distillation.teacher", what, remedy))
+    return found
+
+
+def _labels(series: Series, name: str) -> set[str]:
+    return set(read_json(series.place(name).data / "fingerprint.json")["labels"])
+
+
+def _create(series: Series, place: RunFolder) -> None:
+    if not place.state.exists():
+        folders.create(place.path, str(series.folder.read_state().get("whet", "")))
+        place.write_state(INTERRUPTED)
+
+
+# --- one node -----------------------------------------------------------------------------------------
+
+
+def _make(
+    series: Series, node: Node, number: int, failed: dict[str, Exception], not_begun: dict[str, Problem]
+) -> Iterator[Event]:
+    """Carry out one node, unless it is finished or something that it needs is not."""
+    if series.is_finished(node.name):
+        yield StageFinished(node.name, 0.0, skipped=True)
+        return
+    if series.should_stop():
+        raise Interrupted
+    missing = [name for name in node.waits_for if not series.is_finished(name)]
+    if missing:
+        of = "which failed" if missing[0] in failed else "which was not begun"
+        what = f"was not begun: it needs {missing[0]!r}, {of}."
+        not_begun[node.name] = Problem("F030", f"stage {node.name!r}", what, _remedy(series))
+        yield Said(str(not_begun[node.name]))
+        return
+    place = series.place(node.name)
+    yield Said(f"run {number} of {len(series.nodes)}: {node.name} ({node.recipe.task})")
+    try:
+        _create(series, place)
+        _take_rows(series, node)
+        recipe = series.final(node)
+        if node.tokens_of:
+            recipe, words = _as_long(series, node, recipe)
+            yield Said(words)
+        yield from series.fit_one(recipe, place, series.tell, series.should_stop)
+    except Exception as error:
+        if isinstance(error, Interrupted):
+            raise
+        failed[node.name] = error
+        yield Said(f"{node.name} failed: {error}")
+
+
+def _remedy(series: Series) -> str:
+    return f"When the reason is removed, go on with: whet resume {series.folder.path}"
+
+
+def _take_rows(series: Series, node: Node) -> None:
+    """The rows that another node of the same stage read, with what was chosen of them."""
+    if node.rows_of is None:
+        return
+    given, place = series.place(node.rows_of), series.place(node.name)
+    if (place.data / "fingerprint.json").exists():
+        return
+    shutil.copytree(given.data, place.data, dirs_exist_ok=True, ignore=shutil.ignore_patterns("fingerprint.json"))
+    for name in ("read", "choose rows", "audit"):
+        if (given.stages / f"{name}.json").exists():
+            write_json(place.stages / f"{name}.json", {"seconds": 0.0})
+    shutil.copy(given.data / "fingerprint.json", place.data / "fingerprint.json")
+
+
+def _as_long(series: Series, node: Node, recipe: Recipe) -> tuple[Recipe, str]:
+    """The recipe with as many epochs as make the tokens of ``node.tokens_of``, and that in words.
+
+    What ends training early is put off: the control is one of equal length. The best state is kept, as ever.
+    """
+    wanted = sum(stage_results.tokens(series.place(name)) for name in node.tokens_of)
+    run = Running(recipe, series.place(node.name), series.tell, series.should_stop)
+    for name, stage in (("read", preparing.read), ("audit", preparing.look), ("encode", preparing.encode)):
+        list(run.stage(name, lambda stage=stage: stage(run)))  # type: ignore[misc]
+    each = run.encoded["train"].num_tokens
+    before = float(resolve(recipe, preparing.facts_of(run))["training.epochs"].value) if node.adds else 0.0
+    epochs = before + wanted / max(1, each)
+    patience = int(np.ceil(epochs * recipe.training.evaluations_per_epoch)) + 1
+    training = recipe.training.model_copy(update={"epochs": epochs, "patience": patience})
+    told = f"{node.name}: {epochs:.3g} epochs, for {wanted:,} tokens{' more' if node.adds else ''}"
+    return recipe.model_copy(update={"training": training}), told
+
+
+# --- the end ------------------------------------------------------------------------------------------
+
+
+def _finish(series: Series, failed: dict[str, Exception], not_begun: dict[str, Problem]) -> Iterator[Event]:
+    """Results of all nodes, the comparison with controls, findings, the page.
+
+    :raises UserError: F030, the last stage has no model.
+    """
+    folder, last = series.folder, series.stages[-1]
+    why = {**{name: str(error) for name, error in failed.items()}, **{n: p.what for n, p in not_begun.items()}}
+    results = [stage_results.result(series.place(node.name), node, why.get(node.name)) for node in series.nodes]
+    write_json(folder.path / stage_results.FILE, {"stages": results, "last": last.name})
+    found = []
+    if series.is_finished(last.name):
+        found += controlling.compare(series.folder, series.recipe, series.nodes, series.place)
+        found += controlling.seen_before(series.stages, series.place)
+        for name in ("scores.json", "verdict.json"):
+            shutil.copy(series.place(last.name).path / name, folder.path / name)
+    write_json(folder.findings, [finding.to_json() for finding in found])
+    for finding in found:
+        yield Said(f"{finding.code} {finding.message}")
+    write_report(folder.path)
+    yield Said(f"report: {folder.report}")
+    if not series.is_finished(last.name):
+        _raise(failed, not_begun)
+
+
+def _raise(failed: dict[str, Exception], not_begun: dict[str, Problem]) -> None:
+    problems = list(not_begun.values())
+    for name, error in failed.items():
+        if not isinstance(error, UserError):
+            raise error
+        problems = [*(_of(name, problem) for problem in error.problems), *problems]
+    raise UserError(problems)
+
+
+@contextlib.contextmanager
+def _recorded(recipe: Recipe, folder: RunFolder) -> Iterator[None]:
+    """Keep the state of the whole true to what happens, and its entry in the store."""
+    begun = not folder.recipe.exists()
+    sweep(folder.path)
+    if begun:
+        write_text(folder.recipe, dump(recipe))
+    folder.write_state(RUNNING)
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt, GeneratorExit):
+        folder.write_state(INTERRUPTED)
+        raise
+    except BaseException as error:
+        if begun and isinstance(error, UserError) and not (folder.path / stage_results.FILE).exists():
+            shutil.rmtree(folder.path, ignore_errors=True)  # refused before anything was trained
+            forget_run(folder.path)
+        else:
+            with contextlib.suppress(Exception):
+                folder.write_state(FAILED)
+        raise
+    else:
+        last = read_json(folder.path / stage_results.FILE)["last"]
+        folder.write_state(FINISHED, finished_at=folders.now(), answers=f"{RUNS}/{last}")
+    finally:
+        if folder.path.exists():
+            note_run(folder.path)

@@ -1,0 +1,322 @@
+"""The study behind a sweep: which settings come next, who tries them, what came out.
+
+Every trial draws by a stream of its own number and option, so that a search that was killed goes on as if it had not
+been. Several processes may ask at once; the lock of a trial's folder says who is at it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import platform
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from whet import seeds
+from whet.errors import Problem, UserError
+from whet.files import Lock, write_text
+from whet.folder import RunFolder
+from whet.recipe import Recipe, dump
+from whet.recipe.space import Dimension, Setting, belongs, grid
+from whet.store import studies
+
+SETTING, MACHINE, WHY, ENDED, SECONDS, MODEL = "setting", "machine", "why", "ended", "seconds", "model"
+"""Attributes of a trial."""
+SHARES = 1000
+"""Looks at validation are noted by so many parts of the training that was planned."""
+FEWEST_ENDED = 4
+"""Nothing is given up before so many trials have ended by themselves."""
+EARLIEST = 0.2
+"""Nor before this share of its own training."""
+WAIT_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A trial as the study knows it; ``number`` counts from 1.
+
+    - ``state``: running, complete, pruned or failed.
+    - ``value``: what validation gave its best state, higher is better; None where there is none.
+    - ``curve``: (share of the training, best value up to there).
+    """
+
+    number: int
+    state: str
+    setting: Setting | None
+    value: float | None
+    seconds: float
+    curve: tuple[tuple[float, float], ...]
+    why: str
+    ended: str
+    machine: str
+    model: str
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the recipe as it stands."""
+        return self.number == 1
+
+    @property
+    def method(self) -> str:
+        """What was trained, where the setting says it; else what the recipe says."""
+        return str((self.setting or {}).get("method", ""))
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        return {
+            "number": self.number,
+            "state": self.state,
+            "setting": self.setting,
+            "value": self.value,
+            "seconds": round(self.seconds, 3),
+            "curve": [list(one) for one in self.curve],
+            "why": self.why,
+            "ended": self.ended,
+            "model": self.model,
+        }
+
+
+def hash_of(recipe: Recipe) -> str:
+    """What may not change while a search goes on: the recipe, its space, and how it is drawn from."""
+    kept = {"space": recipe.search.space, "sampler": recipe.search.sampler, "metric": recipe.search.metric}
+    plain = recipe.model_copy(update={"search": type(recipe.search)(**kept)})
+    return hashlib.sha256(dump(plain).encode()).hexdigest()
+
+
+class Study:
+    """The trials of one sweep, in ``folder``.
+
+    :param methods: those that are tried; the only one is not drawn.
+    """
+
+    def __init__(
+        self, recipe: Recipe, folder: RunFolder, dimensions: Sequence[Dimension], methods: Sequence[str], *, new: bool
+    ) -> None:
+        digest = hash_of(recipe)
+        name = f"whet-{digest[:12]}-{folder.read_state()['id'][:12]}"
+        self.recipe, self.folder, self.dimensions, self.methods = recipe, folder, dimensions, tuple(methods)
+        self.known = studies.open_study(name, digest, new=new)
+        self.machine = platform.node() or "unknown"
+        self.grid = grid(dimensions, methods) if recipe.search.sampler == "grid" else []
+
+    @property
+    def wanted(self) -> int:
+        """How many trials there are to be."""
+        return min(self.recipe.search.trials, len(self.grid) + 1) if self.grid else self.recipe.search.trials
+
+    def place(self, number: int) -> RunFolder:
+        """The run folder of a trial."""
+        return RunFolder(self.folder.path / "trials" / f"{number:04d}")
+
+    # --- what there is ----------------------------------------------------------------------------
+
+    def trials(self) -> list[Tried]:
+        """All of them, in their order."""
+        return [_tried(one) for one in self.known.get_trials(deepcopy=False)]
+
+    # --- asking -----------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def claimed(self, may_begin: bool) -> Iterator[tuple[int, Setting] | None]:
+        """A trial for this process, locked for as long as the block lasts; None where there is none.
+
+        First those that were begun by a process that is gone; a new one only if ``may_begin``.
+        """
+        with contextlib.ExitStack() as held:
+            with self._turn():
+                number = self._orphan(held)
+                if number is None and may_begin and len(self.known.get_trials(deepcopy=False)) < self.wanted:
+                    number = self._asked()
+                    self._lock(number, held)
+            if number is None:
+                yield None
+                return
+            held.enter_context(studies.beating(self.known, self.trial_id(number)))
+            yield number, self._drawn(number)
+
+    def _asked(self) -> int:
+        """A new trial, drawn later: the sampler has its say option by option."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Heartbeat of storage")  # it beats here, too
+            return int(self.known.ask().number) + 1
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One process asks at a time, so that no trial is begun beyond the wanted ones."""
+        place = self.folder.path / "trials"
+        place.mkdir(parents=True, exist_ok=True)
+        while True:
+            lock = Lock(place)
+            try:
+                lock.__enter__()
+                break
+            except UserError:
+                time.sleep(WAIT_SECONDS)
+        try:
+            yield
+        finally:
+            lock.__exit__()
+
+    def _orphan(self, held: contextlib.ExitStack) -> int | None:
+        """A trial that was begun and that nobody is at: of this machine at once, of another once it is silent."""
+        silent = studies.stale(self.known)
+        for one in self.known.get_trials(deepcopy=False):
+            if one.state.name != "RUNNING":
+                continue
+            mine = one.user_attrs.get(MACHINE, self.machine) == self.machine
+            if mine or one._trial_id in silent:
+                with contextlib.suppress(UserError):
+                    self._lock(one.number + 1, held)
+                    return int(one.number) + 1
+        return None
+
+    def _lock(self, number: int, held: contextlib.ExitStack) -> None:
+        path = self.place(number).path
+        path.mkdir(parents=True, exist_ok=True)
+        held.enter_context(Lock(path))
+
+    def trial_id(self, number: int) -> int:
+        """By what the store knows it."""
+        return int(self.known.get_trials(deepcopy=False)[number - 1]._trial_id)
+
+    # --- drawing ----------------------------------------------------------------------------------
+
+    def _drawn(self, number: int) -> Setting:
+        """What trial ``number`` tries; what an earlier process drew is taken as it is."""
+        from optuna.trial import Trial
+
+        id_ = self.trial_id(number)
+        attributes = self.known.get_trials(deepcopy=False)[number - 1].user_attrs
+        if SETTING in attributes:
+            return dict(attributes[SETTING])
+        self.known.sampler = self._sampler(number, "", None)
+        trial = Trial(self.known, id_)
+        trial.set_user_attr(MACHINE, self.machine)
+        setting: Setting = {}
+        fixed = self.grid[number - 2] if self.grid and number > 1 else None
+        if number > 1:
+            for dimension in self.dimensions:
+                method = str(setting.get("method", self.methods[0]))
+                if not belongs(dimension, method) or (fixed is not None and dimension.option not in fixed):
+                    continue
+                given = None if fixed is None else fixed[dimension.option]
+                self.known.sampler = self._sampler(number, dimension.name, given)
+                setting[dimension.option] = _suggested(trial, dimension)
+            if "method" not in setting:
+                setting["method"] = self.methods[0]
+        trial.set_user_attr(SETTING, setting)
+        return setting
+
+    def _sampler(self, number: int, name: str, given: Any) -> Any:
+        """What draws ``name`` of trial ``number``."""
+        import optuna
+
+        if given is not None or self.grid:
+            return _fixed(given)
+        seed = seeds.derive(self.recipe.seed, "search", number, name) % 2**32
+        if self.recipe.search.sampler == "random":
+            return optuna.samplers.RandomSampler(seed=seed)
+        first = min(10, max(4, self.wanted // 4))
+        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=first, multivariate=False)
+
+    # --- telling ----------------------------------------------------------------------------------
+
+    def report(self, number: int, share: float, value: float) -> None:
+        """Note a look at validation after ``share`` of the training."""
+        id_, step = self.trial_id(number), min(SHARES, max(0, round(SHARES * share)))
+        if step not in self.known.get_trials(deepcopy=False)[number - 1].intermediate_values:
+            self.known._storage.set_trial_intermediate_value(id_, step, value)
+
+    def is_hopeless(self, number: int, share: float, best: float) -> bool:
+        """Whether half of the trials that ended by themselves were better after the same share of their training."""
+        if self.recipe.search.pruner == "none" or number == 1 or not EARLIEST <= share < 1:
+            return False
+        others = [one for one in self.trials() if one.state == "complete" and one.number != number]
+        then = sorted(max(value for at, value in one.curve if at <= share) for one in others if one.curve)
+        return len(then) >= FEWEST_ENDED and best < then[len(then) // 2]
+
+    def tell(self, number: int, state: str, value: float | None = None, **about: Any) -> None:
+        """Note how a trial ended: complete, pruned or failed.
+
+        :param about: more of its attributes.
+        """
+        from optuna.trial import TrialState
+
+        id_ = self.trial_id(number)
+        for name, one in about.items():
+            self.known._storage.set_trial_user_attr(id_, name, one)
+        kinds = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+        self.known.tell(number - 1, value, state=kinds[state], skip_if_finished=True)
+
+    def give_up(self, number: int, why: str) -> None:
+        """Count a trial of a machine that has gone among those that failed."""
+        self.tell(number, "failed", why=why)
+
+
+def _tried(one: Any) -> Tried:
+    names = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+    curve, best = [], float("-inf")
+    for step, value in sorted(one.intermediate_values.items()):
+        best = max(best, value)
+        curve.append((step / SHARES, best))
+    known: Mapping[str, Any] = one.user_attrs
+    return Tried(
+        one.number + 1,
+        names.get(one.state.name, "running"),
+        known.get(SETTING),
+        one.value if one.state.name == "COMPLETE" else None,
+        float(known.get(SECONDS, 0.0)),
+        tuple(curve),
+        str(known.get(WHY, "")),
+        str(known.get(ENDED, "")),
+        str(known.get(MACHINE, "")),
+        str(known.get(MODEL, "")),
+    )
+
+
+def _suggested(trial: Any, dimension: Dimension) -> Any:
+    """The value that a trial tries in one dimension; choices go through the study as JSON."""
+    if dimension.choices:
+        texts = [json.dumps(one, sort_keys=True) for one in dimension.choices]
+        return json.loads(trial.suggest_categorical(dimension.name, texts))
+    if dimension.whole:
+        step = 1 if dimension.log else int(dimension.step or 1)
+        return trial.suggest_int(dimension.name, int(dimension.low), int(dimension.high), log=dimension.log, step=step)
+    return trial.suggest_float(dimension.name, dimension.low, dimension.high, log=dimension.log, step=dimension.step)
+
+
+def _fixed(given: Any) -> Any:
+    """A sampler that says what the grid says."""
+    from optuna.distributions import CategoricalDistribution
+    from optuna.samplers import BaseSampler
+
+    class Fixed(BaseSampler):
+        """Says one value."""
+
+        def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
+            return {}
+
+        def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
+            return {}
+
+        def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
+            chosen = isinstance(param_distribution, CategoricalDistribution)
+            return json.dumps(given, sort_keys=True) if chosen else given
+
+    return Fixed()
+
+
+def write_trials(study: Study, path: Path) -> None:
+    """trials.json: what the store knows of the trials, so that the folder tells it without the store."""
+    write_text(path, json.dumps([one.to_json() for one in study.trials()], indent=1, ensure_ascii=False) + "\n")
+
+
+def changed_recipe(path: Path) -> UserError:
+    """O002 of a folder."""
+    what = "holds a search of another recipe or space."
+    return UserError(Problem("O002", str(path), what, "Choose another folder with --out."))

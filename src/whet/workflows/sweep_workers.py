@@ -1,0 +1,86 @@
+"""Further processes of this machine that try settings of a sweep, and the end of waiting for them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from whet.engine.events import Event
+from whet.errors import Interrupted
+from whet.folder import RunFolder
+from whet.workflows.events import Said
+from whet.workflows.sweep_study import Study
+
+Process = subprocess.Popen[bytes]
+POLL_SECONDS = 0.2
+END_SECONDS = 60.0
+"""A helper that was asked to stop saves its state in less."""
+
+
+@contextlib.contextmanager
+def helpers(folder: RunFolder, workers: int) -> Iterator[list[Process]]:
+    """``workers`` - 1 processes that call ``whet sweep --resume`` as helpers; what they say goes to RUN/workers.
+
+    Those that still work when the block ends are asked to stop, and save their state.
+    """
+    found: list[Process] = []
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    named = {"OMP_NUM_THREADS": str(threads)} if workers > 1 and "OMP_NUM_THREADS" not in os.environ else {}
+    if workers > 1:
+        import torch
+
+        torch.set_num_threads(min(threads, torch.get_num_threads()))
+    for number in range(2, workers + 1):
+        path = folder.path / "workers" / f"{number}.log"
+        path.parent.mkdir(exist_ok=True)
+        line = [sys.executable, "-m", "whet.cli.app", "sweep", "--resume", str(folder.path)]
+        line += ["--helper", str(os.getpid())]
+        with path.open("ab") as log:
+            found.append(subprocess.Popen(line, stdout=log, stderr=log, env={**os.environ, **named}))
+    try:
+        yield found
+    finally:
+        for one in found:
+            if one.poll() is None:
+                one.send_signal(signal.SIGTERM)
+        for one in found:
+            try:
+                one.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                one.kill()
+                one.wait()
+
+
+def awaited(study: Study, others: Sequence[Process], should_stop: Callable[[], bool]) -> Iterator[Event]:
+    """Until every trial has ended: those of our helpers, and of other machines, as long as these are heard of.
+
+    :raises Interrupted: asked to stop.
+    """
+    from whet.store import studies
+
+    told = False
+    while True:
+        if should_stop():
+            raise Interrupted
+        running = [one for one in study.trials() if one.state == "running"]
+        if not running and all(one.poll() is not None for one in others):
+            return
+        if running and not told:
+            yield Said(f"waiting for {', '.join(f'trial {one.number}' for one in running)}")
+            told = True
+        silent = studies.stale(study.known)
+        busy = any(one.poll() is None for one in others)
+        for one in running:
+            if study.trial_id(one.number) in silent or (one.machine == study.machine and not busy):
+                study.give_up(one.number, "its process has gone")
+        time.sleep(POLL_SECONDS)
+
+
+def is_orphan(parent: int) -> bool:
+    """Whether the process that leads the sweep has gone."""
+    return os.getppid() != parent

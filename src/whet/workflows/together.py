@@ -1,0 +1,190 @@
+"""Several tasks learnt together over one trunk; each keeps a run of its own, with all of its evidence.
+
+::
+
+    RUN/recipe.yaml  state.json  stages.json  findings.json  report.html  checkpoints/
+    RUN/runs/TASK/   a run as any other, with one more model: ``together``
+
+Every task is prepared by itself, and trained alone as a control unless ``mixing.control`` is false. Then one model of
+several heads is trained on batches of all tasks in turn, and each task's run goes on with its own part of it: what is
+predicted, saved, forgotten and judged there is what it would be of any other model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from whet.batches.mixture import Mixture, touched, turns
+from whet.engine import memory
+from whet.engine.checkpoint import FolderKeeper
+from whet.engine.events import Ended, Evaluated, Event
+from whet.engine.loop import Plan, train
+from whet.engine.optimisation import Group
+from whet.engine.precision import Weights
+from whet.engine.protocols import Evaluation
+from whet.files import append_jsonl, write_json
+from whet.folder import RunFolder
+from whet.models.sharing import Shared
+from whet.objectives.several import Several
+from whet.recipe import Recipe
+from whet.workflows import interpolating, regularising, training
+from whet.workflows.events import OfModel, Said
+from whet.workflows.running import Running, exact_names
+
+NAME = "together"
+"""The model of several heads, in the run of each of its tasks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """Tasks by name, and the one training that they share."""
+
+    recipe: Recipe
+    folder: RunFolder
+    tasks: Mapping[str, Running]
+    should_stop: Callable[[], bool]
+
+    @property
+    def first(self) -> Running:
+        """The run of the first task, whose options of training hold for all."""
+        return next(iter(self.tasks.values()))
+
+    @property
+    def by_spread(self) -> bool:
+        """Whether losses are weighed by their variance."""
+        return self.recipe.mixing.by == "uncertainty"
+
+
+def learn(joint: Joint) -> Iterator[Event]:
+    """Train the shared model, and give each task's run its part; what is done is not done again."""
+    done = [run.folder.checkpoints / NAME / "0" / "outcome.json" for run in joint.tasks.values()]
+    if not all(path.exists() for path in done):
+        yield from _trained(joint)
+    if joint.recipe.forgetting.interpolate:
+        for run in joint.tasks.values():
+            yield from run.stage(f"interpolate {NAME}", partial(interpolating.interpolate, run, NAME))
+
+
+def _trained(joint: Joint) -> Iterator[Event]:
+    memory.count_anew()
+    seed = training.seed_of(joint.first, NAME, 0)
+    shared, batches = _model(joint, seed), _batches(joint, seed)
+    exact = [f"models.{task}.{name}" for task, run in joint.tasks.items() for name in exact_names(shared.of(task))]
+    weights = Weights(shared, joint.first.dtype, exact=["spread", *exact])
+    plan, looks = _plan(joint, batches, seed), _Looks(joint, shared)
+    passes = {task: plan.num_steps / batches.per_epoch * count for task, count in batches.turns.items()}
+    said = ", ".join(f"{task} {passes[task] / run.per_epoch:.3g}" for task, run in batches.tasks.items())
+    yield Said(f"{NAME}: {plan.num_steps:,} steps in all; passes over the rows of {said}")
+    shared.train()
+    keeper = FolderKeeper(joint.folder.checkpoints / NAME)
+    objectives = {task: regularising.objective(run) for task, run in joint.tasks.items()}
+    events = train(
+        weights,
+        _groups(joint, shared, weights),
+        Several(objectives, joint.by_spread),
+        batches,
+        plan,
+        looks,
+        keeper,
+        shared.reseed,
+        joint.should_stop,
+    )
+    for event in events:
+        _note(joint, event, looks)
+        yield OfModel(NAME, event)
+        if isinstance(event, Ended):
+            _hand_over(joint, shared, keeper, event.to_json() | {"peak_bytes": memory.peak()})
+
+
+def _model(joint: Joint, seed: int) -> Shared:
+    """The models of all tasks over one trunk, all of them with the same rows of its embedding."""
+    rows = {task: regularising.plain_batches(run, seed) for task, run in joint.tasks.items()}
+    used = partial(_used, rows)
+    models = {task: training.prepared(run, run.method_of(NAME), seed, used=used)[0] for task, run in joint.tasks.items()}
+    return Shared(models, joint.by_spread)
+
+
+def _used(rows: Mapping[str, Any], size: int) -> np.ndarray:
+    return np.flatnonzero(touched(rows, size))
+
+
+def _batches(joint: Joint, seed: int) -> Mixture:
+    rows = {task: regularising.plain_batches(run, seed) for task, run in joint.tasks.items()}
+    sizes = {task: one.per_epoch for task, one in rows.items()}
+    wanted = joint.recipe.mixing
+    return Mixture(rows, turns(sizes, wanted.temperature if wanted.by == "temperature" else 1.0), seed)
+
+
+def _plan(joint: Joint, batches: Mixture, seed: int) -> Plan:
+    """As the first task's, with as many steps as all tasks have alone."""
+    steps = {task: training.plan_of(run, batches.tasks[task], seed) for task, run in joint.tasks.items()}
+    first = next(iter(steps.values()))
+    per_epoch = batches.per_epoch
+    from dataclasses import replace
+
+    return replace(
+        first,
+        num_steps=sum(plan.num_steps for plan in steps.values()),
+        evaluate_every=max(1, round(per_epoch / joint.recipe.training.evaluations_per_epoch)),
+        micro_batch_tokens=max(plan.micro_batch_tokens for plan in steps.values()),
+    )
+
+
+def _groups(joint: Joint, shared: Shared, weights: Weights) -> list[Group]:
+    """The weights that move: those of the trunk once, at the first task's rate, and the head of each."""
+    names = {id(parameter): name for name, parameter in shared.named_parameters()}
+    found, taken = list[Group](), set[int]()
+    for task, run in joint.tasks.items():
+        model = shared.of(task)
+        masters = {name: weights.masters[names[id(p)]] for name, p in model.named_parameters() if p.requires_grad}
+        for group in training.groups(run, model, masters):
+            own = [(f"{task}/{name}", one) for name, one in group.parameters if id(one) not in taken]
+            taken.update(id(one) for _, one in own)
+            found.append(Group(f"{task}: {group.name}", own, group.learning_rate, group.weight_decay))
+    if joint.by_spread:
+        rate = float(joint.first.value("training.head_learning_rate"))
+        found.append(Group("spread", [("spread", weights.masters["spread"])], rate, 0.0))
+    return [group for group in found if group.parameters]
+
+
+class _Looks:
+    """Looks at validation of every task; the best state is that of the best mean of their quick scores."""
+
+    def __init__(self, joint: Joint, shared: Shared) -> None:
+        self.each = {task: training.Look(run, shared.of(task)) for task, run in joint.tasks.items()}
+        self.seen: dict[str, Evaluation] = {}
+
+    def __call__(self) -> Evaluation:
+        """The mean over tasks."""
+        self.seen = {task: look() for task, look in self.each.items()}
+        score = float(np.mean([one.score for one in self.seen.values()]))
+        tie = float(np.mean([one.tie_break for one in self.seen.values()]))
+        return Evaluation(score, tie, {f"{task} {run}": one.score for task, one in self.seen.items() for run in ("score",)})
+
+
+def _note(joint: Joint, event: Event, looks: _Looks) -> None:
+    """Into the record of each task's run what happened, a look with its own numbers."""
+    for task, run in joint.tasks.items():
+        own = event
+        if isinstance(event, Evaluated):
+            own = Evaluated(event.step, event.epoch, event.best, looks.seen[task].numbers)
+        append_jsonl(run.folder.events, [OfModel(NAME, own).to_json()])
+
+
+def _hand_over(joint: Joint, shared: Shared, keeper: FolderKeeper, ended: dict[str, Any]) -> None:
+    """The best state of each task's model as a training of its own would have left it."""
+    kept = keeper.load("best")
+    assert kept is not None
+    tensors, progress = kept
+    for task, run in joint.tasks.items():
+        own = FolderKeeper(run.folder.checkpoints / NAME / "0")
+        own.save("best", shared.state_of(task, tensors), progress)
+        write_json(own.folder / "outcome.json", {**ended, "attempt": 0, "failed": False})

@@ -1,0 +1,99 @@
+"""Finished runs side by side: what each ships, its answers on the test rows, and those rows themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from whet.data.forms import Examples
+from whet.data.normal import hashes
+from whet.data.predictions import Predictions, load
+from whet.errors import Problem, UserError
+from whet.files import read_json
+from whet.folder import FINISHED, RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedRun:
+    """A run by the shortest name that tells it apart, the model it ships, and the answers of that on test.
+
+    The model of ``predictions`` is called ``name/ships``.
+    """
+
+    name: str
+    folder: RunFolder
+    ships: str
+    predictions: Predictions
+
+    @property
+    def task(self) -> str:
+        """As the run was scored."""
+        return str(read_json(self.folder.scores)["task"])
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is known of the model beside its predictions."""
+        path = self.folder.facts(self.ships)
+        return dict(read_json(path)) if path.exists() else {}
+
+
+def opened(paths: Sequence[Path]) -> list[ShippedRun]:
+    """The runs in ``paths``, proven to answer one sort of question.
+
+    :raises UserError: F016, fewer than two runs or one twice; F012, F015, no run or not finished; V102, their tasks
+        differ.
+    """
+    if len({path.resolve() for path in paths}) < 2 or len({path.resolve() for path in paths}) < len(paths):
+        raise UserError(Problem("F016", "RUN", "a comparison needs two or more different runs."))
+    runs = [_opened(path, name) for path, name in _names(paths)]
+    first = runs[0]
+    for one in runs[1:]:
+        if _sort(one) != _sort(first):
+            what = f"is a run of {one.task}, and {first.folder.path} one of {first.task}."
+            raise UserError(Problem("V102", str(one.folder.path), what, "Compare runs of one task."))
+    return runs
+
+
+def _sort(run: ShippedRun) -> tuple[str, str]:
+    return run.predictions.kind, str(getattr(run.predictions, "purpose", ""))
+
+
+def _names(paths: Sequence[Path]) -> list[tuple[Path, str]]:
+    """Each run with its folder's name where that tells it apart, else its whole path."""
+    short = [path.resolve().name for path in paths]
+    return [(path, name if short.count(name) == 1 else str(path)) for path, name in zip(paths, short, strict=True)]
+
+
+def _opened(path: Path, name: str) -> ShippedRun:
+    folder = RunFolder(path)
+    state = folder.read_state()["state"]
+    if state != FINISHED:
+        raise UserError(Problem("F015", str(path), f"is {state}, not finished.", f"Go on with: whet resume {path}"))
+    ships = str(read_json(folder.verdict)["ship"])
+    return ShippedRun(name, folder, ships, replace(load(folder.predictions(ships, "test")), model=f"{name}/{ships}"))
+
+
+def rows_of(runs: Sequence[ShippedRun]) -> Examples | None:
+    """The test rows, out of the first run that still has the very rows that were predicted; None where none has."""
+    return next(_with_rows(runs), None)
+
+
+def _with_rows(runs: Sequence[ShippedRun]) -> Iterator[Examples]:
+    for run in runs:
+        path = run.folder.data / "test.arrow"
+        if not path.exists():
+            continue
+        rows, said = Examples.open(path), run.predictions
+        if len(said) and int(said.ids.max()) < len(rows) and _stand_for(rows, said):
+            yield rows
+
+
+def _stand_for(rows: Examples, said: Predictions) -> bool:
+    """Whether the rows at the ids are those predicted; a query is known by its text alone."""
+    if said.kind == "ranks":
+        return bool(np.array_equal(hashes(rows.texts(said.ids)), said.hashes))
+    return bool(np.array_equal(rows.hashes[said.ids], said.hashes))

@@ -1,0 +1,145 @@
+"""What a teacher writes, as targets to learn from (sequence-level distillation, arXiv 1606.07947).
+
+The teacher is a model on this machine, or one behind an endpoint, which is asked the same question as the row asks. A
+text that did not end by itself, or that is empty, is no target: such a row keeps its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from whet.batches.encoding import Encoded
+from whet.batches.replay import joined
+from whet.batches.templates import ANSWERS
+from whet.engine.events import Event
+from whet.errors import Problem, UserError
+from whet.files import read_json, write_json
+from whet.models import sequences
+from whet.prompting.speaker import Prompt
+from whet.tasks.rewriting import Rewriting
+from whet.tasks.task import Columns
+from whet.tasks.text_generation import TextGeneration
+from whet.workflows import asking
+from whet.workflows.events import Said
+from whet.workflows.running import Running
+
+FILE, TOKENS = "teacher_texts.json", "written"
+LONGEST = 256
+"""Tokens of a text that a teacher writes, where neither the recipe nor the run says."""
+
+
+def wanted(run: Running) -> bool:
+    """Whether the teacher writes targets."""
+    return run.recipe.distillation.texts != "none"
+
+
+def write(run: Running) -> Iterator[Event]:
+    """Ask the teacher for a text to every training row, and keep them (data/teacher_texts.json)."""
+    wish = run.recipe.distillation
+    found = _from_endpoint(run) if wish.endpoint is not None else _from_model(run)
+    texts = [text if text and done else None for text, done in found]
+    kept = sum(text is not None for text in texts)
+    if not kept:
+        what = f"{wish.teacher!r} wrote no text that ended by itself, to any of {len(texts):,} rows."
+        remedy = "Raise distillation.max_tokens, or name another teacher."
+        raise UserError(Problem("T028", "distillation.texts", what, remedy))
+    write_json(run.folder.data / FILE, {"teacher": wish.teacher, "texts": texts})
+    yield Said(f"teacher: wrote to {kept:,} of {len(texts):,} training rows; the others keep their own target")
+
+
+def encode(run: Running, into: Any) -> None:
+    """The rows with what the teacher wrote, alone or behind the rows as they stand, into the folder ``into``."""
+    task, train, words = run.task, run.examples("train"), run.tokenizer
+    assert isinstance(task, TextGeneration)
+    texts = read_json(run.folder.data / FILE)["texts"]
+    blocks = list(_with(task.blocks(train), texts))
+    limit = int(run.value("data.max_length"))
+    if run.recipe.distillation.texts == "replace":
+        task.encode(words, blocks, limit, into)
+        return
+    there = [_only(block, texts_of) for block, texts_of in _parted(task.blocks(train), texts)]
+    found: Encoded = task.encode(words, there, limit, run.tokens_folder(TOKENS))
+    joined(run.encoded["train"], found, into)
+
+
+def _parted(blocks: Iterable[Columns], texts: Sequence[str | None]) -> Iterator[tuple[Columns, Sequence[str | None]]]:
+    """Each block with the texts of its rows."""
+    start = 0
+    for block in blocks:
+        size = len(next(iter(block.values())))
+        yield block, texts[start : start + size]
+        start += size
+
+
+def _with(blocks: Iterable[Columns], texts: Sequence[str | None]) -> Iterator[Columns]:
+    """The blocks with targets that the teacher wrote, where it wrote any."""
+    for block, some in _parted(blocks, texts):
+        yield _replaced(block, some)
+
+
+def _only(block: Columns, texts: Sequence[str | None]) -> Columns:
+    """The rows of a block that the teacher wrote to, with what it wrote."""
+    there = [place for place, text in enumerate(texts) if text is not None]
+    found = _replaced(block, texts)
+    return {name: [column[place] for place in there] for name, column in found.items()}
+
+
+def _replaced(block: Columns, texts: Sequence[str | None]) -> dict[str, Sequence[Any]]:
+    found = dict(block)
+    if "messages" in block:
+        found["messages"] = [
+            row if text is None else _answered(row, text) for row, text in zip(block["messages"], texts, strict=True)
+        ]
+    else:
+        found["answers"] = [row if text is None else [text] for row, text in zip(block["answers"], texts, strict=True)]
+    return found
+
+
+def _answered(messages: Sequence[Mapping[str, Any]], text: str) -> list[Mapping[str, Any]]:
+    """A conversation whose last answer is ``text``."""
+    last = dict(messages[-1])
+    spaced = f" {text}" if str(last.get("content") or "").startswith(" ") else text  # a prompt that simply goes on
+    return [*messages[:-1], {**last, "content": spaced}]
+
+
+def _from_model(run: Running) -> list[tuple[str, bool]]:
+    task, teacher, train = run.task, run.teacher, run.examples("train")
+    assert isinstance(task, TextGeneration)
+    sequences.set_languages(teacher.tokenizer, *_languages(run))
+    encoded = task.encode(teacher.tokenizer, task.blocks(train), teacher.about.max_length, None)
+    tell = run.telling("teacher writes", len(train))
+    said = task.say(teacher.model, teacher.tokenizer, encoded, train, tell)
+    return [(one.text.strip(), one.finished) for one in said]
+
+
+def _languages(run: Running) -> tuple[str | None, str | None]:
+    named = (run.recipe.sources.source_language, run.recipe.sources.target_language)
+    source, target = (None if one == "auto" else one for one in named)
+    return source, target
+
+
+def _from_endpoint(run: Running) -> list[tuple[str, bool]]:
+    """What a service answers to each row's question, within the price that the recipe allows."""
+    wish = run.recipe.distillation
+    most = (
+        wish.max_tokens
+        if isinstance(wish.max_tokens, int)
+        else int(run.options.get("generation.max_tokens") or LONGEST)
+    )
+    prompts = [question for block in run.task.blocks(run.examples("train")) for question in _questions(run, block)]
+    speaker = asking.teaching(run)
+    replies = speaker.say(prompts, max_tokens=most, progress=run.telling("teacher writes", len(prompts)))
+    return [(one.text, one.finished) for one in replies]
+
+
+def _questions(run: Running, block: Columns) -> Iterator[Prompt]:
+    """The rows of a block as a service is asked them: what stands before the answer."""
+    roles = {"prompt": "user"}
+    if isinstance(run.task, Rewriting):
+        for text in block["text"]:
+            yield [{"role": "user", "content": run.task.question(text)}]
+        return
+    for messages in block["messages"]:
+        before = messages[:-1] if messages and messages[-1]["role"] in ANSWERS else messages
+        yield [{"role": roles.get(one["role"], one["role"]), "content": one["content"]} for one in before]

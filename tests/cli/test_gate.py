@@ -1,0 +1,75 @@
+"""``whet gate`` and ``whet compare`` on the command line: exit codes, files, words."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+from tests.made_compared import two
+
+from .calling import Whet
+
+NOT_TIMED = "max_slower: null\nmax_ece: null\nmax_slice_flips: null\n"
+
+
+def test_exit_codes_of_gate(whet: Whet, tmp_path: Path):
+    """0: go on; 1: a limit does not hold; 2: the question was wrong."""
+    limits = tmp_path / "gate.yaml"
+    limits.write_text(NOT_TIMED)
+    old, new = two(tmp_path / "bad", 600, broke=range(80))
+    words = ["gate", str(new), "--against", str(old), "--limits", str(limits)]
+    stopped = whet(words)
+    assert stopped.code == 1, stopped.err
+    assert stopped.out.rstrip().endswith("Failed: quality, flips.")
+    assert whet([*words, "--max-drop", "0.5", "--max-flips", "0.5"]).code == 0
+    assert whet(["gate", str(old), "--against", str(new), "--limits", str(limits)]).out.rstrip().endswith("Passed.")
+    wrong = whet([*words, "--max-flips", "5"])
+    assert wrong.code == 2 and "V122 --max-flips" in wrong.err
+    assert whet(["gate", str(new)]).code == 2
+
+
+def test_what_nobody_can_tell(whet: Whet, tmp_path: Path):
+    limits = tmp_path / "gate.yaml"
+    limits.write_text(NOT_TIMED)
+    old, new = two(tmp_path / "open", 200, broke=range(4), fixed=range(4, 8))
+    words = ["gate", str(new), "--against", str(old), "--limits", str(limits)]
+    open_ = whet(words)
+    assert open_.code == 0
+    assert "Cannot tell: quality" in open_.out and "so go on" in open_.out
+    strict = whet([*words, "--strict"])
+    assert strict.code == 1 and "--strict stops here" in strict.out
+
+
+def test_json_of_gate_is_the_last_line(whet: Whet, tmp_path: Path):
+    limits = tmp_path / "gate.yaml"
+    limits.write_text(NOT_TIMED)
+    old, new = two(tmp_path / "bad", 600, broke=range(80))
+    answer = whet(["gate", str(new), "--against", str(old), "--limits", str(limits), "--json"])
+    assert answer.code == 1
+    assert len(answer.out.splitlines()) == 1
+    found = json.loads(answer.out)
+    assert found["state"] == "failed" and found["go_on"] is False
+    assert [one["name"] for one in found["outcomes"]] == ["quality", "flips", "forgetting"]
+    assert "quality: Accuracy is" in answer.err
+
+
+def test_compare_writes_rows_and_a_page(whet: Whet, tmp_path: Path):
+    runs = [str(one) for one in two(tmp_path, 120, broke=range(7), fixed=range(7, 10))]
+    table, page = tmp_path / "rows.csv", tmp_path / "page.html"
+    answer = whet(["compare", *runs, "--rows", str(table), "--html", str(page)])
+    assert answer.code == 0, answer.err
+    assert "new/full beside old/full, row by row: 7 broke, 3 fixed." in answer.out
+    assert "option" in answer.out and "lora" in answer.out
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+    assert [row["change"] for row in rows] == ["broke"] * 7 + ["fixed"] * 3
+    assert rows[0]["run"] == "new/full" and rows[0]["against"] == "old/full"
+    assert "Runs side by side" in page.read_text(encoding="utf-8")
+    told = json.loads(whet(["compare", *runs, "--json", "--html", str(page)]).out)
+    assert told["html"] == str(page) and told["rows"] is None
+
+
+def test_an_ending_that_says_no_format_is_refused_at_once(whet: Whet, tmp_path: Path):
+    runs = [str(one) for one in two(tmp_path, 60)]
+    answer = whet(["compare", *runs, "--rows", str(tmp_path / "rows.txt")])
+    assert answer.code == 2 and "F017" in answer.err

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from whet.data import likeness
+from whet.seeds import generator
+
+TARGET = ["the patient was given aspirin", "patients were given a drug", "aspirin and the patient"]
+POOL = ["the patient took aspirin", "stocks fell on monday", "", "the market and the bank", "a drug was given"]
+
+
+def test_a_text_is_its_words_and_pairs_of_neighbours():
+    buckets = likeness.Buckets()
+    assert len(buckets.of("One two,  three")) == 4 + 3  # a comma is a word
+    assert len(buckets.of("")) == 0 and len(buckets.of("word")) == 1
+    assert buckets.of("Aspirin Helps").tolist() == buckets.of("aspirin helps").tolist()
+    one, other = buckets.of("dog bites man"), buckets.of("man bites dog")
+    assert set(one[:3]) == set(other[:3]) and set(one[3:]) != set(other[3:])
+    assert buckets.of("x y").max() < likeness.BUCKETS
+
+
+def test_buckets_do_not_depend_on_what_was_hashed_before():
+    warm = likeness.Buckets()
+    warm.counted(POOL)
+    assert warm.of(TARGET[0]).tolist() == likeness.Buckets().of(TARGET[0]).tolist()
+
+
+def test_weights_are_the_published_ratio_of_likelihoods():
+    buckets = likeness.Buckets()
+    p, q = np.zeros(likeness.BUCKETS), np.zeros(likeness.BUCKETS)
+    for table, texts in ((p, TARGET), (q, POOL)):
+        for text in texts:
+            for bucket in buckets.of(text):
+                table[bucket] += 1
+    p, q = p / p.sum(), q / q.sum()
+    wanted = [sum(np.log(p[b] + 1e-8) - np.log(q[b] + 1e-8) for b in buckets.of(text)) for text in POOL]
+    ratios = likeness.log_ratios(buckets.counted(TARGET), buckets.counted(POOL))
+    found = likeness.log_weights(POOL, ratios, buckets)
+    assert np.allclose(found, wanted)
+    assert found[2] == 0.0 and found[0] > found[1]
+
+
+def test_rows_are_drawn_in_proportion_to_their_weights():
+    weights = np.log(np.asarray([8.0, 4.0, 2.0, 1.0, 1.0]))
+    first = np.bincount([int(likeness.drawn(weights, 1, seed)[0]) for seed in range(4000)], minlength=5) / 4000
+    assert np.allclose(first, np.exp(weights) / np.exp(weights).sum(), atol=0.03)
+    assert likeness.drawn(weights, 5, 1).tolist() == [0, 1, 2, 3, 4]
+    assert likeness.drawn(weights, 3, 9).tolist() == likeness.drawn(weights, 3, 9).tolist()
+
+
+def test_the_highest_come_in_their_order_and_the_first_of_equals():
+    assert likeness.highest(np.asarray([0.5, 2.0, 0.5, 3.0]), 3).tolist() == [0, 1, 3]
+
+
+def test_the_distance_falls_where_rows_are_chosen_that_are_alike():
+    buckets = likeness.Buckets()
+    target = buckets.counted(TARGET)
+    alike, all_ = buckets.counted([POOL[0], POOL[4]]), buckets.counted(POOL)
+    assert likeness.divergence(target, alike) < likeness.divergence(target, all_)
+    assert likeness.divergence(target, target) == pytest.approx(0.0)
+
+
+def test_nearness_is_the_mean_cosine_to_the_nearest():
+    draw = generator(0, "vectors")
+    texts, target = (draw.normal(size=(n, 6)).astype(np.float32) for n in (70, 9))
+    texts /= np.linalg.norm(texts, axis=1, keepdims=True)
+    target /= np.linalg.norm(target, axis=1, keepdims=True)
+    wanted = np.sort(texts @ target.T, axis=1)[:, -3:].mean(1)
+    assert np.allclose(likeness.nearness(texts, target, 3, block=16), wanted, atol=1e-6)
+    assert np.allclose(likeness.nearness(texts, target, 50), (texts @ target.T).mean(1), atol=1e-6)

@@ -1,0 +1,109 @@
+"""Runs side by side: changed rows, slices, recipes, costs, and the page of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.evaluation import made_kinds
+from tests.evaluation.made import single
+from tests.made_compared import run_of, texts, two
+from whet.report.side_by_side import side_by_side
+from whet.workflows.comparing import Together, compare
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Together:
+    """A new run that breaks the rows with digits and fixes a few others."""
+    folder = tmp_path_factory.mktemp("compared")
+    digits = [number for number, text in enumerate(texts(500)) if re.search(r"\d", text)]
+    others = [number for number in range(500) if number not in digits]
+    return compare(two(folder, 500, broke=digits[:90], fixed=others[:12]), 0.01, 0.05)
+
+
+def test_every_changed_row_is_told(found: Together):
+    (one,) = found.beside
+    assert one.counts == {"broke": 90, "fixed": 12, "worse": 0, "better": 0}
+    assert [row["change"] for row in one.rows] == ["broke"] * 90 + ["fixed"] * 12
+    row = one.rows[0]
+    assert set(row) == {"id", "place", "change", "gain", "text", "truth", "was", "is"}
+    assert row["place"] == f"test.csv:{row['id'] + 2}" and row["text"] == texts(500)[row["id"]]
+    assert row["was"] == row["truth"] != row["is"]
+
+
+def test_the_part_that_broke_is_found_and_confirmed(found: Together):
+    (one,) = found.beside
+    assert "with digits" in [part.rows for part in one.slices.confirmed]
+    assert not any(part.better for part in one.slices.confirmed if part.rows == "with digits")
+    assert any("rows with digits, new gains surely less over old" in sentence for sentence in one.said)
+
+
+def test_recipes_and_costs(found: Together):
+    assert found.figures["differences"] == [
+        {"name": "method", "values": ("full", "lora"), "reasons": ("default", "default")}
+    ]
+    assert found.figures["machines"] == []
+    assert found.figures["costs"]["new/full"]["size_bytes"] == 1_000_000
+
+
+def test_what_json_prints(found: Together):
+    told = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert {"runs", "num_test_rows", "scores", "verdict", "findings", "costs", "differences", "machines"} < set(told)
+    assert told["against"] == "old/full"
+    assert len(told["beside"]["new/full"]["examples"]) == 20
+    assert told["beside"]["new/full"]["changed"]["broke"] == 90
+
+
+def test_the_page(found: Together):
+    told, rows = found.to_json(), {one.name: one.rows for one in found.beside}
+    page = side_by_side(told, rows, found.kind)
+    for words in ("Which run is better", "Row by row", "Where they differ", "How the recipes differ", "90 broke"):
+        assert words in page
+    assert "rows with digits" in page and "<script>alert" not in page
+    assert page == side_by_side(told, rows, found.kind)
+    evil = {**rows["new/full"][0], "text": "<script>alert(1)</script>"}
+    assert "<script>alert(1)" not in side_by_side(told, {"new/full": [evil]}, found.kind)
+
+
+def test_runs_of_one_recipe_say_the_same(tmp_path: Path):
+    rows, gold = texts(80), np.arange(80) % 2
+    runs = [run_of(tmp_path / name, single(gold, gold), rows, recipe={"seed": seed}) for seed, name in enumerate("ab")]
+    found = compare(runs, 0.01, 0.05)
+    (one,) = found.beside
+    assert one.rows == [] and one.said == ["Both models decide every row equally well."]
+    assert [entry["name"] for entry in found.figures["differences"]] == ["seed"]
+    assert "Not one row is decided better or worse" in side_by_side(found.to_json(), {one.name: []}, found.kind)
+
+
+TASKS = {
+    "spans": "token-classification",
+    "answers": "question-answering",
+    "similarity": "sentence-similarity",
+    "regression": "regression",
+    "ranks": "ranking",
+    "generation": "text-generation",
+    "translation": "translation",
+    "summarization": "summarization",
+    "language": "language-modeling",
+}
+
+
+@pytest.mark.parametrize("kind", made_kinds.KINDS)
+def test_every_kind(tmp_path: Path, kind: str):
+    """Each kind has its rows, its slices and its page; without the rows' texts, too."""
+    rows: Any = texts(100) if kind not in ("answers", "summarization") else None
+    runs = [
+        run_of(tmp_path / name, made_kinds.model(kind, quality, n=100), rows, task=TASKS[kind])
+        for name, quality in (("old", 0.6), ("new", 0.9))
+    ]
+    found = compare(runs, 0.01, 0.05)
+    (one,) = found.beside
+    assert one.rows and sum(one.counts.values()) == len(one.rows)
+    assert one.slices.why_not == ""
+    assert side_by_side(found.to_json(), {one.name: one.rows}, found.kind)
+    json.dumps(found.to_json(), allow_nan=False)

@@ -1,0 +1,347 @@
+"""Several trainings from one recipe: carried out, stopped, gone on with, failed, and held against controls."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+import whet
+from tests import made_rows, made_runs
+from tests.made_models import WORDS, make_base
+from whet.cli.app import app
+from whet.data.forms import Shape, writing
+from whet.data.predictions import load as load_predictions
+from whet.data.row_form import Choice
+from whet.errors import Interrupted, UserError
+from whet.folder import RunFolder
+from whet.recipe import from_options, load
+from whet.seeds import generator
+from whet.store.index import open_store
+from whet.workflows import preparing, selecting, starting, using
+from whet.workflows.fit import fit
+from whet.workflows.nodes import nodes_of
+from whet.workflows.running import Running
+
+QUICK = "{resamples: 100, label_noise: false}"
+
+
+@pytest.fixture(autouse=True)
+def drawn_without(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The pages of single runs have tests of their own."""
+    monkeypatch.setattr("whet.workflows.fit.write_report", lambda run: (run / "report.html").write_text("drawn"))
+    yield
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A masked language model, texts of a domain, and labelled rows."""
+    root = tmp_path_factory.mktemp("series")
+    base = make_base(root / "base", "bert", language=True)
+    path = base / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"mask_token": "<unk>"}))
+    texts = [" ".join(str(w) for w in generator(0, "pool", row).choice(WORDS, 12)) for row in range(90)]
+    (root / "pool.txt").write_text("\n".join(texts) + "\n")
+    made_rows.single(root)
+    return root
+
+
+def written(place: Path, name: str, more: str = "", adapt: str = "", sort: str = "") -> Path:
+    path = place / f"{name}.yaml"
+    path.write_text(
+        f"base: {place / 'base'}\n"
+        "method: full\n"
+        f"evaluation: {QUICK}\n"
+        "forgetting: {measure: false}\n"
+        "training: {epochs: 2, learning_rate: 0.01}\n"
+        f"{more}"
+        "stages:\n"
+        "  - name: adapt\n"
+        "    task: fill-mask\n"
+        "    method: full\n"
+        f"    data: {{source: {place / 'pool.txt'}}}\n"
+        f"    evaluation: {QUICK}\n"
+        "    forgetting: {measure: false}\n"
+        "    training: {epochs: 2, learning_rate: 0.005}\n"
+        f"{adapt}"
+        "  - name: sort\n"
+        f"    data: {{source: {place / 'messages.csv'}}}\n"
+        f"{sort}"
+    )
+    return path
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def chain(place: Path) -> Iterator[whet.Run]:
+    with made_runs.quiet_machine(place / "store.sqlite"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("whet.workflows.fit.write_report", lambda run: (run / "report.html").write_text("drawn"))
+        chosen = "    selection: {way: dsir, rows: 30}\n"
+        yield whet.fit(written(place, "chain", adapt=chosen), out=place / "chain")
+
+
+def test_each_stage_is_a_whole_run(chain: whet.Run, place: Path):
+    for name, task in (("adapt", "fill-mask"), ("sort", "text-classification")):
+        folder = RunFolder(chain.path / "runs" / name)
+        assert folder.read_state()["state"] == "finished"
+        assert load(folder.recipe).task == task and folder.model.is_dir() and folder.scores.exists()
+    begun_from = load(RunFolder(chain.path / "runs" / "sort").recipe).base
+    assert begun_from == str((chain.path / "runs" / "adapt" / "model").resolve())
+
+
+def test_the_second_stage_begins_from_what_the_first_learnt(chain: whet.Run, place: Path):
+    """The probe leaves its base as it is: it must be that of the first stage's model."""
+    from safetensors.numpy import load_file
+
+    sort = RunFolder(chain.path / "runs" / "sort")
+    probe = using.kept_models(sort)["probe"]
+    name = "bert.encoder.layer.0.attention.self.query.weight"
+    began, tuned, last = (
+        load_file(path / "model.safetensors")[name]
+        for path in (place / "base", chain.path / "runs" / "adapt" / "model", probe)
+    )
+    assert np.array_equal(last, tuned) and not np.array_equal(began, tuned)
+
+
+def test_the_whole_answers_by_its_last_stage(chain: whet.Run, place: Path):
+    texts = ["where is my order", "my card was charged"]
+    found = [one.label for one in chain.predict(texts)]
+    assert found == [one.label for one in whet.open_run(chain.path / "runs" / "sort").predict(texts)]
+    (place / "new.txt").write_text("\n".join(texts) + "\n")
+    said = list(using.predict(chain.path, str(place / "new.txt"), Choice(), lambda *_: None))
+    assert [one.answer.label for one in said] == found
+
+
+def test_the_summary_has_a_row_for_each_stage(chain: whet.Run):
+    found = chain.summary
+    assert [one["name"] for one in found["stages"]] == ["adapt", "sort"]
+    adapt, sort = found["stages"]
+    assert adapt["rows"]["train"] == 30 and adapt["metric"] == "token_nats" and sort["metric"] == "accuracy"
+    assert sort["from"] == "adapt" and sort["score"]["low"] <= sort["score"]["value"] <= sort["score"]["high"]
+    assert sort["size_bytes"] > 0 and sort["tokens"] > 0 and adapt["why"] is None
+    assert found["scores"] == read(chain.path / "runs/sort/scores.json")["models"]
+    assert found["verdict"] == chain.verdict and found["controls"] is None
+    assert "X003" in [one.code for one in chain.findings]
+    page = chain.report.read_text()
+    assert "What came of each stage" in page and "adapt" in page and "Test texts seen before" in page
+
+
+def test_the_index_lists_the_whole_and_not_its_stages(chain: whet.Run, place: Path):
+    with open_store(f"sqlite:///{place / 'store.sqlite'}") as store:
+        rows = [row for row in store.runs() if place / "chain" in (row.folder, *row.folder.parents)]
+    assert [(row.name, row.state, row.metric) for row in rows] == [("chain", "finished", "accuracy")]
+    assert rows[0].score is not None
+
+
+def test_rows_are_chosen_for_the_task_and_all_of_them_stand_on_record(chain: whet.Run):
+    data = chain.path / "runs" / "adapt" / "data"
+    told, ledger = read(data / "selection.json"), read(data / "ledger.json")["splits"]["train"]
+    assert (told["way"], told["chosen"], told["pool"]) == ("dsir", 30, 54)
+    assert told["target"].endswith("runs/sort") and told["target_rows"] == 72
+    table = pq.read_table(data / "selection.parquet").to_pydict()
+    assert len(table["row"]) == 54 and sum(table["chosen"]) == 30
+    assert ledger["read"] == ledger["kept"] + sum(one["count"] for one in ledger["dropped"])
+    assert {one["code"]: one["count"] for one in ledger["dropped"]} == {"D091": 24}
+    weights, chosen = np.asarray(table["weight"]), np.asarray(table["chosen"])
+    assert told["mean_weight_chosen"] == pytest.approx(weights[chosen].mean())
+    assert told["most_like"][0]["weight"] == pytest.approx(weights.max(), abs=1e-3)
+    assert not (data / "pool.arrow").exists()
+    findings = read(chain.path / "runs" / "adapt" / "findings.json")
+    assert "X002" in [one["code"] for one in findings]
+
+
+def test_stopped_and_gone_on_with_it_is_as_never_stopped(chain: whet.Run, place: Path, tmp_path: Path):
+    """Stopped in the first stage and again in the second."""
+    recipe = load(place / "chain.yaml")
+    _, folder = starting.start(recipe, tmp_path / "run")
+    for limit in (10, 14):
+        asked = 0
+
+        def should_stop(limit: int = limit) -> bool:
+            nonlocal asked
+            asked += 1
+            return asked > limit
+
+        with pytest.raises(Interrupted):
+            list(fit(recipe, folder, lambda *_: None, should_stop))
+        assert folder.read_state()["state"] == "interrupted"
+    whet.resume(folder.path)
+    for name in ("adapt", "sort"):
+        for split in ("validation", "test"):
+            here, there = (
+                load_predictions(RunFolder(run / "runs" / name).predictions("full", split))
+                for run in (folder.path, chain.path)
+            )
+            assert here.ids.tolist() == there.ids.tolist()
+            for field in ("scores", "nats"):
+                if hasattr(here, field):
+                    assert np.array_equal(getattr(here, field), getattr(there, field))
+    for name in ("adapt", "sort"):
+        weights = "runs/" + name + "/model/model.safetensors"
+        assert (folder.path / weights).read_bytes() == (chain.path / weights).read_bytes()
+    with pytest.raises(UserError, match="F014"):
+        whet.resume(folder.path)
+
+
+# --- what is refused, and what fails ------------------------------------------------------------------
+
+
+def test_what_is_wrong_with_any_stage_is_told_before_one_trains(place: Path, tmp_path: Path):
+    path = written(place, "wrong", adapt="    selection: {way: dsir, rows: 5000}\n", sort="    head: {pooling: mean}\n")
+    path.write_text(path.read_text().replace("messages.csv", "nowhere.csv"))
+    with pytest.raises(UserError) as caught:
+        whet.fit(path, out=tmp_path / "run")
+    found = {one.code: one.where for one in caught.value.problems}
+    assert "stage 'adapt'" in found["D090"] and "stage 'sort'" in found["D001"]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_stage_that_needs_one_that_failed_is_not_begun(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = written(place, "failing")
+    recipe = load(path)
+    _, folder = starting.start(recipe, tmp_path / "run")
+
+    def broken(*_: Any) -> Any:
+        raise UserError(whet.Problem("T001", "full", "memory runs out."))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("whet.workflows.training.fine_tune", broken)
+        with pytest.raises(UserError) as caught:
+            list(fit(recipe, folder, lambda *_: None, lambda: False))
+    told = {one.code: one for one in caught.value.problems}
+    assert "stage 'adapt'" in told["T001"].where and "needs 'adapt', which failed" in told["F030"].what
+    assert "whet resume" in told["F030"].remedy
+    stages = {one["name"]: one for one in read(folder.path / "stages.json")["stages"]}
+    assert stages["adapt"]["state"] == "failed" and "needs 'adapt'" in stages["sort"]["why"]
+    assert folder.read_state()["state"] == "failed"
+    assert "memory runs out" in (folder.path / "report.html").read_text()
+    with pytest.raises(UserError, match="F015"):
+        using.answering(folder.path)
+    shutil.rmtree(folder.path)
+
+
+# --- choosing rows ------------------------------------------------------------------------------------
+
+
+def begun(place: Path, folder: Path, **chosen: Any) -> Running:
+    """A run whose rows are read."""
+    options = {f"selection.{name}": value for name, value in chosen.items()}
+    known = {"task": "fill-mask", "base": str(place / "base"), "data.source": str(place / "pool.txt")}
+    run = Running(from_options({**known, **options}), RunFolder(folder), lambda *_: None, lambda: False)
+    list(preparing.read(run))
+    return run
+
+
+def test_the_nearest_are_chosen_by_vectors_of_the_base(place: Path, tmp_path: Path):
+    run = begun(place, tmp_path / "run", way="nearest", rows=10, target=str(place / "messages.csv"), neighbours=3)
+    pool = run.examples("train").texts(range(54))
+    list(selecting.select(run))
+    target = selecting.target_texts(str(place / "messages.csv"), run)
+    cosines = run.embed(pool) @ run.embed(target).T
+    wanted = np.sort(np.argsort(-np.sort(cosines, axis=1)[:, -3:].mean(1), kind="stable")[:10])
+    assert run.examples("train").texts(range(10)) == [pool[row] for row in wanted] and len(target) == 120
+    assert read(tmp_path / "run" / "data" / "selection.json")["neighbours"] == 3
+
+
+def test_choosing_that_was_cut_off_leaves_the_same(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    known = {"way": "dsir", "share": 0.5, "target": str(place / "messages.csv")}
+    whole = begun(place, tmp_path / "whole", **known)
+    list(selecting.select(whole))
+    cut = begun(place, tmp_path / "cut", **known)
+    with monkeypatch.context() as patch:  # the pool lies aside, and nothing in its place yet
+        patch.setattr(selecting, "distribute", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            list(selecting.select(cut))
+    again = Running(cut.recipe, cut.folder, cut.tell, cut.should_stop)
+    list(selecting.select(again))
+    for name in ("train.arrow", "ledger.json", "selection.json"):
+        assert (tmp_path / "cut" / "data" / name).read_bytes() == (tmp_path / "whole" / "data" / name).read_bytes()
+    assert len(again.examples("train")) == 27
+
+
+def test_a_target_without_texts_is_refused(place: Path, tmp_path: Path):
+    run = begun(place, tmp_path / "run", way="dsir", target=str(tmp_path / "empty"))
+    with writing(tmp_path / "empty" / "data" / "train.arrow", Shape(())) as writer:
+        writer.write_rows("none.txt", [1], {"text": [" "]})
+    with pytest.raises(UserError, match="D092"):
+        list(selecting.select(run))
+
+
+# --- the command --------------------------------------------------------------------------------------
+
+
+def test_every_command_that_meets_such_a_folder_knows_it(chain: whet.Run, place: Path, tmp_path: Path):
+    (tmp_path / "new.txt").write_text("where is my order\n")
+    told = {
+        ("report", str(chain.path)): "report.html",
+        ("show", str(chain.path), "--rows", "1"): "rows of train",
+        ("predict", str(chain.path), str(tmp_path / "new.txt")): '"label"',
+        ("evaluate", str(chain.path), str(place / "messages.csv"), "--json"): '"accuracy"',
+    }
+    for words, expected in told.items():
+        found = CliRunner().invoke(app, list(words))
+        assert found.exit_code == 0, (words, found.output, found.exception)
+        assert expected in found.output, words
+    found = CliRunner().invoke(app, ["plan", str(place / "chain.yaml")])
+    assert isinstance(found.exception, UserError) and "R058" in str(found.exception)
+
+
+def test_the_flag_asks_for_all_controls(place: Path, monkeypatch: pytest.MonkeyPatch):
+    asked: list[Any] = []
+    monkeypatch.setattr("whet.workflows.starting.start", lambda recipe, out: asked.append(recipe))
+    monkeypatch.setattr("whet.cli.live.carry_out", lambda begin, as_json: begin())
+    found = CliRunner().invoke(app, ["fit", str(written(place, "flag")), "--controls"])
+    assert found.exit_code == 0, found.output
+    assert asked[0].controls.kinds == ["none", "irrelevant", "equal-compute"] and len(asked[0].stages) == 2
+
+
+# --- controls -----------------------------------------------------------------------------------------
+
+
+def test_the_nodes_of_controls(place: Path):
+    path = written(place, "plan", more="controls: {kinds: [none, irrelevant, equal-compute], seeds: 2}\n")
+    nodes = {one.name: one for one in nodes_of(load(path))}
+    assert len(nodes) == 2 + 2 + 2 * (1 + 2 + 1)
+    base = str(place / "base")
+    assert nodes["sort.none.1"].recipe.base == base and nodes["sort.none.1"].needs == {}
+    assert nodes["sort.irrelevant.0"].needs == {"base": "adapt.irrelevant.0"}
+    assert nodes["sort.adapted.1"].needs == {"base": "adapt.adapted.1"}
+    assert nodes["sort.equal-compute.1"].tokens_of == ("adapt.adapted.1",) and nodes["sort.equal-compute.1"].adds
+    assert nodes["adapt.irrelevant.1"].tokens_of == ("adapt.adapted.1",)
+    assert {one.rows_of for one in nodes.values() if one.stage == "sort" and not one.is_stage} == {"sort"}
+    assert [nodes[name].recipe.seed for name in ("sort", "sort.none.0", "sort.none.1")] == [0, 0, 1]
+    assert nodes["sort.none.0"].recipe.evaluation.baselines == ["majority"]
+
+
+def test_controls_tell_whether_it_helped(place: Path, tmp_path: Path):
+    path = written(place, "controls", more="controls: {kinds: [equal-compute], seeds: 2}\n")
+    run = whet.fit(path, out=tmp_path / "run")
+    found = run.summary
+    told = found["controls"]
+    assert set(told["values"]) == {"adapted", "equal-compute"} and len(told["values"]["adapted"]) == 2
+    (held,) = told["controls"]
+    assert held["kind"] == "equal-compute" and (held["seeds"], held["failed"]) == (2, 0)
+    gaps = np.subtract(told["values"]["adapted"], told["values"]["equal-compute"])
+    assert held["value"] == pytest.approx(gaps.mean()) and held["low"] <= held["value"] <= held["high"]
+    finding = next(one for one in run.findings if one.code == "X001")
+    assert "the task alone, trained for as many more tokens" in finding.message and "2 seeds are few" in finding.message
+    rows = {one["name"]: one for one in found["stages"]}
+    adapt, alone, longer = (rows[n] for n in ("adapt.adapted.1", "sort.adapted.1", "sort.equal-compute.1"))
+    assert longer["epochs"] > alone["epochs"] == 2.0
+    assert longer["tokens"] == pytest.approx(alone["tokens"] + adapt["tokens"], rel=0.25)
+    tests = [
+        load_predictions(RunFolder(run.path / "runs" / name).predictions("full", "test"))
+        for name in ("sort", "sort.adapted.1", "sort.equal-compute.1")
+    ]
+    assert len({tuple(one.ids.tolist()) for one in tests}) == 1  # whatever the seed, the same rows
+    assert "All runs of controls and seeds" in run.report.read_text()

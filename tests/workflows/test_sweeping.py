@@ -1,0 +1,292 @@
+"""A search over the options of a recipe on tiny models: to its end, killed and gone on with, refused."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests import forked, made_rows, made_runs
+from tests.made_runs import Runs
+from whet.errors import UserError
+from whet.recipe import from_options
+from whet.workflows import sweeping, using
+
+from .mishaps import KilledIn
+
+pytest.importorskip("optuna", reason="the extra whet[sweep] is not installed")
+
+SPACE = {
+    "method": ["full", "lora"],
+    "training.learning_rate": {"low": 0.001, "high": 0.03, "log": True},
+    "lora.rank": [1, 2],
+}
+WANTED: dict[str, Any] = {
+    "search.space": SPACE,
+    "search.trials": 3,
+    "search.seeds": 2,
+    "search.finalists": 2,
+    "method": "full",
+    "training.epochs": 2.0,
+    "training.restarts": 0,
+    "evaluation.resamples": 100,
+    "evaluation.label_noise": False,
+    "evaluation.baselines": ["majority", "probe"],
+    "forgetting.measure": False,
+    "training.checkpoint_seconds": 1e-6,
+}
+
+
+def options(runs: Runs, rows: Path, **more: Any) -> dict[str, Any]:
+    return {"data.source": str(rows), "base": str(runs.base("plain")), **WANTED, **more}
+
+
+def silent(*_: object) -> None:
+    return None
+
+
+def carried_out(wanted: dict[str, Any], out: Path, stop: Any = lambda: False) -> list[str]:
+    said = []
+    for event in sweeping.carry_out(*sweeping.start(from_options(wanted), out), silent, stop):
+        if event.kind == "said":
+            said.append(event.to_json()["message"])
+    return said
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_rows.single(tmp_path_factory.mktemp("rows"), 150)
+
+
+@pytest.fixture(scope="module")
+def quick() -> Iterator[None]:
+    """Pages of the runs below have tests of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("whet.workflows.fit.write_report", lambda run: (run / "report.html").write_text("drawn"))
+        yield
+
+
+@pytest.fixture(scope="module")
+def swept(runs: Runs, rows: Path, quick: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search that nobody touched."""
+    folder = tmp_path_factory.mktemp("swept")
+    with made_runs.quiet_machine(folder / "runs.sqlite"):
+        carried_out(options(runs, rows), folder / "sweep")
+    return folder / "sweep"
+
+
+def test_what_a_search_leaves(swept: Path):
+    found = read(swept / "sweep.json")
+    trials = found["trials"]
+    assert [one["number"] for one in trials] == [1, 2, 3] and trials[0]["setting"] == {}
+    assert all(one["setting"]["method"] in ("full", "lora") for one in trials[1:])
+    for one in trials[1:]:
+        assert 0.001 <= one["setting"]["training.learning_rate"] <= 0.03
+        assert ("lora.rank" in one["setting"]) == (one["setting"]["method"] == "lora")
+    finalists = [row for row in found["table"] if not row["is_baseline"]]
+    assert len(finalists) == 2 and 1 in [row["trial"] for row in finalists]
+    best = max(trials[1:], key=lambda one: one["value"] if one["value"] is not None else -1)
+    assert best["number"] in [row["trial"] for row in finalists]
+    for row in finalists:
+        assert row["num_seeds"] == 2 and row["failed"] == [] and len(row["value"]["each"]) == 2
+        assert row["value"]["low"] <= row["value"]["value"] <= row["value"]["high"]
+        assert row["costs"]["trainable_parameters"] and row["costs"]["size_bytes"]
+        assert row["costs"]["predict_rows_per_second"] and row["costs"]["train_seconds"]
+        recipes = [(swept / place / "recipe.yaml").read_text() for place in row["runs"]]
+        assert [text.count("seed: 1\n") for text in recipes] == [0, 1]
+    assert [row["name"] for row in found["table"] if row["is_baseline"]] == ["majority", "probe"]
+    assert found["verdict"]["ship"] in [row["name"] for row in found["table"]]
+    assert [one["code"] for one in found["findings"]] == ["X030", "X031", "X032", "X033"]
+    page = (swept / "sweep.html").read_text()
+    assert found["verdict"]["reason"].replace("'", "&#39;") in page and "<svg" in page
+    assert read(swept / "state.json")["state"] == "finished"
+
+
+def test_only_finalists_keep_models_and_rows_are_read_once(swept: Path):
+    found = read(swept / "sweep.json")
+    kept = {row["trial"] for row in found["table"] if not row["is_baseline"]}
+    for number in (1, 2, 3):
+        place = swept / "trials" / f"{number:04d}"
+        assert (place / "model").is_dir() == (number in kept)
+        assert read(place / "state.json")["state"] == ("finished" if number in kept else "interrupted")
+        assert not (place / "checkpoints").exists()
+        assert (place / "data" / "train.arrow").stat().st_ino == (swept / "data" / "train.arrow").stat().st_ino
+    vectors = list((swept / "vectors").glob("*.npy"))
+    assert len(vectors) == 2  # of training and validation, for all trials and seeds
+    assert sorted(len(np.load(path)) for path in vectors) == sorted(
+        read(swept / "data" / "fingerprint.json")["splits"][split]["rows"] for split in ("train", "validation")
+    ) or len(vectors) == 2
+
+
+def test_it_answers(swept: Path, tmp_path: Path):
+    model = using.open_model(swept)
+    assert model.task == "text-classification"
+
+
+def test_only_the_sweep_is_listed(runs: Runs, swept: Path):
+    from whet.store.index import open_store
+
+    with open_store(f"sqlite:///{swept.parent}/runs.sqlite") as store:
+        assert [Path(row.folder).name for row in store.runs()] == ["sweep"]
+
+
+MOMENTS = {
+    "a trial is asked for": KilledIn("optuna.study.Study.ask", 1, "after"),
+    "a trial is drawn": KilledIn("optuna.trial.Trial.suggest_float", 1, "after"),
+    "weights move": KilledIn("whet.engine.step._norm", 4, "before"),
+    "a trial has ended, which is not yet told": KilledIn("whet.workflows.sweep_study.Study.tell", 1, "before"),
+    "a trial is told, and not yet tidied up": KilledIn("whet.workflows.sweeping._tidy", 1, "before"),
+    "a finalist predicts": KilledIn("whet.workflows.evaluating.predict", 2, "before"),
+    "the verdict is written": KilledIn("whet.report.sweep_page.write", 1, "before"),
+}
+
+
+@pytest.mark.slow
+def test_killed_again_and_again(runs: Runs, rows: Path, swept: Path, tmp_path: Path):
+    """Each process dies a little further on; what comes out is what an untouched search says."""
+    from whet.recipe import dump
+
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(dump(from_options(options(runs, rows))))
+    words = ["sweep", str(recipe), "--out", str(tmp_path / "sweep")]
+    for moment, mishap in MOMENTS.items():
+        child = forked.run(words, tmp_path / "output", [mishap])
+        assert child.code() == -signal.SIGKILL, f"{moment}: {child.out}{child.err}"
+        words = ["sweep", "--resume", str(tmp_path / "sweep")]
+    child = forked.run(words, tmp_path / "output")
+    assert child.code() == 0, child.err
+    found, whole = read(tmp_path / "sweep" / "sweep.json"), read(swept / "sweep.json")
+    assert found["counts"] == whole["counts"]
+    for one, other in zip(found["trials"], whole["trials"], strict=True):
+        for name in ("number", "state", "setting", "value", "curve"):
+            assert one[name] == other[name], (one["number"], name)
+    for one, other in zip(found["table"], whole["table"], strict=True):
+        assert one["name"] == other["name"] and one["value"] == other["value"]
+
+
+def test_stopped_and_gone_on_with(runs: Runs, rows: Path, swept: Path, quick: None, tmp_path: Path):
+    """A signal in the middle of a trial; then more trials than at first."""
+    from whet.errors import Interrupted
+
+    asked = 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 60
+
+    with pytest.raises(Interrupted):
+        carried_out(options(runs, rows), tmp_path / "sweep", stop)
+    assert read(tmp_path / "sweep" / "state.json")["state"] == "interrupted"
+    recipe, folder = sweeping.reopen(tmp_path / "sweep", {"search.seeds": 1})
+    list(sweeping.carry_out(recipe, folder, silent, lambda: False))
+    found, whole = read(folder.path / "sweep.json"), read(swept / "sweep.json")
+    assert [one["setting"] for one in found["trials"]] == [one["setting"] for one in whole["trials"]]
+    assert [one["value"] for one in found["trials"]] == [one["value"] for one in whole["trials"]]
+    with pytest.raises(UserError, match="F014"):
+        sweeping.reopen(folder.path, {})
+    with pytest.raises(UserError, match="O002"):
+        sweeping.reopen(folder.path, {"training.epochs": 1.0})
+
+
+def test_the_time_is_over(runs: Runs, rows: Path, quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What is under way ends with its best state, nothing else is begun, further seeds are left out and counted."""
+    from whet.workflows.sweep_clock import Clock
+
+    looks = 0
+
+    def late(self: Clock, trials: Any) -> bool:
+        nonlocal looks
+        looks += 1
+        return looks > 12
+
+    monkeypatch.setattr(Clock, "is_late", late)
+    monkeypatch.setattr(Clock, "has_room", lambda self, trials: looks <= 12)
+    monkeypatch.setattr(Clock, "is_over", lambda self: True)
+    wanted = options(runs, rows, **{"search.minutes": 5.0, "training.epochs": 30.0, "training.batch_tokens": 128})
+    carried_out(wanted, tmp_path / "sweep")
+    found = read(tmp_path / "sweep" / "sweep.json")
+    assert len(found["trials"]) == 1 and found["trials"][0]["ended"] == "max_seconds"
+    assert found["trials"][0]["value"] is not None
+    assert found["counts"]["seeds"] == {"trained": 1, "failed": 0, "left_out": 1}
+    assert next(one for one in found["findings"] if one["code"] == "X033")["bin"] == "tip"
+
+
+def test_another_recipe_and_another_store(
+    swept: Path, runs: Runs, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import shutil
+
+    copy = Path(shutil.copytree(swept, tmp_path / "copy"))
+    recipe, folder = sweeping.reopen(copy, {"search.trials": 4})
+    with pytest.raises(UserError, match="O003"):  # the store of this test has no such study
+        list(sweeping.carry_out(recipe, folder, silent, lambda: False))
+    monkeypatch.setenv("WHET_STORE", f"sqlite:///{swept.parent}/runs.sqlite")
+    text = (copy / "recipe.yaml").read_text()
+    (copy / "recipe.yaml").write_text(text.replace("weight_decay: 0.01", "weight_decay: 0.02"))
+    recipe, folder = sweeping.reopen(copy, {"search.trials": 4})
+    with pytest.raises(UserError, match="O002|O003"):
+        list(sweeping.carry_out(recipe, folder, silent, lambda: False))
+
+
+def test_refused_before_anything_is_read(runs: Runs, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import whet
+
+    with pytest.raises(UserError, match="O012"):
+        whet.fit(rows, out=tmp_path / "run", search__trials=3)
+    with pytest.raises(UserError, match="O006"):
+        sweeping.start(from_options({"data.source": "x", "search.metric": "acuracy"}), tmp_path / "a")
+    with pytest.raises(UserError, match="O008"):
+        sweeping.start(from_options({"data.source": "x", "method": "probe"}), tmp_path / "b")
+    monkeypatch.setattr("whet.store.studies.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="O001"):
+        sweeping.start(from_options({"data.source": "x"}), tmp_path / "c")
+    assert not any((tmp_path / name).exists() for name in ("run", "a", "b", "c"))
+
+
+def test_a_method_that_the_base_does_not_take(runs: Runs, rows: Path, tmp_path: Path):
+    wanted = options(runs, rows, **{"search.space": {"lora.target_modules": ["auto"], "method": ["lora"]}})
+    wanted |= {"lora.target_modules": ["nowhere"]}
+    with pytest.raises(UserError):
+        carried_out({**wanted, "method": "lora"}, tmp_path / "sweep")
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_a_setting_that_fails_is_counted(
+    runs: Runs, rows: Path, quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from whet.workflows import sweep_trial
+
+    known = sweep_trial.prepare
+
+    def prepare(recipe: Any, folder: Any, given: Any, setting: Any) -> None:
+        known(recipe, folder, given, setting)
+        if folder.path.name == "0002":
+            raise RuntimeError("a library broke")
+
+    monkeypatch.setattr(sweep_trial, "prepare", prepare)
+    more = {"search.trials": 2, "search.seeds": 1, "training.epochs": 1.0}
+    carried_out(options(runs, rows, **more), tmp_path / "sweep")
+    found = read(tmp_path / "sweep" / "sweep.json")
+    assert [one["state"] for one in found["trials"]] == ["complete", "failed"]
+    assert "RuntimeError: a library broke" in found["trials"][1]["why"]
+    assert next(one for one in found["findings"] if one["code"] == "X031")["bin"] == "issue"
+
+
+@pytest.mark.slow
+def test_two_processes_at_once(runs: Runs, rows: Path, quick: None, tmp_path: Path):
+    more = {"search.workers": 2, "search.trials": 5, "search.seeds": 1, "training.epochs": 1.0}
+    carried_out(options(runs, rows, **more), tmp_path / "sweep")
+    found = read(tmp_path / "sweep" / "sweep.json")
+    assert found["counts"]["complete"] + found["counts"]["pruned"] == 5
+    assert (tmp_path / "sweep" / "workers" / "2.log").exists()
+    assert sorted(path.name for path in (tmp_path / "sweep" / "trials").glob("0*")) == [f"{n:04d}" for n in range(1, 6)]
