@@ -28,8 +28,10 @@ JOBS = [
         "hh_tuned",
         DATA,
         "text-generation",
-        ("--text", "prompt", "--label", "chosen")
-        + chosen(**SHORT, training__learning_rate=5e-4, training__epochs=3, generation__max_tokens=48),
+        (
+            *("--text", "prompt", "--label", "chosen"),
+            *chosen(**SHORT, training__learning_rate=5e-4, training__epochs=3, generation__max_tokens=48),
+        ),
         PUBLISHED,
         base="decoder_plain",
         keep=TUNED,
@@ -52,8 +54,8 @@ JOBS = [
         for loss in LOSSES
     ),
 ]
-REPEATS, STEPS = 5, 4
-"""Of the timing: turns, and batches in each."""
+REPEATS, STEPS, STEP_TOKENS = 5, 4, 8192
+"""Of the timing: turns, batches in each, and tokens of a batch."""
 
 
 def learnt(found: dict[str, Any], run: Path) -> dict[str, Any]:
@@ -93,7 +95,7 @@ def saving(base: Path) -> dict[str, Any]:
         train = reading.read(ROOT / DATA, into=Path(work), form=Preferences()).splits["train"]
         encoded = task.encode(tokenizer, task.blocks(train), 384, None)
         targets = task.targets(train, encoded)
-    chosen_rows = order.shuffled(encoded.lengths, 8192, 0, 0)[:STEPS]
+    chosen_rows = order.shuffled(encoded.lengths, STEP_TOKENS, 0, 0)[:STEPS]
     batches = [flat.make(encoded, np.asarray(rows), targets) for rows in chosen_rows]
     ways: dict[str, Callable[[Any], Any]] = {"shared": lambda _: shared_tokens, "plain": lambda _: next_tokens}
     seconds: dict[str, list[float]] = {name: [] for name in ways}

@@ -68,7 +68,7 @@ class Runs:
             (root / name).mkdir(parents=True)
 
     def base(self, name: str = "plain") -> Path:
-        """A BERT of two layers: ``plain`` with the native classifier, ``mean`` of sentence-transformers; or ``decoder``."""
+        """A BERT of two layers: ``plain`` with the native classifier, ``mean`` as pooled; or ``decoder``, a Llama."""
         folder = self.root / "bases" / name
         if name == "decoder":
             return folder if folder.exists() else make_base(folder, "llama", language=True)

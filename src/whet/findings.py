@@ -157,10 +157,10 @@ CODES: dict[str, str] = {
     "W006": "Validation unlike test",
     "W007": "Doubtful labels",
     # X: what was learnt from beside the rows: stages, teachers, preferences, texts without labels
-    "X010": "What is kept of the teacher",
     "X001": "Training on texts of the domain",
     "X002": "Rows chosen from a pool",
     "X003": "Test texts seen before",
+    "X010": "What is kept of the teacher",
     "X015": "Learning from texts without labels",
     "X016": "Texts that were labelled",
     "X020": "Better answers told apart",

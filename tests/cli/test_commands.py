@@ -285,7 +285,7 @@ def test_check(whet: Whet, runs: Runs, tmp_path: Path, monkeypatch: pytest.Monke
     found = last_object(answer)
     assert found["head.pooling"]["value"] == "mean"
     assert "sentence-transformers" in found["head.pooling"]["reason"]
-    assert found["method"]["value"] == "full"
+    assert found["method"]["value"] == "contrastive"
     assert all(set(one) == {"value", "reason"} and one["reason"] for one in found.values())
     assert sorted(tmp_path.iterdir()) == before
     shown = whet(["check", str(recipe), "--set", "training.epochs=2"])

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from tests.made_compared import two
+from tests.made_runs import Runs
 
 from .calling import Whet
 
@@ -73,3 +74,13 @@ def test_an_ending_that_says_no_format_is_refused_at_once(whet: Whet, tmp_path: 
     runs = [str(one) for one in two(tmp_path, 60)]
     answer = whet(["compare", *runs, "--rows", str(tmp_path / "rows.txt")])
     assert answer.code == 2 and "F017" in answer.err
+
+
+def test_gate_on_trained_runs(whet: Whet, runs: Runs):
+    """Models that are kept are timed; what the tiny ones are worth decides nothing here."""
+    answer = whet(["gate", str(runs.finished("full")), "--against", str(runs.finished("probe")), "--json"])
+    assert answer.code in (0, 1), answer.err
+    found = {one["name"]: one for one in json.loads(answer.out)["outcomes"]}
+    assert set(found) == {"quality", "flips", "flips in slices", "calibration", "forgetting", "latency"}
+    timed = found["latency"]
+    assert timed["value"] is not None or "not kept as a model" in timed["message"]

@@ -34,11 +34,27 @@ def test_weights_are_the_published_ratio_of_likelihoods():
             for bucket in buckets.of(text):
                 table[bucket] += 1
     p, q = p / p.sum(), q / q.sum()
-    wanted = [sum(np.log(p[b] + 1e-8) - np.log(q[b] + 1e-8) for b in buckets.of(text)) for text in POOL]
+    sums = [sum(np.log(p[b] + 1e-8) - np.log(q[b] + 1e-8) for b in buckets.of(text)) for text in POOL]
+    sizes = np.asarray([len(buckets.of(text)) for text in POOL])
     ratios = likeness.log_ratios(buckets.counted(TARGET), buckets.counted(POOL))
     found = likeness.log_weights(POOL, ratios, buckets)
-    assert np.allclose(found, wanted)
+    assert np.allclose(found, np.asarray(sums) / np.maximum(1, sizes) * sizes.mean())
     assert found[2] == 0.0 and found[0] > found[1]
+
+
+def test_of_texts_of_one_length_the_weight_is_the_sum():
+    buckets = likeness.Buckets()
+    pool = ["the patient took aspirin", "stocks fell on monday"]
+    ratios = likeness.log_ratios(buckets.counted(TARGET), buckets.counted(pool))
+    assert np.allclose(likeness.log_weights(pool, ratios, buckets), [ratios[buckets.of(text)].sum() for text in pool])
+
+
+def test_a_text_said_twice_weighs_no_less_for_being_long():
+    buckets = likeness.Buckets()
+    pool = ["the patient took aspirin", "the patient took aspirin " * 20, "stocks fell on monday " * 20]
+    ratios = likeness.log_ratios(buckets.counted(TARGET), buckets.counted(["stocks fell on monday"] * 9 + pool))
+    short, long, other = likeness.log_weights(pool, ratios, buckets)
+    assert other < min(short, long) and abs(long - short) < abs(long - other)
 
 
 def test_rows_are_drawn_in_proportion_to_their_weights():

@@ -184,3 +184,16 @@ def test_whether_better_answers_are_longer(tmp_path: Path):
     found = read(tmp_path, [HELLO])
     (finding, _) = Preferences().findings(found.splits, ())
     assert (finding.code, finding.bin, finding.evidence["share_longer"]) == ("X023", "issue", 1.0)
+
+
+def test_an_answer_that_begins_like_a_dialogue_is_an_answer(tmp_path: Path):
+    rows = [{"prompt": "Human: Hello %\n\nAssistant:", "chosen": "Human: what for?", "rejected": "No"}]
+    row = first(read(tmp_path, rows))
+    assert row == {"messages": [("user", "Hello")], "chosen": "Human: what for?", "rejected": "No"}
+
+
+@pytest.mark.parametrize("wrong", [{"chosen": 5}, {"prompt": 7.5}, {"rejected": {"a": 1}}])
+def test_what_is_neither_text_nor_messages_is_refused(tmp_path: Path, wrong: dict[str, Any]):
+    with pytest.raises(UserError) as caught:
+        read(tmp_path, [HELLO, {**HELLO, **wrong}], times=1)
+    assert [(one.code, one.where) for one in caught.value.problems[:1]] == [("D102", "rows.jsonl:2")]

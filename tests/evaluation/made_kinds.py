@@ -12,6 +12,7 @@ from whet.data.predictions import (
     AnswerPredictions,
     Lists,
     Predictions,
+    PreferencePredictions,
     Purpose,
     RankPredictions,
     SpanPredictions,
@@ -158,7 +159,7 @@ def drawn_texts(
 
 
 TEXTS: tuple[TextPurpose, ...] = ("generation", "translation", "summarization", "language")
-KINDS = ("spans", "answers", "similarity", "regression", "ranks", *TEXTS)
+KINDS = ("spans", "answers", "similarity", "regression", "ranks", "preferences", *TEXTS)
 
 
 def model(kind: str, quality: float, *, n: int = 300, name: str = "full", seed: int = 0, split: str = "test") -> Any:
@@ -178,6 +179,10 @@ def model(kind: str, quality: float, *, n: int = 300, name: str = "full", seed: 
         chosen = truth.integers(0, 30, n)
         made = [[(key, float(rng.random() + quality * (key == best))) for key in range(30)] for best in chosen]
         return ranks([[(int(best), 1.0)] for best in chosen], made, **about)
+    if kind == "preferences":
+        sizes = truth.integers(5, 90, (n, 2))
+        rewards = rng.normal(size=(n, 2)) + np.asarray([2 * quality, 0.0])
+        return PreferencePredictions(**shared(n, name, split), gold=np.ones(n, bool), rewards=rewards, lengths=sizes)
     if kind in TEXTS:
         return drawn_texts(kind, quality, n, truth, rng, about)
     gold_values = truth.normal(size=n)

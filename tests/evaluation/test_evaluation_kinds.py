@@ -33,6 +33,7 @@ BASELINE = {
     "similarity": "base_cosine",
     "regression": "tfidf_ridge",
     "ranks": "bm25",
+    "preferences": "longer",
     "generation": "base",
     "translation": "copy_source",
     "summarization": "lead3",
@@ -53,7 +54,7 @@ def test_every_metric_is_in_the_table_and_every_formula_is_known():
         assert set(names) <= set(sums(one).formulas)
         assert all(np.isfinite(value) for value in values_of(one).values())
     assert set(COST_ORDER) == set(MODELS)
-    assert set(KINDS) == {"classes", "spans", "answers", "values", "ranks", "texts"}
+    assert set(KINDS) == {"classes", "spans", "answers", "values", "ranks", "texts", "preferences"}
 
 
 @pytest.mark.parametrize("kind", MADE)

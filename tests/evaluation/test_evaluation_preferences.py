@@ -16,7 +16,13 @@ def pairs(rewards: np.ndarray, model: str = "model", lengths: np.ndarray | None 
     n = len(rewards)
     sizes = np.tile([5, 3], (n, 1)) if lengths is None else lengths
     return PreferencePredictions(
-        model, "test", np.arange(n), np.arange(n, dtype=np.uint64), gold=np.ones(n, bool), rewards=rewards, lengths=sizes
+        model,
+        "test",
+        np.arange(n),
+        np.arange(n, dtype=np.uint64),
+        gold=np.ones(n, bool),
+        rewards=rewards,
+        lengths=sizes,
     )
 
 
@@ -82,7 +88,7 @@ def test_they_are_saved_and_read_again(tmp_path):
 
 def test_scores_have_intervals_and_details():
     drawn = np.random.default_rng(0)
-    rewards, policy = drawn.normal(size=(80, 2)) + [0.8, 0.0], -drawn.uniform(1, 9, (80, 2))
+    rewards, policy = drawn.normal([0.8, 0.0], size=(80, 2)), -drawn.uniform(1, 9, (80, 2))
     from dataclasses import replace
 
     one = replace(pairs(rewards), policy=policy, reference=policy - [1.0, -2.0], tokens=np.full((80, 2), 4))
@@ -108,7 +114,9 @@ def test_findings_of_length_and_distance():
 
 def test_told_apart_may_not_be_told():
     drawn = np.random.default_rng(1)
-    base, same, good = (pairs(drawn.normal(size=(200, 2)) + [gap, 0], name) for gap, name in ((0, "base"), (0, "full"), (2, "full")))
+    base, same, good = (
+        pairs(drawn.normal([gap, 0], size=(200, 2)), name) for gap, name in ((0, "base"), (0, "full"), (2, "full"))
+    )
     assert preferred.told_apart(same, base, "pair_accuracy", 0).bin == "tip"
     assert preferred.told_apart(good, base, "pair_accuracy", 0).bin == "passed"
     assert preferred.told_apart(good, None, "pair_accuracy", 0).bin == "not_applicable"

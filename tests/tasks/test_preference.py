@@ -128,7 +128,9 @@ def test_a_prompt_that_stands_once_changes_nothing(model: Any, tmp_path: Path):
         network.zero_grad()
         step = PreferenceLoss(task.how, True, lambda _, choose=choose: choose)(network, batch)
         step.total.backward()
-        results.append((float(step.total.detach()), [w.grad.clone() for w in network.parameters() if w.grad is not None]))
+        results.append(
+            (float(step.total.detach()), [w.grad.clone() for w in network.parameters() if w.grad is not None])
+        )
     (shared, first), (plain, second) = results
     assert shared == pytest.approx(plain, rel=1e-5)
     for one, other in zip(first, second, strict=True):

@@ -11,7 +11,7 @@ from tests.evaluation.made import single
 from tests.made_compared import run_of, texts, two
 from whet.errors import UserError
 from whet.evaluation.limits import DEFAULTS, Limits
-from whet.folder import RUNNING, RunFolder
+from whet.folder import FINISHED, RUNNING, RunFolder
 from whet.workflows import latency
 from whet.workflows.gating import gate
 from whet.workflows.limits_file import NAMES, Wanted, wanted
@@ -175,3 +175,14 @@ def test_all_mistakes_at_once(tmp_path: Path):
     assert "--max-flips" in str(caught.value)
     with pytest.raises(UserError, match="V120"):
         wanted(tmp_path / "missing.yaml", {})
+
+
+def test_a_series_stands_for_its_last_stage(tmp_path: Path):
+    old, new = two(tmp_path, 300, broke=range(60))
+    series = tmp_path / "series"
+    (series / "runs").mkdir(parents=True)
+    new.rename(series / "runs" / "task")
+    RunFolder(series).write_state(FINISHED)
+    (series / "stages.json").write_text('{"last": "task", "stages": []}')
+    found = gate(series, old, only(max_flips=0.05), silent)
+    assert found["state"] == "failed" and found["run"] == str(series / "runs" / "task")

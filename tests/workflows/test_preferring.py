@@ -122,7 +122,7 @@ def test_stopped_and_resumed_is_the_same(runs: Runs, tmp_path: Path, undrawn: No
 
     def stops() -> bool:
         seen.append(1)
-        return (tmp_path / "run" / "stages" / "reference.json").exists() and len(seen) % 7 == 0
+        return (tmp_path / "run" / "stages" / "reference.json").exists() and len(seen) % 4 == 0
 
     _, folder = start(from_options(options(runs, rows)), tmp_path / "run")
     for _ in range(40):
@@ -151,7 +151,10 @@ def test_equal_answers_are_refused_with_their_lines(runs: Runs, tmp_path: Path):
         rows[number]["rejected"] = rows[number]["chosen"] + " "
     with pytest.raises(UserError) as caught:
         fitted(runs, write(tmp_path, rows), tmp_path / "run")
-    assert [(one.code, one.where) for one in caught.value.problems] == [("D100", "rows.jsonl:5"), ("D100", "rows.jsonl:10")]
+    assert [(one.code, one.where) for one in caught.value.problems] == [
+        ("D100", "rows.jsonl:5"),
+        ("D100", "rows.jsonl:10"),
+    ]
     assert not (tmp_path / "run").exists()
 
 

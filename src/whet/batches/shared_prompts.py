@@ -23,7 +23,7 @@ WORTH = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """``batch`` with shared prompts; ``place`` (T,) int64: where each token of the batch it was made of stands in it."""
+    """``batch`` with shared prompts; ``place`` (T,) int64: where each token of the one it was made of stands in it."""
 
     batch: FlatBatch
     place: Tensor

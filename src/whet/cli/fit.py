@@ -41,7 +41,7 @@ def fit(
     from whet.workflows.starting import is_recipe, recipe_of, start
 
     if data is not None and recipe is None and is_recipe(data):
-        data, recipe = None, Path(data)
+        recipe, data = Path(data), None
     named = {
         "data.source": data,
         "task": task,

@@ -45,7 +45,7 @@ def sweep(
     The same command with --resume goes on where it was stopped or killed; no trial is counted twice.
     """
     from whet.errors import Problem, UserError
-    from whet.workflows import sweeping
+    from whet.workflows import sweep_starting
     from whet.workflows.starting import is_recipe, recipe_of
 
     searched = {"trials": trials, "minutes": minutes, "workers": workers, "seeds": seeds}
@@ -58,12 +58,12 @@ def sweep(
         remedy = "Give one of them; --out belongs to a new sweep."
         raise UserError(Problem("O011", "whet sweep", "takes a recipe or data, or --resume DIR.", remedy))
     if resume is not None:
-        _carry_out(*sweeping.reopen(resume, changes(named, set_)), json)
+        _carry_out(*sweep_starting.reopen(resume, changes(named, set_)), json)
         return
     assert what is not None
     file = Path(what) if is_recipe(what) else None
     recipe = recipe_of(changes({**named, "data.source": None if file else what}, set_), file)
-    _carry_out(*sweeping.start(recipe, out), json)
+    _carry_out(*sweep_starting.start(recipe, out), json)
 
 
 def _help(folder: Path, parent: int) -> None:
@@ -90,6 +90,7 @@ def _carry_out(recipe: Any, folder: Any, as_json: bool) -> None:
     from whet.files import read_json
     from whet.folder import INTERRUPTED
     from whet.workflows import sweeping
+    from whet.workflows.sweep_end import RESULT
 
     screen = console(to_stderr=as_json)
     progress = ProgressLine(screen)
@@ -108,7 +109,7 @@ def _carry_out(recipe: Any, folder: Any, as_json: bool) -> None:
         raise Interrupted(f"Stopped; everything is saved. Go on with: whet sweep --resume {folder.path}") from None
     finally:
         progress.clear()
-    path = folder.path / sweeping.RESULT
+    path = folder.path / RESULT
     if not path.exists():  # this process has helped another one
         return
     found = read_json(path)

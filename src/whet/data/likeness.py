@@ -2,7 +2,8 @@
 
 DSIR (arXiv 2302.03169): a text is a bag of hashed words and pairs of neighbouring words; target and pool are each a
 distribution over the buckets; the weight of a text is its likelihood under the one over that under the other, and rows
-are drawn without replacement in proportion to their weights, by Gumbel noise on the logarithms.
+are drawn without replacement in proportion to their weights, by Gumbel noise on the logarithms. Published for pieces of
+one length; texts of several count as if they were of their mean length.
 """
 
 from __future__ import annotations
@@ -64,8 +65,19 @@ def log_ratios(target: Floats, pool: Floats) -> Floats:
 
 
 def log_weights(texts: Iterable[str], ratios: Floats, buckets: Buckets) -> Floats:
-    """(n,) the logarithm of each text's importance."""
-    return np.asarray([ratios[buckets.of(text)].sum() for text in texts], np.float64)
+    """(n,) the logarithm of each text's importance, each taken as a text of the pool's mean length.
+
+    The sum of a text's ratios, as published for pieces of one length, goes with its length: of a pool of long and short
+    texts it chooses the short ones, whatever they say.
+    """
+    sums, sizes = [], []
+    for text in texts:
+        found = buckets.of(text)
+        sums.append(float(ratios[found].sum()))
+        sizes.append(len(found))
+    lengths = np.asarray(sizes, np.float64)
+    means: Floats = np.asarray(sums) / np.maximum(1.0, lengths)
+    return means * (lengths.mean() if len(lengths) else 1.0)
 
 
 def drawn(weights: Floats, count: int, seed: int) -> NDArray[np.int64]:

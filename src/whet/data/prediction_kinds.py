@@ -1,4 +1,4 @@
-"""What a model says about rows, in six kinds: classes, spans, answers, values, ranks, texts."""
+"""What a model says about rows: classes, spans, answers, values, ranks, texts; preferences have their own file."""
 
 from __future__ import annotations
 

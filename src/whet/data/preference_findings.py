@@ -41,7 +41,9 @@ def longer_finding(splits: Mapping[str, Examples]) -> Finding:
         liked = np.asarray(train.column("liked"), bool)
         one, other = sizes[liked, 0], sizes[~liked, 0]
         share = float((one[:, None] > other[None, :2000]).mean()) if len(one) and len(other) else 0.5
-        message = f"Liked answers have {np.median(one):,.0f} characters in the median, disliked {np.median(other):,.0f}."
+        message = (
+            f"Liked answers have {np.median(one):,.0f} characters in the median, disliked {np.median(other):,.0f}."
+        )
     evidence: dict[str, Any] = {"share_longer": share, "rows": len(sizes)}
     if max(share, 1 - share) < LOPSIDED:
         return Finding("X023", "passed", message, "train", evidence=evidence)

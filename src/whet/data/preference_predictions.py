@@ -42,7 +42,7 @@ class PreferencePredictions(Predictions):
     @property
     def paired(self) -> bool:
         """Whether each row has two answers."""
-        return self.rewards.shape[1] == 2
+        return bool(self.rewards.shape[1] == 2)
 
     @property
     def order(self) -> NDArray[Any]:

@@ -16,10 +16,11 @@ TURN = re.compile(r"(?:^|\n\n)(Human|Assistant):")
 """What begins a turn of a dialogue that is written as one text, as in hh-rlhf (arXiv 2204.05862)."""
 SPEAKERS = {"Human": "user", "Assistant": "assistant"}
 UP = frozenset({"true", "1", "up", "good", "yes", "like", "liked", "desirable", "positive", "+1", "\U0001f44d"})
-DOWN = frozenset({"false", "0", "-1", "down", "bad", "no", "dislike", "disliked", "undesirable", "negative", "\U0001f44e"})
+DOWN = frozenset(
+    {"false", "0", "-1", "down", "bad", "no", "dislike", "disliked", "undesirable", "negative", "\U0001f44e"}
+)
 
 NO_PROMPT = "answers that nothing stands before"
-SEVERAL = "answers that go on over several turns"
 CALLS = "answers that call tools"
 BEFORE = "answers that are given to different prompts"
 
@@ -56,7 +57,12 @@ class Reader:
 
     def _read(self, prompt: Any, sides: Sequence[Any]) -> Pair:
         before = _turns(prompt)
-        found = [self._side(before, side) for side in sides]
+        if not isinstance(before, str | list):
+            what = f"has the prompt {prompt!r:.60}, which is neither a text nor a list of messages."
+            self.problems.add("D102", self.place.at(0), what, "Write prompts as texts, or as messages.")
+            return Pair([], ())
+        asked = prompt if isinstance(prompt, str) else ""
+        found = [self._side(before, asked, side) for side in sides]
         for one in found:
             if one.reason or not one.answers:
                 return Pair(one.messages, (), one.reason)
@@ -64,24 +70,27 @@ class Reader:
             return Pair([], (), BEFORE)
         return Pair(found[0].messages, tuple(one.answers[0] for one in found))
 
-    def _side(self, before: Any, value: Any) -> Pair:
-        """One answer behind what it answers, as messages."""
-        last = _turns(value)
+    def _side(self, before: Any, asked: str, value: Any) -> Pair:
+        """One answer behind what it answers, as messages; ``asked``: the prompt as it stands where it is a text."""
+        last = listed(value) if holds_turns(value) else value
+        if not isinstance(last, str | list):
+            what = f"has the answer {value!r:.60}, which is neither a text nor a list of messages."
+            self.problems.add("D102", self.place.at(0), what, "Write answers as texts, or as messages.")
+            return Pair([], ())
+        if isinstance(last, str):
+            last = last.removeprefix(asked)  # some write the prompt before each answer
         if isinstance(before, str) and isinstance(last, str):
-            last = last.removeprefix(before) if before else last  # some write the prompt before each answer
             turns = [{"role": "prompt", "content": before}, {"role": "completion", "content": last}]
         else:
             first = [{"role": "user", "content": before}] if isinstance(before, str) else list(before)
             behind = [{"role": "assistant", "content": last}] if isinstance(last, str) else list(last)
             turns = [*first, *_behind(first, behind)]
-        if not isinstance(before, str) and not isinstance(last, str) and not turns:
-            return Pair([], (), NO_PROMPT)
         reader = MessageReader(self.place, self.problems)
         messages = reader.read(Raw(turns))
         self.changes += [one for one in reader.changes if "empty turn" not in one]
-        return self._answered(messages, len(turns))
+        return self._answered(messages)
 
-    def _answered(self, messages: list[Message], num_turns: int) -> Pair:
+    def _answered(self, messages: list[Message]) -> Pair:
         if not messages or messages[-1]["role"] not in ANSWERING:
             return Pair(messages, ())  # an empty answer was left out
         if len(messages) == 1:
@@ -133,7 +142,7 @@ def _shared(one: Any, other: Any) -> tuple[Any, list[Any]]:
         size = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
         cut = max(one.rfind(mark, 0, size) for mark in (" ", "\n"))
         return one[: max(0, cut)], [one[max(0, cut) :], other[max(0, cut) :]]
-    if isinstance(one, str) or isinstance(other, str):
+    if not (isinstance(one, list) and isinstance(other, list)):
         return "", [one, other]
     size = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
     size = min(size, len(one) - 1, len(other) - 1)

@@ -88,8 +88,10 @@ class Preferences(RowForm):
         if not train.shape.has("liked"):
             return
         liked = np.asarray(train.column("liked"), bool)
-        if len(liked) and liked.all() or not liked.any():
-            what = f"all {len(liked):,} training rows are {'liked' if liked.any() else 'disliked'}: nothing tells apart."
+        if liked.all() or not liked.any():
+            what = (
+                f"all {len(liked):,} training rows are {'liked' if liked.any() else 'disliked'}: nothing tells apart."
+            )
             raise UserError(Problem("D103", where, what, "Give answers of both kinds."))
 
     def refuse_unknown(self, examples: Examples, labels: Sequence[str]) -> None:

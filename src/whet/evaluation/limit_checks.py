@@ -153,7 +153,8 @@ def _in_slices(parts: Mapping[str, Rights], limit: float, asked: Asked, alike: b
     ):
         sentences += [f"{words} {listed(by_state[name])}."] if by_state[name] else []
     if (few := len(by_state["too_few"])) and not alike:
-        sentences.append(f"{few:,} are too small to show that the limit holds, even without a single such row.")
+        small = "1 is too small" if few == 1 else f"{few:,} are too small"
+        sentences.append(f"{small} to show that the limit holds, even without a single such row.")
     figures = {name: worst[name] for name in ("value", "low", "high")}
     state = "passed" if alike else state
     return Outcome(SLICES, state, " ".join(sentences), limit, unit="share", evidence={"slices": told}, **figures)

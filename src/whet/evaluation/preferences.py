@@ -38,7 +38,9 @@ def primary(predictions: PreferencePredictions) -> str:
 def check(predictions: PreferencePredictions) -> tuple[str, str] | None:
     """V105: a reward that is no finite number."""
     finite = np.isfinite(predictions.rewards).all(1)
-    return None if finite.all() else ("V105", f"{int((~finite).sum()):,} rows hold rewards that are not finite numbers.")
+    return (
+        None if finite.all() else ("V105", f"{int((~finite).sum()):,} rows hold rewards that are not finite numbers.")
+    )
 
 
 def comparable(first: PreferencePredictions, second: PreferencePredictions) -> bool:
@@ -137,7 +139,7 @@ def right(predictions: PreferencePredictions, part: str | None = None) -> NDArra
 def mistakes(predictions: PreferencePredictions, metric: str | None = None) -> Floats:
     """(n,) 1 for a pair the wrong way round; of a thumb the share of the others that it stands on the wrong side of."""
     if predictions.paired:
-        return 1.0 - predictions.correct
+        return np.asarray(1.0 - predictions.correct, dtype=np.float64)
     rewards, liked = predictions.rewards[:, 0], truth(predictions)
     if liked.all() or not liked.any():
         return np.zeros(len(liked))

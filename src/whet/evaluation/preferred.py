@@ -84,7 +84,9 @@ def by_length(name: str, scores: Mapping[str, Any], sampled: Mapping[str, Any] |
         return Finding("X021", "not_applicable", "No pairs of different lengths, and no answers were written.", name)
     if surely:
         remedy = "Give more pairs whose better answer is short, or choose simpo, or preference.normalise=true."
-        return Finding("X021", "issue", f"It takes long answers for good ones. {' '.join(said)}", name, remedy, evidence)
+        return Finding(
+            "X021", "issue", f"It takes long answers for good ones. {' '.join(said)}", name, remedy, evidence
+        )
     return Finding("X021", "passed", " ".join(said), name, evidence=evidence)
 
 
@@ -94,8 +96,8 @@ def distance(name: str, sampled: Mapping[str, Any] | None) -> Finding:
         return Finding("X022", "not_applicable", "No answers were written to measure it (preference.samples).", name)
     kl, per_token = sampled["kl"], sampled["kl_per_token"]
     message = (
-        f"Over {sampled['prompts']:,} answers of its own it is {kl['value']:.2f} nats an answer from the base (KL, 95 % "
-        f"interval {kl['low']:.2f} to {kl['high']:.2f}), {per_token:.3f} a token."
+        f"Over {sampled['prompts']:,} answers of its own it is {kl['value']:.2f} nats an answer from the base (KL, 95 "
+        f"% interval {kl['low']:.2f} to {kl['high']:.2f}), {per_token:.3f} a token."
     )
     evidence = {"kl": dict(kl), "kl_per_token": per_token, "prompts": sampled["prompts"]}
     if per_token <= FAR:

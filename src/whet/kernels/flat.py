@@ -25,6 +25,10 @@ class Spread:
     into: Tensor
     back: Tensor
 
+    def to(self, device: torch.device) -> Spread:
+        """The same on another device."""
+        return Spread(self.where.to(device), self.into.to(device), self.back.to(device))
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -69,7 +73,7 @@ class Layout:
             self.longest,
             None if self.slots is None else self.slots.to(device),
             None if self.hidden is None else self.hidden.to(device),
-            None if (one := self.spread) is None else Spread(one.where.to(device), one.into.to(device), one.back.to(device)),
+            None if self.spread is None else self.spread.to(device),
         )
 
 

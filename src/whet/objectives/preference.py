@@ -100,7 +100,7 @@ def simpo(how: Preferring, answers: Answers) -> tuple[Tensor, float]:
 
 
 def orpo(how: Preferring, answers: Answers) -> tuple[Tensor, float]:
-    """What the better answer costs by the token, and beta times how its odds stand to the other's (arXiv 2403.07691)."""
+    """What a token of the better answer costs, and beta times how its odds stand to the other's (arXiv 2403.07691)."""
     better = answers.policy[:, 0] / answers.tokens[:, 0]
     return how.total(-better - how.beta * logsigmoid(_gap(how, answers)))
 

@@ -17,7 +17,7 @@ RATE = 0.5
 """Of the rate of full tuning."""
 SEEN = 3_000
 """Texts that training shows in all, within the bounds of :data:`EPOCHS`: with fewer rows each is seen more often."""
-EPOCHS = (2.0, 10.0)
+EPOCHS = (3.0, 10.0)
 SIDE_BY_SIDE = 8
 """Classes that all stand in a batch of about 32 rows, four of each."""
 SMOOTHING = (0.0, "contrastive learns from pairs of texts, not from labels")
@@ -26,7 +26,8 @@ SMOOTHING = (0.0, "contrastive learns from pairs of texts, not from labels")
 def contrasted(recipe: Recipe, class_rows: Sequence[int], fits: bool) -> str:
     """Why ``auto`` becomes contrastive; empty where it does not.
 
-    :param class_rows: (C,) training rows of each class. :param fits: every weight of the base can be moved.
+    :param class_rows: (C,) training rows of each class; none where rows are pairs, on which it was not measured.
+    :param fits: every weight of the base can be moved.
     """
     if recipe.task != "text-classification" or not class_rows or not fits or not _free(recipe):
         return ""

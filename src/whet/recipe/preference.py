@@ -8,7 +8,6 @@ from pydantic import Field
 
 from whet.recipe.part import Auto, Part, Positive
 
-
 BY_TOKEN = ("orpo", "simpo")
 """Losses that are defined on likelihoods by the token."""
 
@@ -36,7 +35,7 @@ class PreferenceRecipe(Part):
     undesirable_weight: Positive = Field(1.0, description="Of kto: how much a disliked answer counts.")
     normalise: Auto | bool = Field(
         "auto",
-        description="Likelihoods by the token rather than by the answer; auto: of orpo and simpo, which are defined so.",
+        description="Likelihoods by the token rather than by the answer; auto: of orpo and simpo, defined so.",
     )
     samples: Annotated[int, Field(ge=0)] = Field(
         32, description="Test prompts answered by base and tuned model, to see how far and how long answers go."

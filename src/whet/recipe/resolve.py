@@ -165,7 +165,8 @@ def _read_first(recipe: Recipe) -> str:
 def _method(recipe: Recipe, facts: Facts) -> Choice:
     if recipe.method != "auto":
         return Choice(recipe.method, "set in the recipe")
-    few = few_choices.contrasted(recipe, facts.class_rows, facts.num_parameters * _FULL_BYTES < facts.memory_bytes / 2)
+    of_one_text = () if "text_pair" in facts.columns else facts.class_rows
+    few = few_choices.contrasted(recipe, of_one_text, facts.num_parameters * _FULL_BYTES < facts.memory_bytes / 2)
     if few and recipe.distillation.teacher is None:  # which has no room beside pairs
         return Choice("contrastive", few)
     need = facts.num_parameters * _FULL_BYTES
@@ -253,10 +254,11 @@ def _preferring(recipe: Recipe, columns: tuple[str, ...]) -> dict[str, Choice]:
     auto = Choice("kto" if thumbs else "dpo", words)
     loss = auto.value if recipe.preference.loss == "auto" else recipe.preference.loss
     by_token = loss in BY_TOKEN
+    item = "a token" if by_token else "whole answers"
     return {
         "preference.loss": auto,
         "preference.beta": Choice(2.0 if loss == "simpo" else 0.1, f"as {loss} was published"),
-        "preference.normalise": Choice(by_token, f"{loss} is defined on the likelihood of {'a token' if by_token else 'an answer'}"),
+        "preference.normalise": Choice(by_token, f"{loss} is defined on likelihoods of {item}"),
     }
 
 
@@ -293,7 +295,7 @@ def _factor(recipe: Recipe, method: str) -> float:
 def _head_rate(recipe: Recipe, method: str, rate: Choice) -> Choice:
     """Of the rate at which the whole base would be tuned: steps of an adapter's size would throw a head about."""
     trunk = recipe.training.learning_rate if isinstance(recipe.training.learning_rate, float) else rate.value
-    whole = trunk / _factor(recipe, method)
+    whole = trunk / max(1.0, _factor(recipe, method))
     return Choice(whole * _HEAD_FACTOR, f"{_HEAD_FACTOR:g} times the rate of a whole base: the head has most to learn")
 
 

@@ -1,4 +1,4 @@
-"""A closer look at a model that learnt from preferences: rewards of answers, pairs that it gets wrong, its own answers."""
+"""A closer look at a model that learnt from preferences: rewards of answers, pairs it gets wrong, its own answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 FILE = "preference.json"
 NUM_WRONG = 12
-TITLES = {"rewards": "Rewards of answers", "disagreements": "Pairs the wrong way round", "own_answers": "Its own answers"}
+TITLES = {
+    "rewards": "Rewards of answers",
+    "disagreements": "Pairs the wrong way round",
+    "own_answers": "Its own answers",
+}
 
 
 def _known(run: RunFiles) -> PreferencePredictions | str:
@@ -56,9 +60,7 @@ def _moved(run: RunFiles) -> Table | None:
     moved = details.get("moved")
     if not moved:
         return None
-    rows = [
-        [f"{name} answers", f"{one['nats']:+.2f}", f"{one['nats_per_token']:+.3f}"] for name, one in moved.items()
-    ]
+    rows = [[f"{name} answers", f"{one['nats']:+.2f}", f"{one['nats_per_token']:+.3f}"] for name, one in moved.items()]
     return plain("What training did to their likelihood", ["Of", "Nats an answer", "Nats a token"], rows)
 
 
@@ -103,8 +105,6 @@ def own_answers(run: RunFiles) -> Section:
         ("Ended by themselves, tuned", f"{100 * told['finished']['tuned']:.0f} %"),
     ]
     columns = [Column("Asked", prose=True), Column("Base", prose=True), Column("Tuned", prose=True)]
-    rows = [
-        Row([words(shortened(str(one[name]))) for name in ("prompt", "base", "tuned")]) for one in told["examples"]
-    ]
+    rows = [Row([words(shortened(str(one[name]))) for name in ("prompt", "base", "tuned")]) for one in told["examples"]]
     table = Table("Some of them, drawn from each model's own distribution", columns, rows, shape="stacked")
     return Section("own_answers", TITLES["own_answers"], {"facts": facts, "table": table})

@@ -92,12 +92,12 @@ def sample(run: Running, models: Sequence[str]) -> Iterator[Event]:
         model = training.finished(run, name).model
         after = task.write(model, run.tokenizer, encoded, completes, seed)
         apart = -np.asarray([one.nats for one in after]) - likelihoods(task, base, prompts_of(encoded), after)
-        sizes = [np.asarray([len(one.ids) for one in some], float) for some in (before, after)]
+        of_base, of_tuned = (np.asarray([len(one.ids) for one in some], np.float64) for some in (before, after))
         found[name] = {
             "prompts": len(rows),
             "kl": preferred.interval(apart, seed),
-            "kl_per_token": float(apart.sum() / max(1.0, sizes[1].sum())),
-            "tokens": preferred.mean_tokens(*sizes, seed),
+            "kl_per_token": float(apart.sum() / max(1.0, of_tuned.sum())),
+            "tokens": preferred.mean_tokens(of_base, of_tuned, seed),
             "finished": {"base": _finished(before), "tuned": _finished(after)},
             "examples": [
                 {"line": int(line), "prompt": _prompt(messages), "base": one.text.strip(), "tuned": other.text.strip()}

@@ -25,7 +25,18 @@ from whet.recipe.rules import SAYING, WINDOWED
 from whet.tasks import TASKS
 from whet.tasks.task import Setting
 from whet.tasks.text_generation import TextGeneration
-from whet.workflows import contrasting, distilling, estimating, forgetting, general_rows, preferring, regularising, self_training, students, suitable
+from whet.workflows import (
+    contrasting,
+    distilling,
+    estimating,
+    forgetting,
+    general_rows,
+    preferring,
+    regularising,
+    self_training,
+    students,
+    suitable,
+)
 from whet.workflows.asking import refuse_silent
 from whet.workflows.events import OfModel, Said
 from whet.workflows.learned_scores import refuse_missing

@@ -155,6 +155,13 @@ def findings(run: Running, metric: str) -> list[Finding]:
     control, wish = str(run.value("method")), run.recipe.evaluation
     tuned, plain = (load_predictions(run.folder.predictions(name, "test")) for name in (NAME, control))
     rounds = learning.rounds_of(run)
-    options = {"seed": run.recipe.seed, "level": 1 - wish.alpha, "num_resamples": wish.resamples}
-    helped = self_labels.helped(tuned, plain, metric, taken=rounds[-1]["taken"], **options)
+    helped = self_labels.helped(
+        tuned,
+        plain,
+        metric,
+        seed=run.recipe.seed,
+        level=1 - wish.alpha,
+        num_resamples=wish.resamples,
+        taken=int(rounds[-1]["taken"]),
+    )
     return [helped, self_labels.amounts(rounds, NAME)]

@@ -74,4 +74,4 @@ def tokens(place: RunFolder) -> int:
     if not found:
         what = "trained on no tokens, so that no control can be as long."
         raise UserError(Problem("F033", str(place.path), what, "Choose a method that trains weights, or no controls."))
-    return int(math.ceil(found))
+    return math.ceil(float(found))

@@ -54,9 +54,11 @@ def start(recipe: Recipe, out: Path | None) -> tuple[Recipe, RunFolder]:
 def reopen(path: Path) -> tuple[Recipe, RunFolder]:
     """An existing run folder, to go on with.
 
-    :raises UserError: F012, it is no run; F014, it is finished already.
+    :raises UserError: F012, it is no run; F014, it is finished already; O012, it is a search.
     """
     folder = RunFolder(path)
+    if folder.read_state().get("sweep"):
+        raise UserError(Problem("O012", str(path), "is a search.", f"Go on with: whet sweep --resume {path}"))
     if folder.read_state()["state"] == folders.FINISHED:
         raise UserError(Problem("F014", str(path), "is finished.", f"See {folder.report}, or fit anew with --out."))
     if not folder.recipe.exists():

@@ -41,7 +41,6 @@ def place_of(recipe: Recipe, folder: Path) -> Place:
     made = folder / FOLDER
     if not (made / shrinking.ABOUT).exists():
         whole = places.find(recipe.base)
-        loading.refuse_unusable(whole, "vectors", "auto")  # what cannot be read is said before anything is written
         tokenizer = loading.load_tokenizer(whole)
         texts = general.halves(general.prose())[0][:PIECES]
         layers = recipe.student.layers

@@ -19,7 +19,7 @@ def summary(folder: RunFolder) -> dict[str, Any]:
     if state["state"] != FINISHED:
         what = f"is {state['state']}, not finished."
         raise UserError(Problem("F015", str(folder.path), what, f"Go on with: whet resume {folder.path}"))
-    if "answers" in state:
+    if "answers" in state and not state.get("sweep"):
         return _of_series(folder, answering_run(folder.path))
     scores, verdict = read_json(folder.scores), read_json(folder.verdict)
     known = {path.stem: read_json(path) for path in sorted((folder.stages / "facts").glob("*.json"))}

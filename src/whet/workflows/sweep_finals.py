@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from whet.data import audit
 from whet.data.predictions import Predictions
 from whet.data.predictions import load as load_predictions
 from whet.engine.events import Event
 from whet.errors import Interrupted, UserError
 from whet.evaluation.finalists import Chosen, Contender, Gap, against, choose
+from whet.evaluation.scoring import score_all
 from whet.evaluation.wording import model_words
 from whet.files import read_json, write_json
 from whet.folder import FINISHED, RunFolder
@@ -235,6 +237,26 @@ def judged(closing: Closing, finalists: Sequence[Finalist]) -> tuple[Chosen, dic
     order = list(verdict.values)
     rows.sort(key=lambda row: order.index(row["name"]) if row["name"] in order else -1)
     return verdict, gains, rows
+
+
+def scores(closing: Closing, finalists: Sequence[Finalist]) -> dict[str, Any]:
+    """The content of scores.json: baselines, and the first training of each finalist."""
+    recipe = closing.recipe
+    found = []
+    names = [one.name for one in rivals(closing)]
+    for split in ("validation", "test"):
+        found += [load_predictions(closing.folder.predictions(name, split)) for name in names]
+        for one in finalists:
+            said = load_predictions(one.places[0].predictions(one.tried.model, split))
+            found.append(replace(said, model=one.name))
+    return score_all(
+        found,
+        seed=recipe.seed,
+        leaked_ids=audit.load(closing.folder.data / "audit.json").leaked,
+        task=recipe.task,
+        num_resamples=recipe.evaluation.resamples,
+        baselines=names,
+    )
 
 
 def _of_finalist(closing: Closing, one: Finalist) -> dict[str, Any]:

@@ -318,5 +318,6 @@ def write_trials(study: Study, path: Path) -> None:
 
 def changed_recipe(path: Path) -> UserError:
     """O002 of a folder."""
-    what = "holds a search of another recipe or space."
-    return UserError(Problem("O002", str(path), what, "Choose another folder with --out."))
+    what = "holds a search of another recipe or space than it has now."
+    remedy = "Put recipe.yaml back as it was, or begin anew with another --out."
+    return UserError(Problem("O002", str(path), what, remedy))

@@ -17,57 +17,30 @@ from typing import Any
 
 import torch
 
-from whet import folder as folders
 from whet.engine.events import Event
 from whet.errors import Interrupted, Problem, UserError
-from whet.evaluation.finalists import Chosen
 from whet.evaluation.measures import MEASURES
 from whet.files import Lock, read_json, sweep, write_json, write_text
 from whet.folder import FAILED, FINISHED, INTERRUPTED, RUNNING, RunFolder, now
 from whet.models import adaptations
 from whet.recipe import Recipe, dump
 from whet.recipe.resolve import resolve
-from whet.recipe.search import SearchRecipe
 from whet.recipe.space import SEARCHED, Dimension, Setting, dimensions, methods_of, usual
 from whet.report import sweep_page
-from whet.store import studies
 from whet.store.index import note_run
-from whet.workflows import environment, preparing, sweep_finals, sweep_trial, sweep_workers, training, using
+from whet.workflows import environment, preparing, sweep_finals, sweep_trial, sweep_workers, training
 from whet.workflows.events import Said, StageFinished
 from whet.workflows.fit import stages
 from whet.workflows.rows import Tell
 from whet.workflows.running import Running
 from whet.workflows.sweep_clock import Clock
+from whet.workflows.sweep_end import concluded
 from whet.workflows.sweep_finals import Closing, Finalist
-from whet.workflows.sweep_findings import findings
-from whet.workflows.sweep_study import Study, Tried, hash_of, write_trials
+from whet.workflows.sweep_starting import refuse
+from whet.workflows.sweep_study import Study, Tried, changed_recipe, hash_of, write_trials
 from whet.workflows.sweep_trial import Hearing, Hopeless, OutOfTime
 
 SPACE = "space.json"
-RESULT = "sweep.json"
-CHANGEABLE = ("trials", "minutes", "seeds", "finalists", "workers", "pruner")
-"""Options of the search that may be others when a sweep goes on."""
-
-
-def refuse(recipe: Recipe) -> None:
-    """What no search can do, before anything is read.
-
-    :raises UserError: O001 no Optuna, O005 a recipe of several trainings, O006 an unknown metric, O008 nothing to
-        search.
-    """
-    studies.refuse_without_optuna()
-    found = []
-    if getattr(recipe, "stages", None):
-        remedy = "Search over the recipe of one stage, with the model of the stage before as base."
-        found.append(Problem("O005", "stages", "a recipe of several trainings cannot be searched as a whole.", remedy))
-    if recipe.search.metric not in ("auto", *MEASURES):
-        remedy = f"Use auto, or one of {', '.join(sorted(MEASURES))}."
-        found.append(Problem("O006", "search.metric", f"{recipe.search.metric!r} is no metric.", remedy))
-    if recipe.method == "probe" and (recipe.search.space == "auto" or "method" not in recipe.search.space):
-        what = "is 'probe', which has nothing to search: it is fitted to its end."
-        found.append(Problem("O008", "method", what, "Set method to auto, full or lora."))
-    if found:
-        raise UserError(found)
 
 
 def carry_out(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]) -> Iterator[Event]:
@@ -104,8 +77,13 @@ def help_with(folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]) ->
 
 
 def _led(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]) -> Iterator[Event]:
+    path = folder.path / SPACE
+    if path.exists() and read_json(path)["recipe"] != hash_of(recipe):
+        raise changed_recipe(folder.path)
     clock = Clock(folder, recipe.search, leads=True)
-    yield from _prepared(recipe, folder, tell, should_stop)
+    for event in _prepared(recipe, folder, tell, should_stop):
+        clock.beat()
+        yield event
     study = _study(recipe, folder)
     with sweep_workers.helpers(folder, recipe.search.workers) as others:
         yield from _trials(study, clock, tell, should_stop)
@@ -120,7 +98,7 @@ def _led(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[]
     finalists = [_finalist(study, one) for one in found]
     yield from sweep_finals.whole(closing, finalists)
     yield from sweep_finals.baselines(closing)
-    yield from _concluded(closing, study, finalists, clock)
+    yield from concluded(closing, study, finalists, clock)
 
 
 # --- before the first trial ---------------------------------------------------------------------------
@@ -282,61 +260,7 @@ def _all_failed(tried: Sequence[Tried]) -> UserError:
     return UserError(Problem("O007", "whet sweep", what, "Narrow the space, or give it more minutes."))
 
 
-# --- the end ------------------------------------------------------------------------------------------
-
-
-def _concluded(closing: Closing, study: Study, finalists: Sequence[Finalist], clock: Clock) -> Iterator[Event]:
-    """sweep.json, sweep.html, the model to ship."""
-    folder, recipe = closing.folder, closing.recipe
-    verdict, gains, rows = sweep_finals.judged(closing, finalists)
-    trials = study.trials()
-    noted = findings(recipe, study, verdict, gains, rows)
-    _ship(folder, verdict, finalists)
-    result = {
-        "task": recipe.task,
-        "base": recipe.base,
-        "data": recipe.data.source,
-        "metric": verdict.metric,
-        "num_test_rows": verdict.num_rows,
-        "search": recipe.search.model_dump(),
-        "space": [one.to_json() for one in study.dimensions],
-        "trials": [one.to_json() for one in trials],
-        "table": rows,
-        "over_own": {name: gap.to_json() for name, gap in gains.items()},
-        "verdict": verdict.to_json(),
-        "findings": [one.to_json() for one in noted],
-        "seconds": round(clock.spent, 1),
-        "counts": {**_counts(trials), "seeds": sweep_finals.sizes(rows)},
-    }
-    write_json(folder.path / RESULT, result)
-    sweep_page.write(folder.path, result)
-    yield Said(verdict.reason)
-    for one in noted:
-        yield Said(f"  {one.code} {one.message}")
-
-
-def _counts(trials: Sequence[Tried]) -> dict[str, int]:
-    return {state: sum(one.state == state for one in trials) for state in ("complete", "pruned", "failed", "running")}
-
-
-def _ship(folder: RunFolder, verdict: Chosen, finalists: Sequence[Finalist]) -> None:
-    """Note where the model lies that the verdict ships: that of the first seed, or a baseline of the sweep.
-
-    A baseline that is not kept as a model answers by nothing: the best of the finalists does.
-    """
-    write_json(folder.verdict, verdict.to_json())
-    named = {one.name: one for one in finalists}
-    ship = verdict.ship
-    if ship not in named and (folder.models / ship).is_dir():
-        write_json(folder.shipped, {"model": ship})
-        (folder.models / ship).replace(folder.model)
-        folder.write_state(RUNNING, answers=None)
-        return
-    if ship in named or not folder.model.is_dir():
-        best = max(named, key=lambda name: verdict.gains.get(name, {"value": 0.0})["value"])
-        one = named[ship if ship in named else best]
-        place = using.kept_models(one.places[0])[one.tried.model]
-        folder.write_state(RUNNING, answers=place.relative_to(folder.path).as_posix())
+# --- the state of it --------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -368,44 +292,3 @@ def _recorded(recipe: Recipe, folder: RunFolder) -> Iterator[None]:
     finally:
         if folder.path.exists():
             note_run(folder.path)
-
-
-# --- beginning and going on ---------------------------------------------------------------------------
-
-
-def reopen(path: Path, changes: Mapping[str, Any]) -> tuple[Recipe, RunFolder]:
-    """An existing sweep, to go on with; more trials or minutes may be given.
-
-    :raises UserError: F012 no run, F014 finished already, O002 other options were given, O010 it is no sweep.
-    """
-    from whet.recipe import load
-
-    folder = RunFolder(path)
-    state = folder.read_state()["state"]
-    recipe = load(folder.recipe)
-    other = [name for name in changes if name.removeprefix("search.") not in CHANGEABLE]
-    if other:
-        remedy = f"Only {', '.join(f'search.{name}' for name in CHANGEABLE)} may change; begin anew with --out."
-        raise UserError(Problem("O002", ", ".join(other), "belongs to another search than this folder's.", remedy))
-    if recipe.search == SearchRecipe() and not (folder.path / SPACE).exists() and (folder.path / "model").exists():
-        raise UserError(Problem("O010", str(path), "is a run, and no sweep.", f"Use: whet resume {path}"))
-    changed = load(folder.recipe, changes)
-    if state == FINISHED and changed == recipe:
-        what = "is finished."
-        raise UserError(Problem("F014", str(path), what, "See sweep.html there, or go on with more --trials."))
-    if changed != recipe:
-        write_text(folder.recipe, dump(changed))
-    return changed, folder
-
-
-def start(recipe: Recipe, out: Path | None) -> tuple[Recipe, RunFolder]:
-    """A new folder for a sweep.
-
-    :raises UserError: as :func:`refuse`; F013, the folder is in use.
-    """
-    from importlib.metadata import version
-
-    from whet.workflows.starting import fresh
-
-    refuse(recipe)
-    return recipe, folders.create(out or fresh(recipe), version("whet"))

@@ -16,6 +16,9 @@ from whet.errors import Problem, UserError
 from whet.files import read_json
 from whet.folder import FINISHED, RunFolder
 
+STAGES = "stages.json"
+"""What a series of runs leaves beside them, the name of its last stage in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class ShippedRun:
@@ -69,10 +72,13 @@ def _names(paths: Sequence[Path]) -> list[tuple[Path, str]]:
 
 
 def _opened(path: Path, name: str) -> ShippedRun:
+    """The run, or the last stage of a series."""
     folder = RunFolder(path)
     state = folder.read_state()["state"]
     if state != FINISHED:
         raise UserError(Problem("F015", str(path), f"is {state}, not finished.", f"Go on with: whet resume {path}"))
+    if (path / STAGES).exists():
+        folder = RunFolder(path / "runs" / str(read_json(path / STAGES)["last"]))
     ships = str(read_json(folder.verdict)["ship"])
     return ShippedRun(name, folder, ships, replace(load(folder.predictions(ships, "test")), model=f"{name}/{ships}"))
 

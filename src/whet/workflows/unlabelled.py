@@ -1,4 +1,4 @@
-"""Texts without labels that a teacher is asked about: read once, kept with the run, none of them a text of other splits."""
+"""Texts without labels that a teacher is asked about: read once, kept with the run, and no text of any split."""
 
 from __future__ import annotations
 

@@ -1,0 +1,78 @@
+"""The page of a search, out of what sweep.json holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from whet.report import sweep_page
+
+
+def value(mean: float) -> dict[str, Any]:
+    return {"value": mean, "low": mean - 0.02, "high": mean + 0.02}
+
+
+def made(**more: Any) -> dict[str, Any]:
+    costs = {
+        "train_seconds": 61.0,
+        "trainable_parameters": 5e5,
+        "total_parameters": 2.3e7,
+        "size_bytes": 3.4e6,
+        "peak_bytes": 1.1e9,
+        "predict_rows_per_second": 500.0,
+    }
+    row = {"is_baseline": False, "kind": "lora", "near_best": True, "failed": ["too large"], "left_out": 1}
+    row |= {"costs": costs, "num_seeds": 2, "trial": 7, "name": "trial 7", "words": "trial 7 (LoRA)", "ships": True}
+    row |= {"setting": {"method": "lora", "training.learning_rate": 0.00123}, "value": value(0.71)}
+    row |= {"forgetting": {"way": "probes", "value": 0.012, "low": -0.004, "high": 0.03}}
+    own = {**row, "trial": 1, "name": "trial 1", "words": "the recipe as it stands (LoRA)", "ships": False}
+    own |= {"setting": {}, "failed": [], "left_out": 0, "near_best": False, "value": value(0.69), "forgetting": None}
+    base = {"name": "majority", "words": "always giving the most <frequent> answer", "kind": "majority"}
+    base |= {"is_baseline": True, "value": value(0.5), "num_seeds": 1, "ships": False, "near_best": False, "costs": {}}
+    trials = [
+        {"number": 1, "state": "complete", "setting": {}, "value": 0.69, "seconds": 60.0, "why": "", "ended": ""},
+        {"number": 2, "state": "pruned", "setting": {"method": "full"}, "value": None, "seconds": 20.0, "ended": ""},
+    ]
+    for one, curve in zip(trials, ([[0.5, 0.6], [1.0, 0.69]], [[0.5, 0.4]]), strict=True):
+        one |= {"curve": curve, "why": one.get("why", "worse than half of the others by then")}
+    weighed = {"over all": {"num_trials": 12, "importance": {"method": 0.7, "training.learning_rate": 0.3}}}
+    finding = {"code": "X032", "message": "Choices explain.", "remedy": "", "evidence": {"groups": weighed}}
+    return {
+        "task": "text-classification",
+        "base": "minilm",
+        "metric": "accuracy",
+        "num_test_rows": 784,
+        "trials": trials,
+        "table": [base, row, own],
+        "verdict": {"reason": "Trial 7 (LoRA) is 2 points better."},
+        "findings": [finding],
+        "counts": {"complete": 1, "pruned": 1, "failed": 0},
+        **more,
+    }
+
+
+def test_the_page(tmp_path: Path):
+    page = sweep_page.write(tmp_path, made()).read_text()
+    assert "Trial 7 (LoRA) is 2 points better." in page and "most &lt;frequent&gt; answer" in page
+    assert "1 failed, 1 left out for time" in page and "lora, training.learning_rate 0.00123" in page
+    assert "as the recipe has it" in page and "worse than half of the others" in page
+    for anchor in ("sweep", "tradeoff", "choices", "trials"):
+        assert f'<section id="{anchor}"' in page
+    assert page.count("<svg") == 4  # the trade-off twice, the choices, the curves
+    assert "2\N{NO-BREAK SPACE}ms" in page and "61.0\N{NO-BREAK SPACE}s" in page
+
+
+def test_where_little_is_known(tmp_path: Path):
+    found = made()
+    bare = {"code": "X032", "message": "Fewer than 10 trials.", "remedy": "", "evidence": {}}
+    found |= {"findings": [bare], "trials": found["trials"][:1], "table": found["table"][:1]}
+    page = sweep_page.write(tmp_path, found).read_text()
+    assert "Fewer than 10 trials." in page and "Fewer than two models" in page
+
+
+def test_settings_in_words():
+    assert sweep_page.shown({}) == "as the recipe has it"
+    assert sweep_page.shown({"method": "full", "training.epochs": 2.0, "lora.rank": 4}) == (
+        "full, training.epochs 2, lora.rank 4"
+    )
+    assert sweep_page.milliseconds(None) == "\N{EN DASH}"

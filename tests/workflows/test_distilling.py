@@ -1,0 +1,225 @@
+"""Distillation through whole runs: student, control, teacher beside, what is refused, and going on after an end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import whet
+from tests import made_models, made_rows, made_tasks
+from tests.made_runs import MEAN, quiet_machine
+from whet.errors import Interrupted, UserError
+from whet.files import Lock
+from whet.folder import RunFolder
+from whet.recipe.distillation_rules import distilled
+from whet.report.distillation_section import distillation
+from whet.report.page import page
+from whet.report.run_files import read_run
+from whet.workflows.fit import fit
+
+SHORT: dict[str, Any] = {
+    "method": "full",
+    "evaluation.resamples": 100,
+    "training.epochs": 2.0,
+    "training.learning_rate": 0.003,
+    "forgetting.measure": False,
+}
+CHEAP = {"text-classification": "majority", "token-classification": "dictionary", "sentence-similarity": "bm25"}
+
+
+@pytest.fixture(autouse=True)
+def plain_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing it takes half of a tiny run's time, and it has tests of its own."""
+    monkeypatch.setattr("whet.workflows.fit.write_report", lambda run: (run / "report.html").write_text("drawn"))
+
+
+def options(task: str, more: dict[str, Any]) -> dict[str, Any]:
+    noise = {"evaluation.label_noise": False} if task == "text-classification" else {}
+    return {**SHORT, **noise, "evaluation.baselines": [CHEAP.get(task, "unigram")], **more}
+
+
+def run_of(rows: Path, base: Path, out: Path, task: str = "text-classification", **more: Any) -> Path:
+    named = {name.replace(".", "__"): value for name, value in options(task, more).items()}
+    return whet.fit(rows, task=task, base=str(base), out=out, **named).path
+
+
+def finding(run: Path, code: str) -> dict[str, Any]:
+    return next(one for one in json.loads((run / "findings.json").read_text()) if one["code"] == code)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a wide teacher, its rows, and a student that learnt from it: 'teacher' and 'student'."""
+    folder = tmp_path_factory.mktemp("distilled")
+    with pytest.MonkeyPatch.context() as patch, quiet_machine(folder / "store.sqlite"):
+        patch.setattr("whet.workflows.fit.write_report", lambda run: (run / "report.html").write_text("drawn"))
+        rows = made_rows.single(folder)
+        made_models.make_base(folder / "wide", "bert", MEAN, width=24)
+        made_models.make_base(folder / "base", "bert", MEAN)
+        texts = "".join(json.dumps({"text": text}) + "\n" for text, _ in made_rows.texts(150, seed=0))
+        (folder / "texts.jsonl").write_text(texts)
+        run_of(rows, folder / "wide", folder / "teacher", **{"training.learning_rate": 0.01})
+        more = {
+            "student.layers": 1,
+            "distillation.teacher": str(folder / "teacher"),
+            "distillation.hidden": 0.5,
+            "distillation.attention": 0.5,
+            "distillation.unlabelled": str(folder / "texts.jsonl"),
+        }
+        run_of(rows, folder / "base", folder / "student", **more)
+    return folder
+
+
+def test_a_student_its_control_and_its_teacher_stand_on_the_same_rows(made: Path):
+    run = made / "student"
+    scores = json.loads((run / "scores.json").read_text())["models"]
+    assert {"probe", "full", "distilled", "teacher"} <= set(scores)
+    told = json.loads((run / "distillation.json").read_text())
+    assert told["control"] == "full" and told["student"]["layers"] == [0]
+    assert set(told["kept"]) == {"full", "distilled"}
+    assert told["kept"]["distilled"]["share"] == pytest.approx(
+        scores["distilled"]["accuracy"]["value"] / scores["teacher"]["accuracy"]["value"]
+    )
+    assert told["gain"]["candidate"] == "distilled" and told["gain"]["against"] == "full"
+    sizes = {name: one["parameters"] for name, one in told["models"].items()}
+    assert sizes["full"] == sizes["distilled"] < sizes["teacher"]
+    assert all(one["rows_per_second"] > 0 and one["size_bytes"] > 0 for one in told["models"].values())
+    verdict = json.loads((run / "verdict.json").read_text())
+    assert "teacher" not in verdict["values"] and verdict["ship"] != "teacher"
+    assert finding(run, "X010")["bin"] in ("passed", "tip", "issue")
+    assert finding(run, "E008")["bin"] == "passed"
+
+
+def test_the_control_is_what_a_run_without_a_teacher_trains(made: Path, tmp_path: Path):
+    alone = run_of(made / "messages.csv", made / "base", tmp_path / "alone", **{"student.layers": 1})
+    names = [f"predictions/full.{split}.parquet" for split in ("validation", "test")]
+    from whet.data.predictions import load
+
+    for name in names:
+        one, other = load(alone / name), load(made / "student" / name)
+        assert np.array_equal(one.scores, other.scores)  # type: ignore[attr-defined]
+
+
+def test_what_the_teacher_said_is_kept_and_texts_of_other_splits_are_left_out(made: Path):
+    about = json.loads((made / "student" / "teacher" / "teacher.json").read_text())
+    assert about["rows"] == 72 and about["unlabelled"] == 30, "of 150 texts 120 are the rows"
+    assert np.load(made / "student" / "teacher" / "said.npy").shape == (102, 3)
+    assert np.load(made / "student" / "teacher" / "hidden0.npy").shape[1] == 24
+    known = json.loads((made / "student" / "data" / "unlabelled.json").read_text())
+    assert known["left_out"] == 120 and len(known["texts"]) == 30
+    held = json.loads((made / "student" / "base" / "student.json").read_text())
+    assert held["parameters"] < held["parameters_before"]
+
+
+def test_the_page_shows_what_is_kept(made: Path):
+    found = read_run(made / "student")
+    section = distillation(found)
+    rows = {row.cells[0].text: row for row in section.content["table"].rows}
+    assert list(rows) == ["teacher", "full fine-tuning", "distilled"]
+    assert "%" in rows["distilled"].cells[2].text
+    assert section.content["made_of"].startswith("layers 0 of ")
+    assert "What was learnt from a teacher" in page(found)
+
+
+def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(made: Path, tmp_path: Path):
+    from whet.recipe import load as load_recipe
+
+    more = {
+        "student.layers": 1,
+        "distillation.teacher": str(made / "teacher"),
+        "distillation.hidden": 0.5,
+        "training.batch_tokens": 64,
+    }
+    whole = run_of(made / "messages.csv", made / "base", tmp_path / "whole", **more)
+    recipe = load_recipe(whole / "recipe.yaml")
+    folder = RunFolder(tmp_path / "stopped")
+    folder.path.mkdir()
+    (folder.path / "state.json").write_text('{"id": "x", "state": "running"}')
+    seen = 0
+
+    def stop() -> bool:
+        return seen > 0
+
+    with pytest.raises(Interrupted), Lock(folder.path):
+        for event in fit(recipe, folder, lambda *_: None, stop):
+            row = event.to_json()
+            seen += row["kind"] == "evaluation" and row["model"] == "distilled" and row["step"] > 0
+    with Lock(folder.path):
+        list(fit(recipe, folder, lambda *_: None, lambda: False))
+    for name in ("full", "distilled", "teacher"):
+        one, other = (path / "predictions" / f"{name}.test.parquet" for path in (whole, folder.path))
+        assert contents_of(one) == contents_of(other)
+
+
+def contents_of(path: Path) -> Any:
+    import pyarrow.parquet as pq
+
+    return pq.read_table(path).to_pydict()
+
+
+def test_vectors_of_another_width_are_brought_to_the_teachers(made: Path, tmp_path: Path):
+    rows, task = made_tasks.scored_pairs(tmp_path, 60), "sentence-similarity"
+    teacher = run_of(rows, made / "wide", tmp_path / "teacher", task)
+    run = run_of(rows, made / "base", tmp_path / "run", task, **{"distillation.teacher": str(teacher)})
+    assert np.load(run / "teacher" / "said.npy").shape[1] == 24
+    assert finding(run, "E008")["bin"] == "passed"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda folder: {"distillation.teacher": str(folder / "none")}, "M003"),
+        (lambda folder: {"distillation.teacher": str(folder / "wide")}, "T021.*has no head that was trained"),
+        (lambda folder: {"distillation.teacher": str(folder / "other")}, "T022.*other labels.*it lacks 'late'"),
+        (
+            lambda folder: {
+                "distillation.teacher": str(folder / "teacher"),
+                "distillation.unlabelled": str(folder / "messages.csv"),
+            },
+            "T025|D0",
+        ),
+        (lambda folder: {"student.layers": 4}, "T030"),
+    ],
+)
+def test_what_cannot_teach_is_refused_before_anything_is_trained(
+    made: Path, tmp_path: Path, change: Callable[[Path], dict[str, Any]], words: str
+):
+    if not (made / "other").exists():
+        lines = (made / "messages.csv").read_text().splitlines()
+        (made / "two.csv").write_text("\n".join(line for line in lines if not line.endswith(",late")) + "\n")
+        run_of(made / "two.csv", made / "base", made / "other")
+    with pytest.raises(UserError, match=words):
+        run_of(made / "messages.csv", made / "base", tmp_path / "run", **change(made))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"distillation.weight": 0.9}, "R060"),
+        ({"student.layers": 1, "method": "lora"}, "R061"),
+        ({"distillation.teacher": "a", "method": "probe"}, "R062"),
+        ({"distillation.teacher": "a", "distillation.weight": 0.0}, "R062"),
+        ({"distillation.teacher": "a", "distillation.unlabelled": "b", "task": "ranking"}, "R063"),
+        ({"distillation.teacher": "a", "distillation.texts": "replace"}, "R064"),
+        ({"distillation.teacher": "a", "distillation.endpoint": "http://x/v1"}, "R064"),
+        ({"distillation.teacher": "a", "distillation.top_k": 5}, "R065"),
+        ({"student.layers": [0, 0]}, "R066"),
+    ],
+)
+def test_options_that_cannot_be_meant_together(change: dict[str, Any], code: str):
+    from whet.recipe import Recipe
+
+    tree: dict[str, Any] = {"data": {"source": "rows.csv"}}
+    for name, value in change.items():
+        part, _, leaf = name.partition(".")
+        if leaf:
+            tree.setdefault(part, {})[leaf] = value
+        else:
+            tree[name] = value
+    assert code in {one[0] for one in distilled(Recipe.model_validate(tree))}

@@ -1,0 +1,180 @@
+"""The study of a sweep: what is drawn hangs on seed and number; nothing is begun twice, or beyond what is wanted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from whet.files import Lock
+from whet.folder import create
+from whet.recipe import from_options
+from whet.recipe.space import dimensions, methods_of
+from whet.workflows import sweep_finals, sweep_findings
+from whet.workflows.sweep_clock import Clock
+from whet.workflows.sweep_study import Study, Tried, hash_of
+
+pytest.importorskip("optuna", reason="the extra whet[sweep] is not installed")
+
+SPACE = {"method": ["full", "lora"], "lora.rank": [1, 2, 4], "training.epochs": {"low": 1, "high": 4}}
+
+
+def study(path: Path, **more: Any) -> Study:
+    recipe = from_options({"data.source": "x", "search.space": SPACE, "search.trials": 8, **more})
+    folder = create(path, "0")
+    return Study(recipe, folder, dimensions(recipe), methods_of(recipe), new=True)
+
+
+def again(known: Study) -> Study:
+    return Study(known.recipe, known.folder, known.dimensions, known.methods, new=False)
+
+
+def value_of(setting: dict[str, Any]) -> float:
+    return 0.5 + 0.1 * float(setting.get("training.epochs", 2.0)) * (1 if setting.get("method") == "lora" else -1)
+
+
+def test_gone_on_with_by_another_process_is_as_if_by_one(tmp_path: Path):
+    one, other = study(tmp_path / "one"), study(tmp_path / "other")
+    for _ in range(8):
+        with one.claimed(True) as claim:
+            assert claim is not None
+            one.tell(claim[0], "complete", value_of(claim[1]), seconds=1.0)
+    for turn in range(8):
+        other = again(other)
+        if turn % 2:
+            with other.claimed(True):
+                pass  # gone without a word
+            other = again(other)
+        with other.claimed(True) as claim:
+            assert claim is not None and claim[0] == turn + 1
+            other.tell(claim[0], "complete", value_of(claim[1]), seconds=1.0)
+    assert [one.setting for one in one.trials()] == [one.setting for one in other.trials()]
+    with other.claimed(True) as claim:
+        assert claim is None  # as many as were wanted
+    assert one.trials()[0].setting == {} and one.trials()[0].is_own
+
+
+def test_what_somebody_is_at_is_left_to_him(tmp_path: Path):
+    known = study(tmp_path / "one")
+    with known.claimed(True) as first, again(known).claimed(True) as second:
+        assert first is not None and second is not None and (first[0], second[0]) == (1, 2)
+        with again(known).claimed(False) as third:
+            assert third is None
+    with again(known).claimed(False) as claim:  # both are gone now
+        assert claim is not None and claim[0] == 1
+    with Lock(known.place(1).path), again(known).claimed(False) as claim:
+        assert claim is not None and claim[0] == 2
+
+
+def test_of_a_machine_that_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    known = study(tmp_path / "one")
+    known.machine = "another"
+    with known.claimed(True):
+        pass
+    mine = again(known)
+    with mine.claimed(False) as claim:
+        assert claim is None  # its heart beat a moment ago
+    monkeypatch.setattr("whet.store.studies.stale", lambda study: {mine.trial_id(1)})
+    with mine.claimed(False) as claim:
+        assert claim is not None and claim[0] == 1
+
+
+def test_a_grid_is_gone_through(tmp_path: Path):
+    space = {"method": ["full", "lora"], "lora.rank": [1, 2], "training.epochs": [1.0, 3.0]}
+    known = study(tmp_path / "one", **{"search.space": space, "search.sampler": "grid", "search.trials": 50})
+    assert known.wanted == 1 + 2 + 4
+    drawn = []
+    while True:
+        with known.claimed(True) as claim:
+            if claim is None:
+                break
+            drawn.append(claim[1])
+            known.tell(claim[0], "complete", 0.5)
+    assert drawn[0] == {} and len({str(sorted(one.items())) for one in drawn}) == 7
+    assert {"method": "lora", "lora.rank": 2, "training.epochs": 3.0} in drawn
+
+
+def test_what_is_hopeless(tmp_path: Path):
+    known = study(tmp_path / "one")
+    for value in (0.6, 0.7, 0.8, 0.9):
+        with known.claimed(True) as claim:
+            assert claim is not None
+            known.report(claim[0], 0.5, value - 0.1)
+            known.report(claim[0], 0.5, 0.0)  # said again after a kill: the first counts
+            known.report(claim[0], 1.0, value)
+            known.tell(claim[0], "complete", value, seconds=2.0)
+    assert known.trials()[0].curve == ((0.5, 0.5), (1.0, 0.6))
+    with known.claimed(True) as claim:
+        assert claim is not None and claim[0] == 5
+        assert known.is_hopeless(5, 0.6, 0.65) and not known.is_hopeless(5, 0.6, 0.75)
+        assert not known.is_hopeless(5, 0.1, 0.0) and not known.is_hopeless(5, 1.0, 0.0)
+        assert not known.is_hopeless(1, 0.6, 0.0)  # the recipe as it stands is always trained
+    known.recipe = from_options({"data.source": "x", "search.pruner": "none"})
+    assert not known.is_hopeless(5, 0.6, 0.0)
+
+
+def tried(number: int, value: float, method: str, ended: str = "completed", state: str = "complete") -> Tried:
+    setting = {} if number == 1 else {"method": method, "training.epochs": float(number)}
+    return Tried(number, state, setting, value, 1.0, (), "", ended, "", method)
+
+
+def test_who_is_looked_at_again():
+    trials = [
+        tried(1, 0.7, "full"),
+        tried(2, 0.9, "full"),
+        tried(3, 0.8, "lora"),
+        tried(4, 0.89, "full"),
+        tried(5, 0.95, "full", "max_seconds"),
+        tried(6, 0.99, "full", state="pruned"),
+    ]
+    assert [one.number for one in sweep_finals.chosen(trials, 3)] == [
+        2,
+        3,
+        1,
+    ]  # the best of each method, and the recipe
+    assert [one.number for one in sweep_finals.chosen(trials, 4)] == [2, 3, 4, 1]
+    assert [one.number for one in sweep_finals.chosen(trials, 1)] == [2]
+    assert [one.number for one in sweep_finals.chosen(trials[4:], 3)] == [5]
+    assert sweep_finals.chosen([], 3) == []
+
+
+def test_which_choices_mattered(tmp_path: Path):
+    known = study(tmp_path / "one", **{"search.trials": 24, "search.sampler": "random"})
+    for _ in range(24):
+        with known.claimed(True) as claim:
+            assert claim is not None
+            known.tell(claim[0], "complete", value_of(claim[1]))
+    found = sweep_findings.mattering(known)
+    assert found.code == "X032" and found.bin == "passed"
+    shares = found.evidence["groups"]["over all"]["importance"]
+    assert set(shares) == {"method", "training.epochs"} and sum(shares.values()) == pytest.approx(1, abs=0.02)
+    assert shares["method"] > shares["training.epochs"]
+    assert sweep_findings.mattering(known) == found  # the forest grows from a seed
+    few = study(tmp_path / "few")
+    assert sweep_findings.mattering(few).bin == "not_applicable"
+
+
+def test_the_clock_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = create(tmp_path / "sweep", "0")
+    search = from_options({"data.source": "x", "search.minutes": 10, "search.seeds": 3}).search
+    first = Clock(folder, search, leads=True)
+    first.since -= 120
+    first._note()
+    second = Clock(folder, search, leads=True)
+    assert 119 < second.spent < 130 and 470 < second.left() <= 480
+    trials = [tried(number, 0.5, "full") for number in (1, 2, 3)]
+    assert second.has_room(trials) and second.reserved(trials) == pytest.approx(6.0)
+    second.until = 0
+    assert not second.has_room(trials) and second.is_late(trials) and second.is_over()
+    endless = Clock(create(tmp_path / "b", "0"), from_options({"data.source": "x"}).search, leads=True)
+    assert endless.has_room([]) and not endless.is_late([]) and not endless.is_over()
+
+
+def test_what_may_change_does_not_change_the_name():
+    first = from_options({"data.source": "x", "search.trials": 3})
+    assert hash_of(first) == hash_of(from_options({"data.source": "x", "search.trials": 30, "search.minutes": 5}))
+    assert hash_of(first) != hash_of(from_options({"data.source": "y"}))
+    assert hash_of(first) != hash_of(
+        from_options({"data.source": "x", "search.space": {"training.epochs": [1.0, 2.0]}})
+    )

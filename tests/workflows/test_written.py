@@ -1,0 +1,80 @@
+"""A teacher that writes targets: a model here, or one behind an endpoint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import whet
+from tests import made_rows
+from tests.made_models import make_base
+from tests.prompting.served import said, service
+from whet.batches import encoding
+from whet.errors import UserError
+
+SHORT: dict[str, Any] = {
+    "task": "text-generation",
+    "method": "full",
+    "evaluation__resamples": 100,
+    "evaluation__baselines": ["nearest_answer"],
+    "training__epochs": 1.0,
+    "forgetting__measure": False,
+    "generation__max_tokens": 4,
+    "distillation__weight": 0.0,
+}
+
+
+@pytest.fixture(autouse=True)
+def plain_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("whet.workflows.fit.write_report", lambda run: (run / "report.html").write_text("drawn"))
+    monkeypatch.setattr("whet.workflows.fit.training.forget_checkpoints", lambda folder: None)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+
+
+def rows_of(folder: Path) -> Path:
+    path = folder / "rows.jsonl"
+    rows = [{"prompt": text, "completion": f" {label}"} for text, label in made_rows.texts(40)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_a_service_writes_the_targets(tmp_path: Path):
+    base = make_base(tmp_path / "base", "llama", language=True)
+    with service(lambda body, _: said("thank you")) as there:
+        run = whet.fit(
+            rows_of(tmp_path),
+            base=str(base),
+            out=tmp_path / "run",
+            distillation__teacher="some-model",
+            distillation__endpoint=there.url,
+            distillation__texts="join",
+            **SHORT,
+        ).path
+        assert {body["model"] for body in there.asked} == {"some-model"}
+        assert all(body["messages"][-1]["role"] == "user" for body in there.asked)
+    texts = json.loads((run / "data" / "teacher_texts.json").read_text())["texts"]
+    own, both = (encoding.load(run / "tokens" / name) for name in ("train", "distilled"))
+    assert set(texts) == {"thank you"} and len(both) == 2 * len(own) == 2 * len(texts)
+    assert np.array_equal(both.ids[: own.num_tokens], own.ids)
+    scores = json.loads((run / "scores.json").read_text())["models"]
+    assert {"full", "distilled"} <= set(scores) and "teacher" not in scores
+    findings = {one["code"]: one for one in json.loads((run / "findings.json").read_text())}
+    assert findings["X010"]["evidence"]["gain"]["against"] == "full"
+
+
+def test_nothing_that_can_be_learnt_is_said(tmp_path: Path):
+    base = make_base(tmp_path / "base", "llama", language=True)
+    with service(lambda body, _: said("", "stop")) as there, pytest.raises(UserError, match=r"T028|P0"):
+        whet.fit(
+            rows_of(tmp_path),
+            base=str(base),
+            out=tmp_path / "run",
+            distillation__teacher="some-model",
+            distillation__endpoint=there.url,
+            distillation__texts="replace",
+            **SHORT,
+        )
