@@ -168,6 +168,8 @@ CODES: dict[str, str] = {
     "X022": "Distance to the reference",
     "X023": "Length of better answers",
     "X024": "Likelihood of better answers",
+    "X025": "Learning with other tasks",
+    "X026": "Earlier tasks after later ones",
     "X030": "Whether the search helped",
     "X031": "Trials and seeds that failed",
     "X032": "Choices that mattered",

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from itertools import islice
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.batches.test_replay import encoded
 from whet.batches.flat import Targets, TrainingBatches
-from whet.batches.mixture import Mixture, TaskBatch, touched, turns
+from whet.batches.mixture import Mixture, TaskBatch, turns
 
 SIZES = st.dictionaries(st.text("abc", min_size=1, max_size=2), st.integers(1, 300), min_size=1, max_size=5)
 
@@ -68,10 +67,3 @@ def test_a_batch_is_cut_within_its_task() -> None:
     parts = batch.split(20)
     assert len(parts) > 1 and {one.task for one in parts} == {batch.task}
     assert sum(one.num_tokens for one in parts) == batch.num_tokens
-
-
-def test_tokens_of_all_tasks_are_touched() -> None:
-    known = mixture()
-    found = touched(known.tasks, 50)
-    ids = np.concatenate([np.asarray(one.encoded.ids) for one in known.tasks.values()])
-    assert np.array_equal(np.flatnonzero(found), np.unique(ids))

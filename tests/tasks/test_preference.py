@@ -64,8 +64,8 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def task_with(folder: Path, encoded: Encoded, **options: Any) -> Preference:
     """A task whose reference is drawn from a seed."""
     drawn = -np.random.default_rng(0).uniform(2, 30, (len(encoded), encoded.parts))
-    folder.mkdir(exist_ok=True)
-    np.save(folder / "train.npy", drawn)
+    (folder / "training").mkdir(parents=True, exist_ok=True)
+    np.save(folder / "training" / "train.npy", drawn)
     named = {f"preference.{name}": value for name, value in options.items()}
     return Preference(Setting(columns=("messages", "chosen", "rejected"), options=named, settled={REFERENCE: folder}))
 

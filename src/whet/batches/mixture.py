@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from whet import seeds
 from whet.batches.flat import FlatBatch, TrainingBatches
 
@@ -84,11 +82,3 @@ def _going_on(batches: TrainingBatches, seen: int) -> Iterator[FlatBatch]:
     while True:
         yield from batches.starting_at(epoch, seen)
         seen, epoch = 0, epoch + 1
-
-
-def touched(tasks: Mapping[str, TrainingBatches], size: int) -> np.ndarray:
-    """(size,) which of the first ``size`` tokens occur in any task's rows."""
-    found = np.zeros(size, bool)
-    for batches in tasks.values():
-        found[np.unique(batches.encoded.ids)] = True
-    return found

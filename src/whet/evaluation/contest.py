@@ -51,6 +51,7 @@ COST_ORDER = (
     "top-layers",
     "contrastive",
     "full",
+    "together",
     "self-trained",
     "distilled",
 )

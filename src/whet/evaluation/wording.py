@@ -43,6 +43,7 @@ MODELS = {
     "top-layers": "tuning of the top layers",
     "contrastive": "contrastive tuning",
     "full": "full fine-tuning",
+    "together": "training with the other tasks",
     "self-trained": "self-training",
     "distilled": "distillation",
 }

@@ -79,6 +79,7 @@ def equip(model: Any, widths: Mapping[str, tuple[int, int]], seed: int) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for name, (own, other) in widths.items():
-            layers[name] = nn.Linear(own, other, bias=False)
-            nn.init.orthogonal_(layers[name].weight)
+            layer = nn.Linear(own, other, bias=False)
+            nn.init.orthogonal_(layer.weight)
+            layers[name] = layer
     setattr(model, NAME, layers)

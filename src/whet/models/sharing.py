@@ -23,8 +23,13 @@ class Shared(nn.Module):
         self.models = nn.ModuleDict(dict(models))
         self.spread = nn.Parameter(torch.zeros(len(models)), requires_grad=by_spread)
         first, *others = models.values()
-        for model in others:
-            tie(first, model)
+        found = [
+            f"{task}: {name}"
+            for task, model in zip(list(models)[1:], others, strict=True)
+            for name in tie(first, model)
+        ]
+        self.alone = tuple(found)
+        """Weights of the other trunks that the first one has not."""
 
     def of(self, task: str) -> TaskModel:
         """The model of one task."""

@@ -43,8 +43,8 @@ class Stage:
 
 
 def completed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """With the task and the data of the last stage, where stages are given and these are not."""
-    found, stages = dict(values), values.get("stages")
+    """With the task and the data of the last stage, or task, where several are given and these are not."""
+    found, stages = dict(values), values.get("stages") or values.get("tasks")
     if isinstance(stages, list) and stages and isinstance(stages[-1], Mapping):
         for name in ("task", "data"):
             if name in stages[-1]:

@@ -24,7 +24,7 @@ ADAPTERS: tuple[Method, ...] = (*SOFT, "ia3", "lora", "qlora")
 """Methods that leave the base as it is and keep a few weights of their own (PEFT)."""
 WHOLE: tuple[Method, ...] = ("contrastive", "full")
 """Methods that move every weight of the base."""
-VARIANTS = ("distilled", "self-trained")
+VARIANTS = ("together", "distilled", "self-trained")
 """Models that a run trains beside the one of its method: by the same method, with more to learn from."""
 TaskName = Literal[
     "text-classification",

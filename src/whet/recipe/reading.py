@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from whet.errors import Problem, UserError, did_you_mean
 from whet.recipe.expanding import Stage, completed, expand
+from whet.recipe.mixing import tasks_of
 from whet.recipe.rules import contradictions
 from whet.recipe.schema import Recipe
 
@@ -60,8 +61,8 @@ def build(values: Mapping[str, Any], lines: Mapping[str, str]) -> Recipe:
         recipe = Recipe.model_validate(completed(values))
     except ValidationError as error:
         raise UserError(_problems(error, lines)) from None
-    if recipe.stages:  # what is checked is each of them
-        expand(recipe, lines, build)
+    if recipe.stages or recipe.tasks:  # what is checked is each of them
+        _ = tasks_of(recipe, lines, build) if recipe.tasks else expand(recipe, lines, build)
         return recipe
     found = [Problem(code, lines.get(name, name), what, remedy) for code, name, what, remedy in contradictions(recipe)]
     if found:
@@ -75,6 +76,14 @@ def stages_of(recipe: Recipe) -> list[Stage]:
     :raises UserError: as :func:`build`.
     """
     return expand(recipe, {}, build)
+
+
+def joined_tasks(recipe: Recipe) -> dict[str, Recipe]:
+    """The tasks of a recipe that learns several together, each with a whole recipe of its own.
+
+    :raises UserError: as :func:`build`.
+    """
+    return tasks_of(recipe, {}, build)
 
 
 def dump(recipe: Recipe) -> str:

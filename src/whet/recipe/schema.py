@@ -19,6 +19,7 @@ from whet.recipe.evidence import (
     PromptingRecipe,
 )
 from whet.recipe.few_shot import ContrastiveRecipe, SelfTrainingRecipe
+from whet.recipe.mixing import MixingRecipe
 from whet.recipe.names import Method, TaskName
 from whet.recipe.part import Part
 from whet.recipe.preference import PreferenceRecipe
@@ -59,6 +60,11 @@ class Recipe(Part):
         description="Several trainings in a row: each a name, and options laid over those above; it begins from the "
         "model of the stage before.",
     )
+    tasks: list[dict[str, Any]] = Field(
+        [],
+        description="Several tasks learnt together over one trunk: each a name, and options laid over those above.",
+    )
+    mixing: MixingRecipe = MixingRecipe()
     controls: ControlsRecipe = ControlsRecipe()
     selection: SelectionRecipe = SelectionRecipe()
     student: StudentRecipe = StudentRecipe()

@@ -52,7 +52,8 @@ def _table(told: Facts) -> Table:
         Column("Size", True, "Of all files of the saved model"),
         Column("Rows a second", True, "On this machine, in turn; tokenising left out"),
     ]
-    order = [name for name in (retention.TEACHER, told.get("control"), retention.STUDENT) if name in told["models"]]
+    wanted = (retention.TEACHER, str(told.get("control")), retention.STUDENT)
+    order = [name for name in wanted if name in told["models"]]
     return Table("Teacher and student on the same test rows", columns, [_row(told, name, metric) for name in order])
 
 

@@ -91,20 +91,24 @@ class Preference(TextGeneration):
         liked = np.asarray(examples.column("liked"), float) if examples.shape.has("liked") else np.ones(len(examples))
         return Targets(torch.from_numpy(np.concatenate([found, liked[:, None]], 1)))
 
-    def referred(self, examples: Examples, parts: int) -> Floats:
+    def referred(self, examples: Examples, parts: int, exact: bool = False) -> Floats:
         """(n, parts) the reference's log-probabilities of rows, as the run keeps them.
 
         :raises FileNotFoundError: it has not computed them yet.
         """
-        path = self.kept(examples.split)
+        path = self.kept(examples.split, exact)
         assert path is not None
         found = np.load(path, mmap_mode="r", allow_pickle=False)
         return np.asarray(found[examples.numbers("id")][:, :parts])
 
-    def kept(self, split: str) -> Path | None:
-        """Where a run keeps the reference's log-probabilities of ``split``; None where there is no run."""
+    def kept(self, split: str, exact: bool = False) -> Path | None:
+        """Where a run keeps the reference's log-probabilities of ``split``; None where there is no run.
+
+        :param exact: those in fp32, which a finished model is held to; else those in the precision of training, so
+            that a model that has not moved yet is at no distance.
+        """
         folder = self.setting.settled.get(REFERENCE)
-        return None if folder is None else Path(folder) / f"{split}.npy"
+        return None if folder is None else Path(folder) / ("exact" if exact else "training") / f"{split}.npy"
 
     # --- rows to tensors ------------------------------------------------------------------------------
 
@@ -219,9 +223,9 @@ class Preference(TextGeneration):
         return say_preferences(name, examples, rewards, policy, reference, counts)
 
     def _reference(self, examples: Examples, count: int) -> Floats | None:
-        path = self.kept(examples.split)
+        path = self.kept(examples.split, exact=True)
         if path is not None and path.exists():
-            return self.referred(examples, count)
+            return self.referred(examples, count, exact=True)
         if self.reference is not None:
             return np.asarray(self.reference.numpy()[:, :count])
         if self.how.referred:

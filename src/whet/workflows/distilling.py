@@ -94,7 +94,12 @@ def ask(run: Running) -> Iterator[Event]:
         written.encode(run, run.tokens_folder(JOINED))
     whole = learnt(run)
     if wish.endpoint is not None:
-        about = {"teacher": wish.teacher, "rows": len(run.encoded["train"]), "unlabelled": 0, "texts": len(whole)}
+        about: dict[str, Any] = {
+            "teacher": wish.teacher,
+            "rows": len(run.encoded["train"]),
+            "unlabelled": 0,
+            "texts": len(whole),
+        }
         write_json(run.folder.path / FOLDER / FILE, about)
         return
     tables = _asked(run, run.teacher, whole)

@@ -32,12 +32,14 @@ from whet.workflows import (
     shipping,
     students,
     suspecting,
+    together,
     training,
     usage,
 )
 from whet.workflows.events import Said
 from whet.workflows.rows import Tell
 from whet.workflows.running import Running
+from whet.workflows.together import Joint
 
 
 def fit(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]) -> Iterator[Event]:
@@ -48,20 +50,50 @@ def fit(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[],
 
     :raises Interrupted: ``should_stop`` said so; everything needed to go on is in the folder.
     """
-    if recipe.stages:
-        yield from series.carry_out(recipe, folder, tell, should_stop, fit)
+    if recipe.stages or recipe.tasks:
+        yield from series.carry_out(recipe, folder, tell, should_stop, fit, fit_together)
         return
     run = Running(recipe, folder, tell, should_stop)
     with _recorded(run):
-        for event in stages(run):
-            row = event.to_json()
-            if row["kind"] != "said":
-                append_jsonl(folder.events, [row])
-            yield event
+        yield from _kept(run, stages(run))
 
 
 def stages(run: Running) -> Iterator[Event]:
     """Everything that a run does, in its order; what is done already is skipped."""
+    yield from _before(run)
+    for name in run.models:
+        yield from making.make(run, name)
+    yield from _after(run)
+
+
+def fit_together(joint: Joint) -> Iterator[Event]:
+    """The same of several runs at once, whose tasks share a model beside those that they have for themselves."""
+    with contextlib.ExitStack() as recorded:
+        for run in joint.tasks.values():
+            recorded.enter_context(_recorded(run))
+        for run in joint.tasks.values():
+            yield from _kept(run, _before(run))
+        together.refuse(joint)
+        for run in joint.tasks.values():
+            for name in run.models:
+                if name != together.NAME:
+                    yield from _kept(run, making.make(run, name))
+        yield from together.learn(joint)
+        for run in joint.tasks.values():
+            yield from _kept(run, _after(run))
+
+
+def _kept(run: Running, events: Iterator[Event]) -> Iterator[Event]:
+    """Events, put into the run's record as they pass."""
+    for event in events:
+        row = event.to_json()
+        if row["kind"] != "said":
+            append_jsonl(run.folder.events, [row])
+        yield event
+
+
+def _before(run: Running) -> Iterator[Event]:
+    """All that comes before a model is trained."""
     stage, recipe = run.stage, run.recipe
     if students.wanted(recipe):
         yield from stage("shrink", partial(students.make, run))
@@ -90,9 +122,11 @@ def stages(run: Running) -> Iterator[Event]:
     if suspecting.wanted(run):
         yield from stage("label noise", partial(suspecting.look, run))
 
-    models = run.models
-    for name in models:
-        yield from making.make(run, name)
+
+def _after(run: Running) -> Iterator[Event]:
+    """All that comes after: models are kept, measured and judged."""
+    stage, recipe, models = run.stage, run.recipe, run.models
+    baselines: list[str] = list(run.value("evaluation.baselines"))
     for name in models:
         yield from stage(f"keep {name}", partial(shipping.keep, run, name))
     if preferring.sampled(run):

@@ -19,7 +19,7 @@ from whet.recipe import Recipe
 from whet.recipe.evidence import ForgettingRecipe, JudgeRecipe, PromptingRecipe
 from whet.recipe.expanding import Stage, num_adapting
 from whet.recipe.names import BASELINES
-from whet.recipe.reading import stages_of
+from whet.recipe.reading import joined_tasks, stages_of
 from whet.recipe.rows import DataRecipe
 from whet.recipe.stages import SelectionRecipe
 
@@ -63,10 +63,12 @@ class Node:
 
 
 def nodes_of(recipe: Recipe) -> list[Node]:
-    """The nodes of a recipe with stages.
+    """The nodes of a recipe with stages, or with tasks that are learnt together.
 
-    :raises UserError: as :func:`whet.recipe.reading.stages_of`.
+    :raises UserError: as :func:`whet.recipe.reading.stages_of` and :func:`whet.recipe.reading.joined_tasks`.
     """
+    if recipe.tasks:
+        return [Node(name, name, one) for name, one in joined_tasks(recipe).items()]
     stages = stages_of(recipe)
     found = [Node(one.name, one.name, one.recipe, one.needs) for one in stages]
     if not recipe.controls.kinds:

@@ -46,24 +46,25 @@ def refuse(run: Running) -> None:
 def reference(run: Running) -> Iterator[Event]:
     """Log-probabilities of all answers by the untouched base, once: an adapter switched off would say the same.
 
-    Of training rows in the precision of training, so that a run begins at no distance; of others in fp32, as the
-    finished model says them.
+    What training and its looks at validation are held to is in the precision of training, so that a run begins at no
+    distance; what the finished model is held to, in fp32 as its own.
     """
     task = run.task
     assert isinstance(task, Preference)
-    splits = [split for split in SPLITS if split != "train" or task.how.referred]
     exact = run.new_model()
     exact.eval()
-    for split in splits:
-        model = run.frozen if split == "train" and run.dtype != torch.float32 else exact
-        encoded, path = run.encoded[split], task.kept(split)
+    wanted = [(split, True) for split in SPLITS if split != "train"]
+    wanted += [(split, False) for split in SPLITS if split != "test" and task.how.referred]
+    for split, is_exact in wanted:
+        model = exact if is_exact or run.dtype == torch.float32 else run.frozen
+        encoded, path = run.encoded[split], task.kept(split, is_exact)
         assert path is not None
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         outputs = task.outputs(model, encoded, run.telling(f"reference on {split}", len(encoded)))
         with beside(path) as file:
             np.save(file, task.likelihoods(outputs, encoded)[0], allow_pickle=False)
     run.__dict__.pop("frozen", None)
-    sizes = sum(run.encoded[split].num_sequences for split in splits)
+    sizes = sum(run.encoded[split].num_sequences for split in {split for split, _ in wanted})
     yield Said(f"reference: the base's likelihoods of {sizes:,} answers, computed once")
 
 

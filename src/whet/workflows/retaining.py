@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ def _in_turn(run: Running, names: list[str]) -> dict[str, float]:
             model.use_flat_batches()
             encoded = run.encoded["test"].of_rows(rows)
         model.eval()
-        ask[name] = lambda model=model, encoded=encoded: run.task.outputs(model, encoded)
+        ask[name] = partial(run.task.outputs, model, encoded)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for one in ask.values():
         one()

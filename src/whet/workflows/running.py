@@ -65,6 +65,10 @@ class Running:
     def __init__(self, recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]) -> None:
         self.recipe, self.folder, self.tell, self.should_stop = recipe, folder, tell, should_stop
         self._features: dict[str, Tensor] = {}
+        self.sharing: Sequence[Running] = ()
+        """Runs of all tasks, this one among them, that learn a model together."""
+        self.alone = True
+        """Whether a model of this task alone is trained as well, where one is shared."""
 
     # --- stages -----------------------------------------------------------------------------------
 
@@ -260,7 +264,8 @@ class Running:
     @property
     def models(self) -> list[str]:
         """The names of the models that are trained, cheapest first."""
-        return candidates(self.value("method"), self.recipe)
+        found = candidates(self.value("method"), self.recipe)
+        return [*(found if self.alone else found[:-1]), "together"] if self.sharing else found
 
     def method_of(self, name: str) -> str:
         """The method by which model ``name`` is trained; most are called by it."""

@@ -32,14 +32,17 @@ from whet.recipe.resolve import resolve
 from whet.recipe.rules import WHOLE
 from whet.report import write_report
 from whet.store.index import forget_run, note_run
-from whet.workflows import controlling, preparing, selecting, stage_results
+from whet.workflows import controlling, preparing, selecting, stage_results, together
 from whet.workflows.events import Said, StageFinished
 from whet.workflows.nodes import PROSE, Node, nodes_of
 from whet.workflows.rows import Tell
 from whet.workflows.running import Running
+from whet.workflows.together import Joint
 
 FitOne = Callable[[Recipe, RunFolder, Tell, Callable[[], bool]], Iterator[Event]]
 """How one run is carried out: :func:`whet.workflows.fit.fit`."""
+FitTogether = Callable[[Joint], Iterator[Event]]
+"""How runs whose tasks share a model are: :func:`whet.workflows.fit.fit_together`."""
 RUNS = "runs"
 """The folder with a run for each node."""
 IRRELEVANT = "irrelevant.txt"
@@ -120,7 +123,12 @@ class Series:
 
 
 def carry_out(
-    recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[], bool], fit_one: FitOne
+    recipe: Recipe,
+    folder: RunFolder,
+    tell: Tell,
+    should_stop: Callable[[], bool],
+    fit_one: FitOne,
+    fit_together: FitTogether,
 ) -> Iterator[Event]:
     """Make every run of ``recipe``; yield what happens.
 
@@ -134,6 +142,8 @@ def carry_out(
             yield Said(str(problem))
         failed: dict[str, Exception] = {}
         not_begun: dict[str, Problem] = {}
+        if recipe.tasks:
+            yield from fit_together(_joint(series))
         for number, node in enumerate(series.nodes, 1):
             yield from _make(series, node, number, failed, not_begun)
         yield from _finish(series, failed, not_begun)
@@ -193,6 +203,17 @@ def _create(series: Series, place: RunFolder) -> None:
     if not place.state.exists():
         folders.create(place.path, str(series.folder.read_state().get("whet", "")))
         place.write_state(INTERRUPTED)
+
+
+def _joint(series: Series) -> Joint:
+    """The runs of tasks that are learnt together."""
+    tasks = {
+        node.name: Running(series.final(node), series.place(node.name), series.tell, series.should_stop)
+        for node in series.nodes
+    }
+    for run in tasks.values():
+        run.sharing, run.alone = tuple(tasks.values()), series.recipe.mixing.control
+    return Joint(series.recipe, series.folder, tasks, series.should_stop)
 
 
 # --- one node -----------------------------------------------------------------------------------------
@@ -281,6 +302,8 @@ def _finish(series: Series, failed: dict[str, Exception], not_begun: dict[str, P
     write_json(folder.path / stage_results.FILE, {"stages": results, "last": last.name})
     found = []
     if series.is_finished(last.name):
+        if series.recipe.tasks:
+            found += together.findings(series.recipe, {node.name: series.place(node.name) for node in series.nodes})
         found += controlling.compare(series.folder, series.recipe, series.nodes, series.place)
         found += controlling.seen_before(series.stages, series.place)
         for name in ("scores.json", "verdict.json"):

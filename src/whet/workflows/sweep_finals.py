@@ -165,7 +165,9 @@ def _quiet(events: Iterator[Event]) -> Iterator[Event]:
 
 def baselines(closing: Closing) -> Iterator[Event]:
     """Answers of the recipe's baselines, once for all settings."""
-    run = Running(closing.recipe, closing.folder, closing.tell, closing.should_stop)
+    evaluation = closing.recipe.evaluation.model_copy(update={"label_noise": False})  # nothing of it is shown
+    recipe = closing.recipe.model_copy(update={"evaluation": evaluation})
+    run = Running(recipe, closing.folder, closing.tell, closing.should_stop)
     for event in stages(run):
         if isinstance(event, StageStarted) and _is_training(event.stage):
             break

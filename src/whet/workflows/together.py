@@ -12,17 +12,16 @@ predicted, saved, forgotten and judged there is what it would be of any other mo
 
 from __future__ import annotations
 
-import contextlib
+import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
-from whet.batches.mixture import Mixture, touched, turns
+from whet.batches.mixture import Mixture, turns
+from whet.data.predictions import load as load_predictions
 from whet.engine import memory
 from whet.engine.checkpoint import FolderKeeper
 from whet.engine.events import Ended, Evaluated, Event
@@ -30,22 +29,28 @@ from whet.engine.loop import Plan, train
 from whet.engine.optimisation import Group
 from whet.engine.precision import Weights
 from whet.engine.protocols import Evaluation
-from whet.files import append_jsonl, write_json
+from whet.errors import Problem, UserError
+from whet.evaluation.paired import Comparison, compare, with_holm
+from whet.evaluation.wording import amount, number
+from whet.files import append_jsonl, read_json, write_json
+from whet.findings import Finding
 from whet.folder import RunFolder
 from whet.models.sharing import Shared
 from whet.objectives.several import Several
 from whet.recipe import Recipe
-from whet.workflows import interpolating, regularising, training
-from whet.workflows.events import OfModel, Said
+from whet.workflows import interpolating, regularising, stage_results, training
+from whet.workflows.events import OfModel, Said, StageFinished, StageStarted
 from whet.workflows.running import Running, exact_names
 
 NAME = "together"
 """The model of several heads, in the run of each of its tasks."""
+ALIKE = ("method", "training.precision", "lora.rank", "lora.alpha", "layers.top")
+"""What must have become the same for all tasks, or their weights would not be of one shape."""
 
 
 @dataclass(frozen=True, slots=True)
 class Joint:
-    """Tasks by name, and the one training that they share."""
+    """Tasks by name, and the one training that they share; ``recipe`` and ``folder`` are those of the whole."""
 
     recipe: Recipe
     folder: RunFolder
@@ -54,7 +59,7 @@ class Joint:
 
     @property
     def first(self) -> Running:
-        """The run of the first task, whose options of training hold for all."""
+        """The run of the first task, whose rates hold for the trunk."""
         return next(iter(self.tasks.values()))
 
     @property
@@ -63,11 +68,32 @@ class Joint:
         return self.recipe.mixing.by == "uncertainty"
 
 
+def refuse(joint: Joint) -> None:
+    """:raises UserError: R093, ``auto`` became something else for one task than for another."""
+    problems = []
+    for option in ALIKE:
+        became = {task: run.value(option) for task, run in joint.tasks.items()}
+        if len(set(map(str, became.values()))) > 1:
+            told = ", ".join(f"{value!r} for {task}" for task, value in became.items())
+            what = f"became {told}, and one trunk needs one value."
+            problems.append(Problem("R093", option, what, f"Set {option} at the top of the recipe."))
+    if problems:
+        raise UserError(problems)
+
+
 def learn(joint: Joint) -> Iterator[Event]:
     """Train the shared model, and give each task's run its part; what is done is not done again."""
-    done = [run.folder.checkpoints / NAME / "0" / "outcome.json" for run in joint.tasks.values()]
-    if not all(path.exists() for path in done):
+    marks = [run.folder.stages / f"train {NAME}.json" for run in joint.tasks.values()]
+    if all(mark.exists() for mark in marks):
+        yield StageFinished(f"train {NAME}", float(read_json(marks[0])["seconds"]), skipped=True)
+    else:
+        yield StageStarted(f"train {NAME}")
+        start = time.monotonic()
         yield from _trained(joint)
+        for mark in marks:
+            write_json(mark, {"seconds": round(time.monotonic() - start, 3)})
+        yield StageFinished(f"train {NAME}", time.monotonic() - start)
+        training.forget_checkpoints(joint.folder.checkpoints)
     if joint.recipe.forgetting.interpolate:
         for run in joint.tasks.values():
             yield from run.stage(f"interpolate {NAME}", partial(interpolating.interpolate, run, NAME))
@@ -80,40 +106,31 @@ def _trained(joint: Joint) -> Iterator[Event]:
     exact = [f"models.{task}.{name}" for task, run in joint.tasks.items() for name in exact_names(shared.of(task))]
     weights = Weights(shared, joint.first.dtype, exact=["spread", *exact])
     plan, looks = _plan(joint, batches, seed), _Looks(joint, shared)
-    passes = {task: plan.num_steps / batches.per_epoch * count for task, count in batches.turns.items()}
-    said = ", ".join(f"{task} {passes[task] / run.per_epoch:.3g}" for task, run in batches.tasks.items())
-    yield Said(f"{NAME}: {plan.num_steps:,} steps in all; passes over the rows of {said}")
+    yield Said(_in_words(plan, batches))
+    if shared.alone:
+        yield Said(f"  not shared, since not every task has them: {', '.join(shared.alone)}")
     shared.train()
     keeper = FolderKeeper(joint.folder.checkpoints / NAME)
-    objectives = {task: regularising.objective(run) for task, run in joint.tasks.items()}
-    events = train(
-        weights,
-        _groups(joint, shared, weights),
-        Several(objectives, joint.by_spread),
-        batches,
-        plan,
-        looks,
-        keeper,
-        shared.reseed,
-        joint.should_stop,
-    )
-    for event in events:
+    objective = Several({task: regularising.objective(run) for task, run in joint.tasks.items()}, joint.by_spread)
+    groups = _groups(joint, shared, weights)
+    for event in train(weights, groups, objective, batches, plan, looks, keeper, shared.reseed, joint.should_stop):
         _note(joint, event, looks)
         yield OfModel(NAME, event)
         if isinstance(event, Ended):
             _hand_over(joint, shared, keeper, event.to_json() | {"peak_bytes": memory.peak()})
 
 
+def _in_words(plan: Plan, batches: Mixture) -> str:
+    epochs = plan.num_steps / batches.per_epoch
+    passes = {task: epochs * count / batches.tasks[task].per_epoch for task, count in batches.turns.items()}
+    told = ", ".join(f"{value:.3g} over those of {task}" for task, value in passes.items())
+    return f"{NAME}: {plan.num_steps:,} steps, as many as all tasks have alone; passes over rows: {told}"
+
+
 def _model(joint: Joint, seed: int) -> Shared:
-    """The models of all tasks over one trunk, all of them with the same rows of its embedding."""
-    rows = {task: regularising.plain_batches(run, seed) for task, run in joint.tasks.items()}
-    used = partial(_used, rows)
-    models = {task: training.prepared(run, run.method_of(NAME), seed, used=used)[0] for task, run in joint.tasks.items()}
+    """The models of all tasks over one trunk, each with its head where it would start alone."""
+    models = {task: training.prepared(run, run.method_of(NAME), seed)[0] for task, run in joint.tasks.items()}
     return Shared(models, joint.by_spread)
-
-
-def _used(rows: Mapping[str, Any], size: int) -> np.ndarray:
-    return np.flatnonzero(touched(rows, size))
 
 
 def _batches(joint: Joint, seed: int) -> Mixture:
@@ -127,13 +144,10 @@ def _plan(joint: Joint, batches: Mixture, seed: int) -> Plan:
     """As the first task's, with as many steps as all tasks have alone."""
     steps = {task: training.plan_of(run, batches.tasks[task], seed) for task, run in joint.tasks.items()}
     first = next(iter(steps.values()))
-    per_epoch = batches.per_epoch
-    from dataclasses import replace
-
     return replace(
         first,
         num_steps=sum(plan.num_steps for plan in steps.values()),
-        evaluate_every=max(1, round(per_epoch / joint.recipe.training.evaluations_per_epoch)),
+        evaluate_every=max(1, round(batches.per_epoch / joint.recipe.training.evaluations_per_epoch)),
         micro_batch_tokens=max(plan.micro_batch_tokens for plan in steps.values()),
     )
 
@@ -167,7 +181,7 @@ class _Looks:
         self.seen = {task: look() for task, look in self.each.items()}
         score = float(np.mean([one.score for one in self.seen.values()]))
         tie = float(np.mean([one.tie_break for one in self.seen.values()]))
-        return Evaluation(score, tie, {f"{task} {run}": one.score for task, one in self.seen.items() for run in ("score",)})
+        return Evaluation(score, tie, {task: one.score for task, one in self.seen.items()})
 
 
 def _note(joint: Joint, event: Event, looks: _Looks) -> None:
@@ -188,3 +202,36 @@ def _hand_over(joint: Joint, shared: Shared, keeper: FolderKeeper, ended: dict[s
         own = FolderKeeper(run.folder.checkpoints / NAME / "0")
         own.save("best", shared.state_of(task, tensors), progress)
         write_json(own.folder / "outcome.json", {**ended, "attempt": 0, "failed": False})
+
+
+# --- what came of it ----------------------------------------------------------------------------------
+
+
+def findings(recipe: Recipe, places: Mapping[str, RunFolder]) -> list[Finding]:
+    """X025 of each task: whether it gained by the others, on its own test rows; Holm over all tasks."""
+    if not recipe.mixing.control:
+        why = "mixing.control is false, so that no task was trained alone to hold it against."
+        return [Finding("X025", "not_applicable", why, task) for task in places]
+    wanted, found = recipe.evaluation, dict[str, Comparison]()
+    for task, place in places.items():
+        shared, alone = (
+            load_predictions(place.predictions(name, "test")) for name in (NAME, stage_results.trained(place))
+        )
+        metric = str(read_json(place.scores)["primary"])
+        found[task] = compare(
+            shared, alone, metric, seed=recipe.seed, num_resamples=wanted.resamples, level=1 - wanted.alpha
+        )
+    corrected = with_holm(list(found.values()))
+    return [_finding(task, one, wanted.alpha) for task, one in zip(found, corrected, strict=True)]
+
+
+def _finding(task: str, one: Comparison, alpha: float) -> Finding:
+    low, high = (number(end, one.metric) for end in (one.low, one.high))
+    told = f"{amount(abs(one.difference), one.metric)} ({low} to {high}, p = {one.p_holm:.3g} after Holm)"
+    if one.p_holm >= alpha:
+        message = f"{task}: whether it gains by learning with the others cannot be told: {told} apart from alone."
+        return Finding("X025", "tip", message, task, "More test rows would tell.", one.to_json())
+    if one.gain > 0:
+        return Finding("X025", "passed", f"{task} gains {told} by learning with the others.", task, "", one.to_json())
+    remedy = "Use the model that it has alone; or change mixing.by, so that it has more turns."
+    return Finding("X025", "issue", f"{task} loses {told} by learning with the others.", task, remedy, one.to_json())
