@@ -43,8 +43,12 @@ class Stage:
 
 
 def completed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """With the task and the data of the last stage, or task, where several are given and these are not."""
-    found, stages = dict(values), values.get("stages") or values.get("tasks")
+    """With the task and the data of the last stage where stages are given and these are not; of tasks, with data."""
+    found, stages = dict(values), values.get("stages")
+    tasks = values.get("tasks")
+    for task in tasks if isinstance(tasks, list) else ():
+        if isinstance(task, Mapping) and "data" in task:
+            found.setdefault("data", task["data"])
     if isinstance(stages, list) and stages and isinstance(stages[-1], Mapping):
         for name in ("task", "data"):
             if name in stages[-1]:

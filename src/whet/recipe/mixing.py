@@ -95,6 +95,9 @@ def _of_names(recipe: Recipe, lines: Mapping[str, str]) -> Iterator[Problem]:
             yield Problem("R090", where, what, "Give it a name of letters, digits, - and _.")
         elif name in names[:number]:
             yield Problem("R090", where, f"two tasks are called {name!r}.", "Give each a name of its own.")
+        if not isinstance(given.get("data"), Mapping):
+            what = "names no rows."
+            yield Problem("R090", _at(f"tasks.{number}", lines), what, "Give it data, with its source or its label.")
         for option in sorted(given.keys() & {*OF_ALL, *ALONE}):
             what = "belongs to all tasks together, not to one of them."
             yield Problem("R091", _at(f"tasks.{number}.{option}", lines), what, "Move it to the top of the recipe.")

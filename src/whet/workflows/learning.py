@@ -60,7 +60,8 @@ def used(run: Running, size: int) -> NDArray[np.int64]:
     """
     found = replaying.drawn_from(run).used(size)
     for other in run.sharing:
-        found = np.union1d(found, other.encoded["train"].used(size))
+        if other.tokens_folder("train").exists():  # which they are before any is trained
+            found = np.union1d(found, other.encoded["train"].used(size))
     if run.recipe.self_training.source is not None and run.tokens_folder(unlabelled.TOKENS).exists():
         return np.union1d(found, unlabelled.encoded(run).used(size))
     return np.union1d(found, distilling.learnt(run).used(size)) if distilling.ready(run) else found

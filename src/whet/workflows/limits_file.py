@@ -44,9 +44,9 @@ def wanted(path: Path | None, given: Mapping[str, Any]) -> Wanted:
     for name in here:
         values[name], lines[name] = given[name], ""
     for name, value in values.items():
-        if (what := _wrong(name, value)) is not None:
+        if (wrong := _wrong(name, value)) is not None:
             place = here.get(name) or f"{lines.get(name, path)} {name}"
-            problems.add("V122", place, *what)
+            problems.add("V122", place, *wrong)
     problems.raise_if_any()
     set_here = {name: value for name, value in values.items() if name in NAMES}
     return Wanted(

@@ -7,6 +7,7 @@ from functools import partial
 
 from whet.engine.events import Event
 from whet.workflows import distilling, interpolating, preferring, rates, replaying, self_training, training, written
+from whet.workflows.learning import SELF_TRAINED
 from whet.workflows.running import Running
 
 
@@ -29,9 +30,9 @@ def make(run: Running, name: str) -> Iterator[Event]:
         return
     if preferring.is_one(run):
         yield from run.stage("reference", partial(preferring.reference, run))
-    if rates.wanted(run) and name != self_training.NAME:  # which begins as its control, at the same rate
+    if rates.wanted(run) and name != SELF_TRAINED:  # which begins as its control, at the same rate
         yield from run.stage(f"try rates {name}", partial(rates.find, run, name))
-    if name == self_training.NAME:
+    if name == SELF_TRAINED:
         yield from self_training.make(run)
     else:
         yield from run.stage(f"train {name}", partial(training.fine_tune, run, name))

@@ -33,11 +33,11 @@ from whet.folder import RunFolder
 from whet.inference import teachers, trained
 from whet.inference.teachers import Teacher
 from whet.models import adaptations, loading, sequences, soft_prompts
-from whet.models.places import Place
 from whet.models.changes import Changes
 from whet.models.heads import Head
 from whet.models.language import guesses_of
 from whet.models.networks import Guess, read_config
+from whet.models.places import Place
 from whet.models.pooling import Pooling
 from whet.models.task_model import TaskModel
 from whet.prompting.speaker import Speaker

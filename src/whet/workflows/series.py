@@ -169,14 +169,15 @@ def _look_ahead(series: Series) -> Iterator[Event]:
             if node.recipe.selection.way != "none":
                 selecting.refuse(run)
         except UserError as error:
-            problems += [_of(node.name, problem) for problem in error.problems]
+            problems += [_of(series, node.name, problem) for problem in error.problems]
     problems += [] if problems else _other_labels(series)
     if problems:
         raise UserError(problems)
 
 
-def _of(name: str, problem: Problem) -> Problem:
-    return Problem(problem.code, f"stage {name!r}, {problem.where}", problem.what, problem.remedy)
+def _of(series: Series, name: str, problem: Problem) -> Problem:
+    part = "task" if series.recipe.tasks else "stage"
+    return Problem(problem.code, f"{part} {name!r}, {problem.where}", problem.what, problem.remedy)
 
 
 def _other_labels(series: Series) -> list[Problem]:
@@ -314,15 +315,15 @@ def _finish(series: Series, failed: dict[str, Exception], not_begun: dict[str, P
     write_report(folder.path)
     yield Said(f"report: {folder.report}")
     if not series.is_finished(last.name):
-        _raise(failed, not_begun)
+        _raise(series, failed, not_begun)
 
 
-def _raise(failed: dict[str, Exception], not_begun: dict[str, Problem]) -> None:
+def _raise(series: Series, failed: dict[str, Exception], not_begun: dict[str, Problem]) -> None:
     problems = list(not_begun.values())
     for name, error in failed.items():
         if not isinstance(error, UserError):
             raise error
-        problems = [*(_of(name, problem) for problem in error.problems), *problems]
+        problems = [*(_of(series, name, problem) for problem in error.problems), *problems]
     raise UserError(problems)
 
 

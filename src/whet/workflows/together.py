@@ -181,7 +181,8 @@ class _Looks:
         self.seen = {task: look() for task, look in self.each.items()}
         score = float(np.mean([one.score for one in self.seen.values()]))
         tie = float(np.mean([one.tie_break for one in self.seen.values()]))
-        return Evaluation(score, tie, {task: one.score for task, one in self.seen.items()})
+        loss = float(np.mean([one.numbers["loss"] for one in self.seen.values()]))
+        return Evaluation(score, tie, {"loss": loss, **{task: one.score for task, one in self.seen.items()}})
 
 
 def _note(joint: Joint, event: Event, looks: _Looks) -> None:
