@@ -93,6 +93,20 @@ whet fit tickets.csv --set training.epochs=3      # the same options without a f
 became and why is in the run's `resolved.yaml` and report. An unknown name, a value out of range
 and two options that contradict each other are refused, all at once, before anything is read. The same as a
 JSON schema, for editors: [recipe.schema.json](recipe.schema.json).
+
+A recipe may hold several trainings: `stages` in a row, or `tasks` over one trunk. Each has a name and any options of
+this page, laid over those above where it is of the same task; a mistake is told with its line and the name.
+
+```yaml
+base: distilbert/distilbert-base-uncased
+stages:
+  - name: reading
+    task: fill-mask
+    data: {source: notes.txt}
+  - name: intents
+    task: text-classification
+    data: {source: tickets.csv}
+```
 """
 
 
@@ -133,6 +147,7 @@ KINDS = {
     "G": "Conversations as a model sees them",
     "V": "Gates of the verdict",
     "W": "How training went, by its curves, answers and labels",
+    "X": "What was learnt from beside the rows: stages, teachers, preferences, texts without labels",
 }
 
 FINDINGS_HEAD = f"""{NOTE}
@@ -162,8 +177,8 @@ COMMAND_HEAD = f"""{NOTE}
 
 # The command line
 
-Exit status: 0 done; 1 a mistake in whet; 2 a mistake in what was asked for or in the data, said with
-place and remedy; 130 interrupted, everything saved. Every command takes `--help`.
+Exit status: 0 done; 1 a mistake in whet, or of `whet gate` a limit that does not hold; 2 a mistake in what was asked for
+or in the data, said with place and remedy; 130 interrupted, everything saved. Every command takes `--help`.
 
 With `--json` the last line on standard output is one JSON object, and everything else goes to standard
 error. The environment variable `WHET_STORE` names another index of runs than the SQLite file in the
@@ -177,7 +192,7 @@ def command_page() -> str:
     """Every command with its arguments and options."""
     sections = [COMMAND_HEAD]
     for name, command in commands().items():
-        parameters = command.params
+        parameters = [one for one in command.params if not getattr(one, "hidden", False)]
         usage = " ".join(["whet", name, *(_usage(one) for one in parameters if _is_argument(one)), "[OPTIONS]"])
         rows = [[f"`{shown(command, one)}`", one.help or "", _default(one)] for one in parameters]
         about = table(["", "what it is for", "default"], rows)

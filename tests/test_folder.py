@@ -67,7 +67,7 @@ def test_every_path_lies_inside_and_none_is_another(tmp_path: Path):
     run = RunFolder(tmp_path)
     names = [n for n, value in vars(RunFolder).items() if isinstance(value, property)]
     paths = [getattr(run, name) for name in names] + [run.predictions("full", "test")]
-    assert len(set(paths)) == len(paths) == 20
+    assert len(set(paths)) == len(paths) == 22
     assert all(path.is_relative_to(tmp_path) and path != tmp_path for path in paths)
     assert run.predictions("full", "test") == tmp_path / "predictions" / "full.test.parquet"
 

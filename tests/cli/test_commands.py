@@ -293,6 +293,19 @@ def test_check(whet: Whet, runs: Runs, tmp_path: Path, monkeypatch: pytest.Monke
     assert "set in the recipe" in shown.out
 
 
+def test_check_of_several_trainings(whet: Whet, runs: Runs, tmp_path: Path):
+    """Each by itself, and how many runs there are in all."""
+    recipe = tmp_path / "recipe.yaml"
+    task = f"data: {{source: {runs.data()}}}"
+    recipe.write_text(f"base: {runs.base('mean')}\ntasks:\n  - name: one\n    {task}\n  - name: other\n    {task}\n")
+    method = "method=full"
+    found = last_object(whet(["check", str(recipe), "--set", method, "--json"]))
+    assert set(found) == {"tasks", "runs"} and found["runs"] == ["one", "other"]
+    assert found["tasks"]["other"]["data.label"]["value"] == "intent"
+    shown = whet(["check", str(recipe), "--set", method])
+    assert "task one: text-classification" in shown.out and "task other:" in shown.out
+
+
 # --- runs -----------------------------------------------------------------------------------------
 
 

@@ -23,6 +23,8 @@ data.source data.text data.text_pair data.label data.negative data.group data.sp
 data.corrections data.label_separator data.encoding data.drop_unlabelled data.validation_share data.test_share
 data.max_length
 data.stride
+stages tasks mixing.by mixing.temperature mixing.control controls.kinds controls.seeds controls.irrelevant
+selection.way selection.rows selection.share selection.target selection.neighbours student.layers student.width
 head.pooling head.start head.keep_labels
 vocabulary.add vocabulary.file
 answers.max_tokens answers.nbest
@@ -33,6 +35,8 @@ generation.max_tokens generation.temperature generation.top_p generation.top_k g
 generation.num_beams generation.length_penalty generation.stop generation.json_schema generation.pattern
 generation.constrain
 masking.share
+preference.loss preference.beta preference.gamma preference.label_smoothing preference.desirable_weight
+preference.undesirable_weight preference.normalise preference.samples
 training.epochs training.learning_rate training.head_learning_rate training.batch_tokens
 training.micro_batch_tokens training.weight_decay training.warmup_share training.clip_norm
 training.label_smoothing training.precision training.evaluations_per_epoch training.patience
@@ -41,10 +45,16 @@ layers.top layers.decay layers.gradual
 lora.rank lora.alpha lora.rank_stabilised lora.dropout lora.target_modules lora.dora lora.rate_ratio lora.start
 lora.merge
 soft.tokens soft.start soft.width
+contrastive.loss contrastive.temperature contrastive.together self_training.source self_training.threshold
+self_training.rounds self_training.labels self_training.balanced
 quantisation.bits quantisation.kind quantisation.double
 regularisation.dropout regularisation.r_drop regularisation.mixout regularisation.l2_start
 regularisation.class_weights regularisation.focal regularisation.sampling regularisation.average
 regularisation.average_decay regularisation.token_deletion regularisation.token_swap
+distillation.endpoint distillation.key_variable distillation.max_cost distillation.price_input
+distillation.price_output distillation.requests_at_once distillation.timeout_seconds distillation.retries
+distillation.teacher distillation.temperature distillation.weight distillation.hidden distillation.attention
+distillation.top_k distillation.unlabelled distillation.texts distillation.max_tokens distillation.control
 forgetting.measure forgetting.text forgetting.probes forgetting.max_rows forgetting.limit forgetting.replay
 forgetting.interpolate
 evaluation.baselines evaluation.margin evaluation.alpha evaluation.resamples evaluation.label_noise evaluation.comet
@@ -54,6 +64,8 @@ prompting.shots prompting.orders prompting.calibrate prompting.max_tokens prompt
 prompting.label_price
 judge.endpoint judge.key_variable judge.max_cost judge.price_input judge.price_output judge.requests_at_once
 judge.timeout_seconds judge.retries judge.model judge.instruction judge.against judge.max_rows
+search.space search.trials search.minutes search.seeds search.finalists search.workers search.sampler search.pruner
+search.metric
 """
 OPTIONS = _SURFACE.split()
 """The surface. A new option is argued for: derive before you ask."""
@@ -279,6 +291,16 @@ CONTRADICTIONS = [
     ("R043", "regularisation.average_decay", {"regularisation.average_decay": 0.9}),
     ("R023", "training.micro_batch_tokens", {"training.batch_tokens": 100, "training.micro_batch_tokens": 101}),
     ("R024", "data.test_share", {"data.validation_share": 0.5, "data.test_share": 0.5}),
+    ("R053", "controls", {"controls.seeds": 5}),
+    ("R055", "selection.way", {"task": "fill-mask", "selection.rows": 10}),
+    ("R056", "selection.target", {"task": "fill-mask", "selection.way": "dsir"}),
+    ("R060", "distillation", {"distillation.weight": 0.7}),
+    ("R062", "distillation.teacher", {"method": "probe", "distillation.teacher": "x"}),
+    ("R070", "method", {"task": "regression", "method": "contrastive"}),
+    ("R072", "self_training", {"self_training.threshold": 0.8}),
+    ("R080", "preference.gamma", {"task": "preference", "preference.loss": "dpo", "preference.gamma": 2.0}),
+    ("R085", "search.space", {"search.space": {"training.pace": [1, 2]}}),
+    ("R094", "mixing", {"mixing.control": False}),
 ]
 
 

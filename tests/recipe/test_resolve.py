@@ -27,9 +27,10 @@ FACTS: dict[str, Any] = {
 COLUMNS = ("text", "text_pair", "label", "negative", "group", "speaker")
 _ASKED = ("prompting.base", "prompting.instruction", "prompting.max_tokens", "judge.instruction", "judge.against")
 _SOURCES = ("sources.template", "sources.source_language", "sources.target_language")
-DECIDED_LATER = {"chat.template", *_ASKED, *_SOURCES, *(f"data.{name}" for name in COLUMNS)}
+_BESIDE = ("selection.rows", "distillation.max_tokens", "search.space", "search.metric")
+DECIDED_LATER = {"chat.template", *_ASKED, *_SOURCES, *_BESIDE, *(f"data.{name}" for name in COLUMNS)}
 """Columns are found in the file; the reading stage records which and why.
-What is asked, and who, depends on the base."""
+What is asked, and who, depends on the base; how many rows are chosen, on the pool; what is searched, on methods."""
 
 
 def resolved(options: dict[str, Any] | None = None, **facts: Any) -> dict[str, Any]:

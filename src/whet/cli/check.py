@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from whet.cli.options import Json, Set, changes
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from whet.workflows.checking import Choices
 
 
 def add_to(app: typer.Typer) -> None:
@@ -20,16 +25,43 @@ def check(
     set_: Set = None,
     json: Json = False,
 ) -> None:
-    """Validate RECIPE and show every resolved value with its reason; nothing is trained."""
-    from whet.cli.screen import ProgressLine, console, print_json, table
-    from whet.workflows.inspecting import check as look
+    """Validate RECIPE and show every resolved value with its reason; nothing is trained.
+
+    Of a recipe of several trainings, each stage or task is shown by itself.
+    """
+    from whet.cli.screen import ProgressLine, console, print_json
+    from whet.workflows.checking import check as look
+    from whet.workflows.checking import check_parts, runs_of
     from whet.workflows.starting import recipe_of
 
     screen = console(to_stderr=json)
     progress = ProgressLine(screen)
-    choices = look(recipe_of(changes({}, set_), recipe), progress.tell)
+    wanted = recipe_of(changes({}, set_), recipe)
+    if not wanted.stages and not wanted.tasks:
+        choices = look(wanted, progress.tell)
+        progress.clear()
+        if json:
+            print_json(_as_json(choices))
+        else:
+            _show(screen, choices)
+        return
+    part, parts, runs = "task" if wanted.tasks else "stage", check_parts(wanted, progress.tell), runs_of(wanted)
     progress.clear()
     if json:
-        print_json({name: {"value": one.value, "reason": one.reason} for name, one in choices.items()})
+        print_json({f"{part}s": {name: _as_json(choices) for name, choices in parts.items()}, "runs": runs})
         return
+    for name, choices in parts.items():
+        screen.print(f"{part} {name}: {choices['task'].value}", style="bold", markup=False)
+        _show(screen, choices)
+    if more := runs[len(parts) :]:
+        screen.print(f"{len(more)} more runs, of controls and further seeds: {', '.join(more)}", markup=False)
+
+
+def _as_json(choices: Choices) -> dict[str, Any]:
+    return {name: {"value": one.value, "reason": one.reason} for name, one in choices.items()}
+
+
+def _show(screen: Console, choices: Choices) -> None:
+    from whet.cli.screen import table
+
     table(screen, ["option", "value", "reason"], [[name, str(one.value), one.reason] for name, one in choices.items()])

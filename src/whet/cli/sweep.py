@@ -37,7 +37,9 @@ def sweep(
     resume: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Go on with a sweep, or help one that is under way.")
     ] = None,
-    helper: Annotated[int | None, typer.Option("--helper", hidden=True)] = None,
+    helper: Annotated[
+        int | None, typer.Option("--helper", hidden=True, help="Of the command itself: help the process of this number.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Try settings of a recipe, train the best with several seeds, and say which is worth it.

@@ -26,6 +26,12 @@ NAMED = {"base": "model", "distillation.teacher": "model", "selection.target": "
 """Options whose value may be the name of another stage, and what of that stage is meant."""
 OF_THE_WHOLE = ("stages", "controls", "version")
 """What no stage has for itself."""
+OF_ONE_RECIPE = {
+    "tasks": "Learn them together in a recipe of their own.",
+    "mixing": "Learn tasks together in a recipe of their own.",
+    "search": "Search over a recipe of this training alone.",
+}
+"""What has no place among stages at all, and what to do in its place."""
 OF_ALL_STAGES = ("version", "task", "base", "seed", "data", *OF_THE_WHOLE)
 """What above stages is not lost where no stage has its task."""
 UNMERGED = (*SOFT, "ia3")
@@ -162,6 +168,9 @@ def _of_names(recipe: Recipe, lines: Mapping[str, str]) -> Iterator[Problem]:
         for option in sorted(given.keys() & set(OF_THE_WHOLE)):
             what = "belongs to the whole recipe, not to one stage."
             yield Problem("R051", _at(f"stages.{number}.{option}", lines), what, "Move it to the top of the recipe.")
+        for option in sorted(given.keys() & set(OF_ONE_RECIPE)):
+            what = "has no place in a stage."
+            yield Problem("R051", _at(f"stages.{number}.{option}", lines), what, OF_ONE_RECIPE[option])
         if given.get("base") in names[number:]:
             what = f"is {given['base']!r}, a stage that does not come before this one."
             yield Problem("R057", _at(f"stages.{number}.base", lines), what, "Name an earlier stage, or a base.")

@@ -22,7 +22,7 @@ OF_ALL = ("base", "seed", "method", "vocabulary", "tasks", "mixing", "version")
 
 
 class MixingRecipe(Part):
-    """How tasks take turns; see :mod:`whet.workflows.together`."""
+    """How tasks that are learnt together take turns."""
 
     by: Literal["size", "temperature", "uncertainty"] = Field(
         "size",

@@ -8,6 +8,7 @@ from whet.recipe.distillation_rules import distilled
 from whet.recipe.evidence import JudgeRecipe, PromptingRecipe
 from whet.recipe.expanding import ADAPTING
 from whet.recipe.few_shot_rules import few_shot
+from whet.recipe.mixing import MixingRecipe
 from whet.recipe.names import BASELINES, LANGUAGE, PROBED, PROMPTABLE, PROMPTED, SOFT
 from whet.recipe.preference import PreferenceRecipe
 from whet.recipe.preference_rules import preferred
@@ -87,6 +88,7 @@ def contradictions(recipe: Recipe) -> Iterator[Contradiction]:
     yield from _forgetting_is_measured(recipe)
     yield from _chosen_for_something(recipe)
     yield from _controls_of_stages(recipe)
+    yield from _mixed_of_several(recipe)
     yield from _options_of_the_task(recipe)
     yield from mistakes(recipe)
     yield from few_shot(recipe)
@@ -134,7 +136,8 @@ def _options_of_the_method(recipe: Recipe) -> Iterator[Contradiction]:
         given = getattr(recipe, part)
         fresh = type(given)()
         is_set = given != fresh if not leaf else getattr(given, leaf) != getattr(fresh, leaf)
-        if not is_set or recipe.method in methods or (recipe.method == "auto" and {"lora", "full", "contrastive"} & set(methods)):
+        may_become = recipe.method == "auto" and {"lora", "full", "contrastive"} & set(methods)
+        if not is_set or recipe.method in methods or may_become:
             continue
         if leaf and recipe.method not in OF_SOME_METHODS.get(part, (recipe.method,)):
             continue  # said of the whole part already
@@ -386,6 +389,16 @@ def _controls_of_stages(recipe: Recipe) -> Iterator[Contradiction]:
             "controls",
             "hold a stage on texts against going without, but there are no stages.",
             "Give stages: a training on texts first, the task behind it.",
+        )
+
+
+def _mixed_of_several(recipe: Recipe) -> Iterator[Contradiction]:
+    if recipe.mixing != MixingRecipe():
+        yield (
+            "R094",
+            "mixing",
+            "says how tasks take turns that are learnt together, but there are no tasks.",
+            "Give tasks, or remove it.",
         )
 
 

@@ -12,7 +12,7 @@ ControlKind = Literal["none", "irrelevant", "equal-compute"]
 
 
 class ControlsRecipe(Part):
-    """What a training on texts of the domain is held against; see :mod:`whet.workflows.controls`."""
+    """What a training on texts of the domain is held against."""
 
     kinds: list[ControlKind] = Field(
         [],

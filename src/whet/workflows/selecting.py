@@ -52,6 +52,23 @@ def refuse(run: Running) -> None:
         raise UserError(Problem("D090", "selection.rows", what, remedy))
 
 
+def refuse_target(run: Running) -> None:
+    """:raises UserError: D092, the target has no texts; whatever reading it raises."""
+    target_texts(str(run.recipe.selection.target), run)
+
+
+def stand_in(run: Running) -> None:
+    """As many rows as would be chosen in the place of the pool, evenly spread: what follows from their number is so.
+
+    :raises UserError: D090.
+    """
+    refuse(run)
+    pool = _pool(run)
+    count = number_of(run.recipe.selection, len(pool))
+    _keep(run, pool, np.zeros(len(pool)), np.linspace(0, len(pool) - 1, count).astype(np.int64))
+    _reopened(run)
+
+
 def number_of(wanted: SelectionRecipe, pool: int) -> int:
     """How many rows are chosen of a pool."""
     return max(1, round(wanted.share * pool)) if wanted.rows == "auto" else int(wanted.rows)
@@ -74,11 +91,16 @@ def select(run: Running) -> Iterator[Event]:
         _keep(run, pool, weights, chosen)
         write_json(folder / FILE, about)  # last: from here on it is done
     (folder / POOL).unlink(missing_ok=True)
-    for name in ("data", "task"):
-        run.__dict__.pop(name, None)
+    _reopened(run)
     found = finding(run.folder)
     assert found is not None
     yield Said(found.message)
+
+
+def _reopened(run: Running) -> None:
+    """Let go of what was known of the pool."""
+    for name in ("data", "task"):
+        run.__dict__.pop(name, None)
 
 
 def _pool(run: Running) -> Examples:

@@ -32,7 +32,7 @@ from whet.recipe.resolve import resolve
 from whet.recipe.rules import WHOLE
 from whet.report import write_report
 from whet.store.index import forget_run, note_run
-from whet.workflows import controlling, preparing, selecting, stage_results, together
+from whet.workflows import controlling, preparing, selecting, stage_results, together, transferring
 from whet.workflows.events import Said, StageFinished
 from whet.workflows.nodes import PROSE, Node, nodes_of
 from whet.workflows.rows import Tell
@@ -137,7 +137,7 @@ def carry_out(
     """
     with _recorded(recipe, folder):
         series = Series(recipe, folder, tell, should_stop, fit_one)
-        yield from _look_ahead(series)
+        yield from look_ahead(series)
         for problem in note_run(folder.path):
             yield Said(str(problem))
         failed: dict[str, Exception] = {}
@@ -152,8 +152,8 @@ def carry_out(
 # --- before anything is trained -----------------------------------------------------------------------
 
 
-def _look_ahead(series: Series) -> Iterator[Event]:
-    """Read the rows of every stage and control.
+def look_ahead(series: Series) -> Iterator[Event]:
+    """Read the rows of every stage and control, before anything is trained.
 
     :raises UserError: everything that is refused of any of them; F032, a teacher with other labels.
     """
@@ -169,13 +169,14 @@ def _look_ahead(series: Series) -> Iterator[Event]:
             if node.recipe.selection.way != "none":
                 selecting.refuse(run)
         except UserError as error:
-            problems += [_of(series, node.name, problem) for problem in error.problems]
+            problems += [of_part(series, node.name, problem) for problem in error.problems]
     problems += [] if problems else _other_labels(series)
     if problems:
         raise UserError(problems)
 
 
-def _of(series: Series, name: str, problem: Problem) -> Problem:
+def of_part(series: Series, name: str, problem: Problem) -> Problem:
+    """A problem, said to be of a stage or of a task."""
     part = "task" if series.recipe.tasks else "stage"
     return Problem(problem.code, f"{part} {name!r}, {problem.where}", problem.what, problem.remedy)
 
@@ -305,6 +306,7 @@ def _finish(series: Series, failed: dict[str, Exception], not_begun: dict[str, P
     if series.is_finished(last.name):
         if series.recipe.tasks:
             found += together.findings(series.recipe, {node.name: series.place(node.name) for node in series.nodes})
+        found += transferring.findings(series.recipe, series.stages, series.place)
         found += controlling.compare(series.folder, series.recipe, series.nodes, series.place)
         found += controlling.seen_before(series.stages, series.place)
         for name in ("scores.json", "verdict.json"):
@@ -323,7 +325,7 @@ def _raise(series: Series, failed: dict[str, Exception], not_begun: dict[str, Pr
     for name, error in failed.items():
         if not isinstance(error, UserError):
             raise error
-        problems = [*(_of(series, name, problem) for problem in error.problems), *problems]
+        problems = [*(of_part(series, name, problem) for problem in error.problems), *problems]
     raise UserError(problems)
 
 

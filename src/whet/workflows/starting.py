@@ -33,11 +33,12 @@ def recipe_of(changes: Mapping[str, Any], file: Path | None) -> Recipe:
 
 def refuse_stages(recipe: Recipe, command: str) -> None:
     """:raises UserError: R058, a command for one training is given a recipe of several."""
-    if recipe.stages:
-        names = ", ".join(str(one.get("name")) for one in recipe.stages)
-        what = f"has stages ({names}), and 'whet {command}' takes one training."
-        remedy = "Give the recipe of one stage, or carry out all of them with 'whet fit'."
-        raise UserError(Problem("R058", "stages", what, remedy))
+    for part, several in (("stages", recipe.stages), ("tasks", recipe.tasks)):
+        if several:
+            names = ", ".join(str(one.get("name")) for one in several)
+            what = f"has {part} ({names}), and 'whet {command}' takes one training."
+            remedy = f"Give the recipe of one of them, or carry out all {part} with 'whet fit'."
+            raise UserError(Problem("R058", part, what, remedy))
 
 
 def start(recipe: Recipe, out: Path | None) -> tuple[Recipe, RunFolder]:

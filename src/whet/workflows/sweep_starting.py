@@ -16,6 +16,11 @@ from whet.store import studies
 
 CHANGEABLE = ("trials", "minutes", "seeds", "finalists", "workers", "pruner")
 """Options of the search that may be others when a sweep goes on."""
+SEVERAL = {
+    "stages": "Search over the recipe of one stage, with the model of the stage before as base.",
+    "tasks": "Search over the recipe of one task.",
+}
+"""Parts that make several trainings of a recipe, and what can be searched in their place."""
 
 
 def refuse(recipe: Recipe) -> None:
@@ -26,9 +31,9 @@ def refuse(recipe: Recipe) -> None:
     """
     studies.refuse_without_optuna()
     found = []
-    if getattr(recipe, "stages", None):
-        remedy = "Search over the recipe of one stage, with the model of the stage before as base."
-        found.append(Problem("O005", "stages", "a recipe of several trainings cannot be searched as a whole.", remedy))
+    for part, remedy in SEVERAL.items():
+        if getattr(recipe, part):
+            found.append(Problem("O005", part, "a recipe of several trainings cannot be searched as a whole.", remedy))
     if recipe.search.metric not in ("auto", *MEASURES):
         remedy = f"Use auto, or one of {', '.join(sorted(MEASURES))}."
         found.append(Problem("O006", "search.metric", f"{recipe.search.metric!r} is no metric.", remedy))

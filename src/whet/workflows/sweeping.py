@@ -113,7 +113,7 @@ def _prepared(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callab
             break
     path = folder.path / SPACE
     if not path.exists():
-        methods, space = yield from _space(run)
+        methods, space = yield from drawn_from(run)
         known = {"recipe": hash_of(recipe), "methods": list(methods), "dimensions": [asdict(one) for one in space]}
         studies_begun = Study(recipe, folder, space, methods, new=True)
         write_json(path, known)
@@ -121,8 +121,11 @@ def _prepared(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callab
     _vectors(folder).mkdir(exist_ok=True)
 
 
-def _space(run: Running) -> Any:
-    """The methods that are tried and what is drawn for them; a generator that says which are left out."""
+def drawn_from(run: Running) -> Any:
+    """The methods that are tried and what is drawn for them; a generator that says which are left out.
+
+    :raises UserError: the base does not take a method that is asked for.
+    """
     recipe = run.recipe
     named = methods_of(recipe)
     methods: list[str] = [str(run.value("method"))] if named == ("auto",) else list(named)

@@ -38,6 +38,8 @@ from whet.folder import RunFolder
 from whet.models.sharing import Shared
 from whet.objectives.several import Several
 from whet.recipe import Recipe
+from whet.recipe.mixing import OF_ALL
+from whet.recipe.rules import OF_SOME_METHODS
 from whet.workflows import interpolating, regularising, stage_results, training
 from whet.workflows.events import OfModel, Said, StageFinished, StageStarted
 from whet.workflows.running import Running, exact_names
@@ -71,12 +73,16 @@ class Joint:
 def refuse(joint: Joint) -> None:
     """:raises UserError: R093, ``auto`` became something else for one task than for another."""
     problems = []
+    methods = {str(run.value("method")) for run in joint.tasks.values()}
     for option in ALIKE:
+        if not methods & set(OF_SOME_METHODS.get(option, OF_SOME_METHODS.get(option.partition(".")[0], methods))):
+            continue  # no method has any use for it
         became = {task: run.value(option) for task, run in joint.tasks.items()}
         if len(set(map(str, became.values()))) > 1:
             told = ", ".join(f"{value!r} for {task}" for task, value in became.items())
             what = f"became {told}, and one trunk needs one value."
-            problems.append(Problem("R093", option, what, f"Set {option} at the top of the recipe."))
+            where = "at the top of the recipe" if option in OF_ALL else "to the same value in every task"
+            problems.append(Problem("R093", option, what, f"Set {option} {where}."))
     if problems:
         raise UserError(problems)
 

@@ -14,10 +14,7 @@ from whet.data.normal import hashes
 from whet.data.predictions import Predictions, load
 from whet.errors import Problem, UserError
 from whet.files import read_json
-from whet.folder import FINISHED, RunFolder
-
-STAGES = "stages.json"
-"""What a series of runs leaves beside them, the name of its last stage in it."""
+from whet.folder import FINISHED, RunFolder, answering_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +74,7 @@ def _opened(path: Path, name: str) -> ShippedRun:
     state = folder.read_state()["state"]
     if state != FINISHED:
         raise UserError(Problem("F015", str(path), f"is {state}, not finished.", f"Go on with: whet resume {path}"))
-    if (path / STAGES).exists():
-        folder = RunFolder(path / "runs" / str(read_json(path / STAGES)["last"]))
+    folder = RunFolder(answering_run(path))
     ships = str(read_json(folder.verdict)["ship"])
     return ShippedRun(name, folder, ships, replace(load(folder.predictions(ships, "test")), model=f"{name}/{ships}"))
 

@@ -1,0 +1,82 @@
+"""What later tasks took from earlier ones, or gave them: an earlier head on the trunk that the last stage left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from whet.data import reading
+from whet.data.predictions import load as load_predictions
+from whet.errors import UserError
+from whet.evaluation.paired import Comparison, compare, with_holm
+from whet.evaluation.wording import amount, number
+from whet.files import read_json
+from whet.findings import Finding
+from whet.folder import RunFolder
+from whet.inference.trained import TrainedModel
+from whet.models.sharing import tie
+from whet.recipe import Recipe
+from whet.recipe.names import LANGUAGE
+from whet.workflows import stage_results
+from whet.workflows.nodes import Node
+from whet.workflows.using import kept_models
+
+Place = Callable[[str], RunFolder]
+
+
+def findings(recipe: Recipe, stages: Sequence[Node], place: Place) -> list[Finding]:
+    """X026 of every earlier task that the last stage's model came of; Holm over all of them.
+
+    Language models say what they forgot by themselves (V009), and have no head that could be put back.
+    """
+    last = stages[-1]
+    earlier = [
+        node for node in _ancestors(last, {node.name: node for node in stages}) if node.recipe.task not in LANGUAGE
+    ]
+    if not earlier or last.recipe.task in LANGUAGE:
+        return []
+    measured, found = dict[str, Comparison](), list[Finding]()
+    for node in earlier:
+        try:
+            measured[node.name] = _after(recipe, place(node.name), place(last.name), last.name)
+        except UserError as error:
+            found.append(Finding("X026", "not_applicable", str(error), node.name))
+    corrected = with_holm(list(measured.values()))
+    for name, one in zip(measured, corrected, strict=True):
+        found.append(_finding(name, one, last.name, recipe.evaluation.alpha))
+    return found
+
+
+def _ancestors(node: Node, by_name: Mapping[str, Node]) -> list[Node]:
+    """The stages from whose models a stage began, the first of them first."""
+    before = by_name.get(node.needs.get("base", ""))
+    return [] if before is None else [*_ancestors(before, by_name), before]
+
+
+def _after(recipe: Recipe, earlier: RunFolder, later: RunFolder, name: str) -> Comparison:
+    """The earlier task's test rows by its own head on the later trunk, against what its own model said.
+
+    :raises UserError: M080, the trunks have no weights in common; M030 and on, a model cannot be loaded.
+    """
+    before = stage_results.trained(earlier)
+    model = TrainedModel.load(kept_models(earlier)[before])
+    tie(TrainedModel.load(kept_models(later)[stage_results.trained(later)]).model, model.model)
+    rows = reading.reopen(earlier.data).splits["test"]
+    now = replace(model.predict(rows), model=f"after {name}")
+    metric, wanted = str(read_json(earlier.scores)["primary"]), recipe.evaluation
+    own = load_predictions(earlier.predictions(before, "test"))
+    return compare(now, own, metric, seed=recipe.seed, num_resamples=wanted.resamples, level=1 - wanted.alpha)
+
+
+def _finding(name: str, one: Comparison, last: str, alpha: float) -> Finding:
+    low, high = (number(end, one.metric) for end in (one.low, one.high))
+    told = f"{amount(abs(one.difference), one.metric)} ({low} to {high}, p = {one.p_holm:.3g} after Holm)"
+    if one.p_holm >= alpha:
+        message = f"With the trunk that {last} left, {name} is as before, as far as its test rows tell: {told} apart."
+        return Finding("X026", "passed", message, name, "", one.to_json())
+    if one.gain > 0:
+        message = f"With the trunk that {last} left, {name} is better by {told}."
+        return Finding("X026", "passed", message, name, "", one.to_json())
+    message = f"With the trunk that {last} left, {name} is worse by {told}: it was forgotten."
+    remedy = "Keep a model for each task, learn them together (tasks), or use method lora and lower rates."
+    return Finding("X026", "issue", message, name, remedy, one.to_json())
