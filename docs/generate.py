@@ -102,10 +102,10 @@ base: distilbert/distilbert-base-uncased
 stages:
   - name: reading
     task: fill-mask
-    data: {source: notes.txt}
+    data: {{source: notes.txt}}
   - name: intents
     task: text-classification
-    data: {source: tickets.csv}
+    data: {{source: tickets.csv}}
 ```
 """
 
@@ -177,8 +177,8 @@ COMMAND_HEAD = f"""{NOTE}
 
 # The command line
 
-Exit status: 0 done; 1 a mistake in whet, or of `whet gate` a limit that does not hold; 2 a mistake in what was asked for
-or in the data, said with place and remedy; 130 interrupted, everything saved. Every command takes `--help`.
+Exit status: 0 done; 1 a mistake in whet, or of `whet gate` a limit that does not hold; 2 a mistake in what was
+asked for or in the data, said with place and remedy; 130 interrupted, everything saved. Every command takes `--help`.
 
 With `--json` the last line on standard output is one JSON object, and everything else goes to standard
 error. The environment variable `WHET_STORE` names another index of runs than the SQLite file in the

@@ -55,11 +55,11 @@ def parts(path: Path) -> dict[str, dict[str, Choice]]:
     return checking.check_parts(load(path), lambda *_: None)
 
 
-def refused(path: Path) -> dict[str, str]:
-    """Code -> place."""
+def refused(path: Path) -> list[tuple[str, str]]:
+    """Code and place of every problem."""
     with pytest.raises(UserError) as caught:
         parts(path)
-    return {one.code: one.where for one in caught.value.problems}
+    return [(one.code, one.where) for one in caught.value.problems]
 
 
 def test_each_stage_is_shown_with_what_it_takes_of_others(place: Path, tmp_path: Path) -> None:
@@ -96,9 +96,9 @@ def test_a_teacher_among_the_stages_stands_by_its_name(place: Path, tmp_path: Pa
 def test_what_a_later_stage_would_refuse_is_told_at_once(place: Path, tmp_path: Path) -> None:
     (tmp_path / "rare.csv").write_text((place / "messages.csv").read_text() + "the only one of its kind,rare\n")
     few = {"method": "contrastive", "data": {"source": str(tmp_path / "rare.csv"), "validation_share": 0.01}}
-    assert refused(recipe(place, tmp_path / "few.yaml", sort=few))["T040"].startswith("stage 'sort'")
+    assert refused(recipe(place, tmp_path / "few.yaml", sort=few)) == [("T040", "stage 'sort', method")]
     more = {"selection": {"way": "dsir", "rows": POOL * 2}}
-    assert refused(recipe(place, tmp_path / "pool.yaml", adapt=more))["D090"].startswith("stage 'adapt'")
+    assert refused(recipe(place, tmp_path / "pool.yaml", adapt=more)) == [("D090", "stage 'adapt', selection.rows")]
 
 
 def test_every_run_of_controls_has_a_name(place: Path, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_tasks_that_cannot_share_a_trunk_are_refused(place: Path, tmp_path: Path
     tasks = [{"name": "one", "lora": {"rank": 2}, **rows}, {"name": "other", "lora": {"rank": 4}, **rows}]
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump({"base": str(place / "base"), "method": "lora", "tasks": tasks}))
-    assert refused(path) == {"R093": "lora.rank"}
+    assert refused(path) == [("R093", "lora.rank"), ("R093", "lora.alpha")]
     path.write_text(yaml.safe_dump({"base": str(place / "base"), "method": "auto", "tasks": tasks}))
     assert [one["method"].value for one in parts(path).values()] == ["full", "full"], "which has no use for ranks"
 
@@ -137,7 +137,7 @@ def test_what_cannot_be_searched_is_refused(place: Path, tmp_path: Path, search:
     pytest.importorskip("optuna")
     path = recipe(place, tmp_path / "recipe.yaml", search=search)
     if code == "O005":
-        assert refused(path) == {"O005": "stages"}
+        assert refused(path) == [("O005", "stages")]
         return
     values = yaml.safe_load(path.read_text())
     del values["stages"]

@@ -86,7 +86,9 @@ def test_predicting_and_evaluating_a_file(fitted: Any, tmp_path: Path, name: str
     assert (tmp_path / "kept" / "predictions" / "full.test.parquet").is_file()
 
 
-@pytest.mark.parametrize(("name", "least"), [("entities", 0.4), ("regression", 0.2), ("similarity", 0.3), ("preference", 0.8)])
+@pytest.mark.parametrize(
+    ("name", "least"), [("entities", 0.4), ("regression", 0.2), ("similarity", 0.3), ("preference", 0.8)]
+)
 def test_something_is_learnt(fitted: Any, name: str, least: float):
     job: Job = JOBS[name]
     assert read(fitted(name), "scores.json")["models"]["full"][job.metric]["value"] > least

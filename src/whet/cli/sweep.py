@@ -38,7 +38,8 @@ def sweep(
         Path | None, typer.Option(metavar="DIR", help="Go on with a sweep, or help one that is under way.")
     ] = None,
     helper: Annotated[
-        int | None, typer.Option("--helper", hidden=True, help="Of the command itself: help the process of this number.")
+        int | None,
+        typer.Option("--helper", hidden=True, help="Of the command itself: help the process of this number."),
     ] = None,
     json: Json = False,
 ) -> None:
