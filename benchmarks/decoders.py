@@ -19,7 +19,7 @@ from tasks import OUT, fit
 def kept(found: dict[str, Any], run: Path) -> dict[str, Any]:
     """What tables need of a run: scores and verdict, facts of the tuned model, what it forgot, its speed."""
     method = found["run"].rpartition("_")[2]
-    facts = json.loads((run / "predictions" / f"{method}.json").read_text())
+    facts = json.loads((run / "stages" / "facts" / f"{method}.json").read_text())
     forgetting = run / "forgetting.json"
     events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
     speeds = [event["tokens_per_second"] for event in events if event["kind"] == "step" and event["model"] == method]
