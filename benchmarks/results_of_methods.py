@@ -31,7 +31,7 @@ def methods() -> list[str]:
         "rows where there is more than one seed. Forgotten: points of accuracy that probes on three unrelated sets"
     ]
     lines += ["lost, mean (smallest to largest seed); below zero they gained. Memory: peak of the process in training."]
-    lines += ["Time: of training, as a multiple of full tuning's on the same set, on a shared machine.", ""]
+    lines += ["Time: of a training step on trec, as a multiple of full tuning's, by `method_speed.py`, in turn.", ""]
     for data, rows in found["sets"].items():
         if rows:
             lines += [f"### {data}", "", *_table(rows, total), ""]
@@ -43,12 +43,13 @@ def _table(rows: dict[str, Any], total: int) -> list[str]:
         "| way | quality | seeds | forgotten | weights that move | memory, MiB | time | to ship, MB |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    whole = rows.get("full", {}).get("train_seconds")
+    rates = (read("method_speed") or {}).get("trec", {})
     for way, row in rows.items():
         if "refused" in row:
             lines.append(f"| {way} | refused: {row['refused']} | | | | | | |")
             continue
-        time = f"{row['train_seconds'] / whole:.2f}" if whole and row["train_seconds"] else "-"
+        rate = None if row["options"] else rates.get(row["method"])  # plans know a method, not each of its ways
+        time = f"{rates['full'] / rate:.2f}" if rate else "-"
         cells = [way, _quality(row), str(len(row["each"])), _lost(row["forgotten"])]
         cells += [f"{row['trainable_parameters'] / total:.3%}", _size(row["peak_bytes"], MIB), time]
         lines.append("| " + " | ".join([*cells, _size(row["size_bytes"], 1e6, 1)]) + " |")
