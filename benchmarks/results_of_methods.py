@@ -2,15 +2,36 @@
 
 import json
 import statistics
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from adaptations import SETS, WAYS
 from sets import DECODER_JOBS
 
 from whet.evaluation.measures import MEASURES
 
 FOLDER = Path(__file__).parent / "results"
 MIB = 2**20
+SEEDS = 3
+WORDS_OF_METHODS = """\
+Command: `python benchmarks/adaptations.py FOLDER`, then `adaptations_table.py FOLDER`; base `minilm`,
+defaults but for what is named. Quality: mean over seeds on test, with its 95 % interval over seeds and
+rows where there is more than one seed. Forgotten: points of accuracy that probes on three unrelated sets
+lost, mean (smallest to largest seed); below zero they gained. Memory: peak of the process in training.
+Time: of a training step on trec, as a multiple of full tuning's, by `method_speed.py`, in turn."""
+WORDS_OF_DECODERS = """\
+Command: `python benchmarks/decoders.py`, seed 0; llama135m has random weights, so that
+its rows are about memory and speed alone. Other work ran beside them: tokens a second tell little."""
+WORDS_OF_PLANS = """\
+Command: `python benchmarks/planning.py --json results/planning.json`; what was foreseen,
+from the configuration and by a trial, as a difference to what `whet fit` used."""
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of Markdown, with an empty one behind them."""
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]
+    return [lines[0], "|" + "---|" * len(head), *lines[1:], ""]
 
 
 def read(name: str) -> Any:
@@ -23,37 +44,32 @@ def methods() -> list[str]:
     found = read("adaptations")
     if found is None:
         return []
-    total = found["total_parameters"]
-    lines = ["## Ways of adapting", ""]
-    lines += ["Command: `python benchmarks/adaptations.py FOLDER`, then `adaptations_table.py FOLDER`; base `minilm`,"]
-    lines += ["defaults but for what is named. Quality: mean over seeds on test, with its 95 % interval over seeds and"]
-    lines += [
-        "rows where there is more than one seed. Forgotten: points of accuracy that probes on three unrelated sets"
-    ]
-    lines += ["lost, mean (smallest to largest seed); below zero they gained. Memory: peak of the process in training."]
-    lines += ["Time: of training, as a multiple of full tuning's on the same set, on a shared machine.", ""]
-    for data, rows in found["sets"].items():
-        if rows:
-            lines += [f"### {data}", "", *_table(rows, total), ""]
+    rows = [row for rows in found["sets"].values() for name, row in rows.items() if name != "probe"]
+    there, wanted = sum(len(row.get("each", ())) for row in rows), SEEDS * len(SETS) * len(WAYS)
+    lines = ["## Ways of adapting", "", WORDS_OF_METHODS, ""]
+    if there < wanted:
+        lines += [f"Of {wanted:,} trainings ({SEEDS} seeds of every way on every set) {there:,} have been run.", ""]
+    for data, ways in found["sets"].items():
+        if ways:
+            lines += [f"### {data}", "", *_of_set(ways, found["total_parameters"])]
     return [*lines, *decoders()]
 
 
-def _table(rows: dict[str, Any], total: int) -> list[str]:
-    lines = [
-        "| way | quality | seeds | forgotten | weights that move | memory, MiB | time | to ship, MB |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    whole = rows.get("full", {}).get("train_seconds")
-    for way, row in rows.items():
+def _of_set(ways: dict[str, Any], total: int) -> list[str]:
+    head = ["way", "quality", "seeds", "forgotten", "weights that move", "memory, MiB", "time", "to ship, MB"]
+    rates = (read("method_speed") or {}).get("trec", {})
+    rows = []
+    for way, row in ways.items():
         if "refused" in row:
-            lines.append(f"| {way} | refused: {row['refused']} | | | | | | |")
+            rows.append([way, f"refused: {row['refused']}", *[""] * (len(head) - 2)])
             continue
-        time = f"{row['train_seconds'] / whole:.2f}" if whole and row["train_seconds"] else "-"
-        cells = [way, _quality(row), str(len(row["each"])), _lost(row["forgotten"])]
-        cells += [f"{row['trainable_parameters'] / total:.3%}", _size(row["peak_bytes"], MIB), time]
-        lines.append("| " + " | ".join([*cells, _size(row["size_bytes"], 1e6, 1)]) + " |")
-    metric = next((MEASURES[row["metric"]].words for row in rows.values() if "metric" in row), "")
-    return [f"Metric: {metric}.", "", *lines]
+        rate = None if row["options"] else rates.get(row["method"])  # plans know a method, not each of its ways
+        time = f"{rates['full'] / rate:.2f}" if rate else "-"
+        share = f"{row['trainable_parameters'] / total:.3%}"
+        known = [way, _quality(row), str(len(row["each"])), _lost(row["forgotten"]), share]
+        rows.append([*known, _size(row["peak_bytes"], MIB), time, _size(row["size_bytes"], 1e6, 1)])
+    metric = next((MEASURES[row["metric"]].words for row in ways.values() if "metric" in row), "")
+    return [f"Metric: {metric}.", "", *table(head, rows)]
 
 
 def _quality(row: dict[str, Any]) -> str:
@@ -77,16 +93,16 @@ def decoders() -> list[str]:
     found = [(job, result) for job in DECODER_JOBS if (result := read(job.name)) is not None]
     if not found:
         return []
-    lines = [
-        "### Decoders",
-        "",
-        "Command: `python benchmarks/decoders.py`, seed 0; llama135m has random weights, so that",
+    head = [
+        "base, method",
+        "nats a token (base)",
+        "forgotten, nats",
+        "moving",
+        "memory, MiB",
+        "tokens/s",
+        "to ship, MB",
     ]
-    lines += ["its rows are about memory and speed alone.", ""]
-    lines += [
-        "| base, method | nats a token (base) | forgotten, nats | moving | memory, MiB | tokens/s | to ship, MB |"
-    ]
-    lines += ["|---|---|---|---|---|---|---|"]
+    rows = []
     for job, row in found:
         base, _, method = job.name.rpartition("_")
         metric = row["verdict"]["metric"]
@@ -97,8 +113,8 @@ def decoders() -> list[str]:
         cells = [f"{base}, {method}", f"{values[method]:.3f} ({values.get('base', float('nan')):.3f})", lost]
         cells += [f"{facts['trainable_parameters']:,}", _size(facts.get("peak_bytes"), MIB)]
         cells += [f"{row['median_tokens_per_second']:,.0f}", _size(facts["size_bytes"], 1e6, 1)]
-        lines.append("| " + " | ".join(cells) + " |")
-    return [*lines, ""]
+        rows.append(cells)
+    return ["### Decoders", "", WORDS_OF_DECODERS, "", *table(head, rows)]
 
 
 def plans() -> list[str]:
@@ -106,22 +122,16 @@ def plans() -> list[str]:
     found = read("planning")
     if not found:
         return []
-    lines = [
-        "## Plans",
-        "",
-        "Command: `python benchmarks/planning.py --json results/planning.json`; what was foreseen,",
-    ]
-    lines += ["from the configuration and by a trial, as a difference to what `whet fit` used.", ""]
-    lines += ["| family | method | memory used, MiB | configuration | trial | training, s | configuration | trial |"]
-    lines += ["|---|---|---|---|---|---|---|---|"]
+    head = ["family", "method", "memory used, MiB", "configuration", "trial"]
+    rows = []
     for row in found:
         cells = [row["family"], row["method"]]
         for part in (row["peak"], row["seconds"]):
             used = part["used"]
             gaps = [f"{part[way] / used - 1:+.0%}" if used else "-" for way in ("configuration", "trial")]
             cells += [f"{used:,.0f}" if used else "-", *gaps]
-        lines.append("| " + " | ".join(cells) + " |")
-    return [*lines, ""]
+        rows.append(cells)
+    return ["## Plans", "", WORDS_OF_PLANS, "", *table([*head, "training, s", *head[-2:]], rows)]
 
 
 def label_noise() -> list[str]:
@@ -129,9 +139,7 @@ def label_noise() -> list[str]:
     found = read("label_noise")
     if not found:
         return []
-    names = list(found[0])
-    lines = ["## Doubtful labels", "", "Command: `python benchmarks/label_noise.py`; labels turned on purpose.", ""]
-    lines += ["| " + " | ".join(name.replace("_", " ") for name in names) + " |", "|" + "---|" * len(names)]
-    for row in found:
-        lines.append("| " + " | ".join(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()) + " |")
-    return [*lines, ""]
+    rows = [[f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values()] for row in found]
+    head = [name.replace("_", " ") for name in found[0]]
+    words = "Command: `python benchmarks/label_noise.py`; labels turned on purpose."
+    return ["## Doubtful labels", "", words, "", *table(head, rows)]

@@ -23,7 +23,7 @@ from whet.models.shapes import Shape, named
 from whet.recipe import Recipe, dump
 from whet.recipe.names import ADAPTERS, PROBED
 from whet.recipe.resolve import candidates, resolve
-from whet.workflows import preparing, rates, replaying
+from whet.workflows import making, preparing, rates
 from whet.workflows.accelerators import GIB, accelerator
 from whet.workflows.advising import advice
 from whet.workflows.estimating import EVERY, UNKNOWN, Need, Work, need, said, work_of
@@ -76,8 +76,7 @@ def plan(recipe: Recipe, wish: Wish, tell: Tell) -> dict[str, Any]:
         run.write_resolved(chosen)
         for name in ("resolved", "task"):  # what was decided early is decided now
             run.__dict__.pop(name, None)
-        if recipe.forgetting.replay:
-            list(replaying.prepare(run))
+        list(making.ready(run))
         method = str(run.value("method"))
         methods = [*(["probe"] if recipe.task in PROBED else []), *EVERY]
         methods += [method] if method not in methods else []
