@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from tests import forked, made_rows, made_runs
+from tests.made_models import WORDS, make_base
 from tests.made_runs import Runs
-from whet.errors import UserError
-from whet.recipe import from_options
-from whet.workflows import sweep_starting, sweeping, using
+from whet.errors import Interrupted, UserError
+from whet.folder import RunFolder
+from whet.recipe import from_options, load
+from whet.workflows import checking, sweep_stages, sweep_starting, sweeping, using
 
 from .mishaps import KilledIn
 
@@ -301,3 +304,80 @@ def test_two_processes_at_once(runs: Runs, rows: Path, quick: None, tmp_path: Pa
     assert found["counts"]["complete"] + found["counts"]["pruned"] == 5
     assert (tmp_path / "sweep" / "workers" / "2.log").exists()
     assert sorted(path.name for path in (tmp_path / "sweep" / "trials").glob("0*")) == [f"{n:04d}" for n in range(1, 6)]
+
+
+# --- a search over the last stage --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def staged(rows: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Texts of a domain are read, then a task is learnt: a search over the second."""
+    place = tmp_path_factory.mktemp("staged")
+    base = make_base(place / "base", "bert", language=True)
+    path = base / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"mask_token": "<unk>"}))
+    texts = place / "texts.txt"
+    texts.write_text("".join(f"{' '.join(WORDS[number : number + 9])}\n" for number in range(30)))
+    around = {"evaluation": {"resamples": 100, "label_noise": False}, "forgetting": {"measure": False}}
+    quick = {"epochs": 1.0, "restarts": 0, "learning_rate": 0.005}
+    reading = {"name": "domain", "task": "fill-mask", "method": "full", "data": {"source": str(texts)}}
+    sorting = {"name": "sort", "method": "full", "data": {"source": str(rows)}}
+    baselines = {"evaluation": {**around["evaluation"], "baselines": ["majority"]}}
+    return {
+        "base": str(base),
+        "stages": [{**reading, **around, "training": quick}, {**sorting, **around, **baselines, "training": quick}],
+        "search": {"trials": 4, "seeds": 1, "finalists": 1, "sampler": "random"},
+    }
+
+
+def recipe_of(values: dict[str, Any], path: Path) -> Any:
+    path.write_text(yaml.safe_dump(values))
+    return load(path)
+
+
+def test_stages_before_the_last_are_trained_once_and_searched_too(
+    staged: dict[str, Any], quick: None, tmp_path: Path
+) -> None:
+    """Stopped after the first trial and gone on with: the first stage is not trained anew."""
+    recipe = recipe_of(staged, tmp_path / "recipe.yaml")
+    out, said = tmp_path / "sweep", list[str]()
+    with made_runs.quiet_machine(tmp_path / "runs.sqlite"):
+        with pytest.raises(Interrupted):
+            wanted, folder = sweep_starting.start(recipe, out)
+            for _ in sweeping.carry_out(wanted, folder, silent, (out / "trials" / "0002").exists):
+                pass
+        first = (out / "runs" / "domain" / "model" / "model.safetensors").stat().st_mtime_ns
+        for event in sweeping.carry_out(*sweep_starting.reopen(out, {}), silent, lambda: False):
+            said += [event.to_json()["message"]] if event.kind == "said" else []
+    assert (out / "runs" / "domain" / "model" / "model.safetensors").stat().st_mtime_ns == first
+    domain = str((out / "runs" / "domain" / "model").resolve())
+    found = read(out / "sweep.json")
+    assert load(out / "trials" / "0001" / "recipe.yaml").base == domain
+    assert {one["setting"].get("base") for one in found["trials"][1:]} == {domain, staged["base"]}
+    assert any("base runs/domain" in text for text in said) and "base runs/domain" in (out / "sweep.html").read_text()
+    assert found["task"] == "text-classification" and not (out / "runs" / "sort").exists()
+
+
+def test_stages_of_a_space_are_named(staged: dict[str, Any], tmp_path: Path) -> None:
+    asked = {"trials": 2, "space": {"base": ["domain", staged["base"]]}}
+    recipe = recipe_of({**staged, "search": asked}, tmp_path / "recipe.yaml")
+    folder = RunFolder(tmp_path / "sweep")
+    domain = str((folder.path / "runs" / "domain" / "model").resolve())
+    assert sweep_stages.searched(recipe, folder).search.space == {"base": [domain, staged["base"]]}
+    shown = checking.check_parts(recipe, silent)
+    assert shown["sort"]["search.space"].value == asked["space"] and shown["domain"]["task"].value == "fill-mask"
+
+
+@pytest.mark.parametrize(
+    ("more", "codes"),
+    [
+        ({"controls": {"kinds": ["none"]}}, ["O005"]),
+        ({"search": {"space": {"lora.rank": [1, 2]}}}, ["R089"]),
+    ],
+)
+def test_searches_over_stages_that_cannot_be(
+    staged: dict[str, Any], tmp_path: Path, more: dict[str, Any], codes: list[str]
+) -> None:
+    with pytest.raises(UserError) as caught:
+        sweep_starting.start(recipe_of({**staged, **more}, tmp_path / "recipe.yaml"), tmp_path / "sweep")
+    assert [problem.code for problem in caught.value.problems] == codes and not (tmp_path / "sweep").exists()

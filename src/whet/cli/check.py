@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from whet.workflows.checking import Choices
 
+ALWAYS = ("task", "base", "seed")
+"""Options that are shown though they are left at their defaults."""
+
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
@@ -23,9 +26,10 @@ def add_to(app: typer.Typer) -> None:
 def check(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe file (YAML).")],
     set_: Set = None,
+    whole: Annotated[bool, typer.Option("--all", help="Show options that are left at their defaults, too.")] = False,
     json: Json = False,
 ) -> None:
-    """Validate RECIPE and show every resolved value with its reason; nothing is trained.
+    """Validate RECIPE and show what each option becomes, and why; nothing is trained.
 
     Of a recipe of several trainings, each stage or task is shown by itself.
     """
@@ -43,7 +47,7 @@ def check(
         if json:
             print_json(_as_json(choices))
         else:
-            _show(screen, choices)
+            _show(screen, choices, whole)
         return
     part, parts, runs = "task" if wanted.tasks else "stage", check_parts(wanted, progress.tell), runs_of(wanted)
     progress.clear()
@@ -52,7 +56,7 @@ def check(
         return
     for name, choices in parts.items():
         screen.print(f"{part} {name}: {choices['task'].value}", style="bold", markup=False)
-        _show(screen, choices)
+        _show(screen, choices, whole)
     if more := runs[len(parts) :]:
         screen.print(f"{len(more)} more runs, of controls and further seeds: {', '.join(more)}", markup=False)
 
@@ -61,7 +65,11 @@ def _as_json(choices: Choices) -> dict[str, Any]:
     return {name: {"value": one.value, "reason": one.reason} for name, one in choices.items()}
 
 
-def _show(screen: Console, choices: Choices) -> None:
+def _show(screen: Console, choices: Choices, whole: bool) -> None:
     from whet.cli.screen import table
+    from whet.recipe.resolve import DEFAULT
 
-    table(screen, ["option", "value", "reason"], [[name, str(one.value), one.reason] for name, one in choices.items()])
+    shown = {name: one for name, one in choices.items() if whole or one.reason != DEFAULT or name in ALWAYS}
+    table(screen, ["option", "value", "reason"], [[name, str(one.value), one.reason] for name, one in shown.items()])
+    if left := len(choices) - len(shown):
+        screen.print(f"{left} further options have their defaults: --all shows them.", style="dim")

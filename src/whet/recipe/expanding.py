@@ -29,10 +29,10 @@ OF_THE_WHOLE = ("stages", "controls", "version")
 OF_ONE_RECIPE = {
     "tasks": "Learn them together in a recipe of their own.",
     "mixing": "Learn tasks together in a recipe of their own.",
-    "search": "Search over a recipe of this training alone.",
+    "search": "Move it to the top of the recipe: whet sweep searches over the last stage.",
 }
 """What has no place among stages at all, and what to do in its place."""
-OF_ALL_STAGES = ("version", "task", "base", "seed", "data", *OF_THE_WHOLE)
+OF_ALL_STAGES = ("version", "task", "base", "seed", "data", "search", *OF_THE_WHOLE)
 """What above stages is not lost where no stage has its task."""
 UNMERGED = (*SOFT, "ia3")
 """Methods whose adapters cannot be merged, so that no other stage may begin from their models."""
@@ -94,7 +94,7 @@ def _names(recipe: Recipe) -> list[str]:
 
 def _laid_out(recipe: Recipe) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name and values of each stage, not checked yet."""
-    above, names = recipe.model_dump(exclude=set(OF_THE_WHOLE)), _names(recipe)
+    above, names = recipe.model_dump(exclude={*OF_THE_WHOLE, "search"}), _names(recipe)
     begun_from = _begun_from(recipe)
     for number, given in enumerate(recipe.stages):
         own = {name: value for name, value in given.items() if name != "name"}
@@ -104,6 +104,8 @@ def _laid_out(recipe: Recipe) -> Iterator[tuple[str, dict[str, Any]]]:
                 values["data"] = dict(own["data"])
         else:
             values = {"seed": recipe.seed, "base": recipe.base, **own}
+        if number == len(names) - 1:  # the one that 'whet sweep' searches over
+            values["search"] = recipe.search.model_dump()
         if number and "base" not in own:
             values["base"] = names[number - 1]
         if names[number] in begun_from and values.get("method", "auto") in ("auto", "lora", "qlora"):

@@ -34,6 +34,10 @@ _FULL_BYTES = 16
 """Per weight while every one moves: value, gradient and two moments, 4 bytes each."""
 
 
+DEFAULT = "default"
+"""The reason of what nobody set and nothing decides."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is known before training.
@@ -86,7 +90,7 @@ def resolve(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
         if (value == "auto" and name in derived) or name == "evaluation.baselines":
             result[name] = derived[name]
         elif value == _default(name):
-            result[name] = Choice(value, "default")
+            result[name] = Choice(value, DEFAULT)
         else:
             result[name] = Choice(value, "set in the recipe")
     return result

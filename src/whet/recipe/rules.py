@@ -68,6 +68,12 @@ def concerns(option: str, task: str) -> bool:
     return all(task in tasks for part, tasks in OF_SOME_TASKS.items() if f"{option}.".startswith(f"{part}."))
 
 
+def matters(option: str, task: str, method: str) -> bool:
+    """Whether ``option`` can have an effect on a training of this task by this method."""
+    of_method = (methods for part, methods in OF_SOME_METHODS.items() if f"{option}.".startswith(f"{part}."))
+    return concerns(option, task) and all(method in methods for methods in of_method)
+
+
 def contradictions(recipe: Recipe) -> Iterator[Contradiction]:
     """Everything in ``recipe`` that cannot be meant together."""
     yield from _columns_differ(recipe)

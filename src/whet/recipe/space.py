@@ -110,11 +110,14 @@ def methods_of(recipe: Recipe) -> tuple[str, ...]:
     return SEARCHED if space == "auto" else ("auto",)
 
 
-def usual(methods: Sequence[str], rates: Mapping[str, float], epochs: float) -> list[Dimension]:
+def usual(
+    methods: Sequence[str], rates: Mapping[str, float], epochs: float, bases: Sequence[str] = ()
+) -> list[Dimension]:
     """The space of 'auto': of each method the rate around its own, passes, and what else it is known to hang on.
 
     :param rates: what 'auto' takes as peak rate, by method.
     :param epochs: what 'auto' takes as passes over the rows.
+    :param bases: what training may begin from, where there is a choice.
     """
     first = [Dimension("method", tuple(methods))] if len(methods) > 1 else []
     moving = [method for method in methods if method != "probe"]
@@ -125,7 +128,8 @@ def usual(methods: Sequence[str], rates: Mapping[str, float], epochs: float) -> 
     passes = [Dimension("training.epochs", tuple(max(1.0, round(epochs * share)) for share in PASSES))]
     more = [Dimension("layers.decay", DECAYS)] if {"full", "top-layers"} & set(methods) else []
     more += [Dimension("lora.rank", RANKS)] if {"lora", "qlora"} & set(methods) else []
-    return [*first, *rate, *(passes if moving else []), *more]
+    begun = [Dimension("base", tuple(bases))] if len(bases) > 1 else []
+    return [*first, *begun, *rate, *(passes if moving else []), *more]
 
 
 def belongs(dimension: Dimension, method: str) -> bool:
@@ -156,6 +160,11 @@ def grid(found: Sequence[Dimension], methods: Sequence[str]) -> list[Setting]:
         for values in itertools.product(*(one.values() for one in of_method)):
             chosen.append(first | {one.option: value for one, value in zip(of_method, values, strict=True)})
     return chosen
+
+
+def base_in_words(base: str) -> str:
+    """``runs/domain`` for the model of a run, however long its path is; another base as it is called."""
+    return "/".join(base.split("/")[-3:-1]) if base.endswith("/model") else base
 
 
 def shares_tokens(setting: Mapping[str, Any]) -> bool:

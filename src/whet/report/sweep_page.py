@@ -8,6 +8,7 @@ from typing import Any
 
 from whet.files import write_text
 from whet.findings import in_words
+from whet.recipe.space import base_in_words
 from whet.report import numbers
 from whet.report.charts import altair
 from whet.report.page import page_with
@@ -117,6 +118,8 @@ def shown(setting: Mapping[str, Any]) -> str:
     if not setting:
         return DEFAULT
     named = {name: f"{value:.3g}" if isinstance(value, float) else in_words(value) for name, value in setting.items()}
+    if "base" in named:
+        named["base"] = base_in_words(named["base"])
     return ", ".join(text if name == "method" else f"{name} {text}" for name, text in named.items())
 
 

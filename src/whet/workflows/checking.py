@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ from whet.errors import Problem, UserError
 from whet.folder import RunFolder
 from whet.recipe import Recipe
 from whet.recipe.resolve import Choice, resolve
+from whet.recipe.rules import matters
 from whet.recipe.search import SearchRecipe
-from whet.workflows import preparing, selecting, series, sweep_starting, sweeping, together
+from whet.recipe.space import base_in_words
+from whet.workflows import preparing, selecting, series, sweep_stages, sweep_starting, sweeping, together
 from whet.workflows.events import Said
 from whet.workflows.fit import fit
 from whet.workflows.nodes import Node, nodes_of
@@ -31,7 +33,7 @@ WHAT = {"base": "the model", "distillation.teacher": "the model", "selection.tar
 
 
 def check(recipe: Recipe, tell: Tell) -> Choices:
-    """Every option of a recipe of one training with its value in a run and the reason.
+    """Every option that has an effect on a training by a recipe, with its value in a run and the reason.
 
     Of one that asks for a search: also whether it can be searched, and what ``auto`` draws from.
 
@@ -55,9 +57,10 @@ def check_parts(recipe: Recipe, tell: Tell) -> dict[str, Choices]:
     The rows of all of them are read first, and of controls with rows of their own: nothing else of a control differs
     in a way that could be refused.
 
-    :raises UserError: whatever the series would stop at before its first training; O005, it asks for a search as well.
+    :raises UserError: whatever the series would stop at before its first training; O005, a search that cannot be.
     """
-    if recipe.search != SearchRecipe():
+    is_search = recipe.search != SearchRecipe()
+    if is_search:
         sweep_starting.refuse(recipe)
     with tempfile.TemporaryDirectory(prefix="whet-") as work:
         folder = folders.create(Path(work) / "run", version("whet"))
@@ -68,6 +71,10 @@ def check_parts(recipe: Recipe, tell: Tell) -> dict[str, Choices]:
         for node in known.stages:
             try:
                 found[node.name] = _decided(runs[node.name], node.recipe) | _named(node)
+                if is_search and node is known.stages[-1]:
+                    found[node.name] |= _drawn_from(
+                        runs[node.name], found[node.name]["search.space"], sweep_stages.bases(recipe, folder)
+                    )
             except UserError as error:
                 problems += [series.of_part(known, node.name, problem) for problem in error.problems]
         if problems:
@@ -87,7 +94,7 @@ def _never() -> bool:
 
 
 def _decided(run: Running, recipe: Recipe) -> Choices:
-    """What every option of ``recipe`` becomes, whose rows ``run`` has read.
+    """What every option becomes that has an effect on a training by ``recipe``, whose rows ``run`` has read.
 
     :param recipe: that of ``run``, but for names of stages in place of what they will leave.
     """
@@ -95,7 +102,9 @@ def _decided(run: Running, recipe: Recipe) -> Choices:
         selecting.stand_in(run)
     for stage in (preparing.look, preparing.encode, preparing.decide):
         list(stage(run))
-    return {**resolve(recipe, preparing.facts_of(run)), **_columns(run.data)}
+    found = {**resolve(recipe, preparing.facts_of(run)), **_columns(run.data)}
+    method = str(found["method"].value)
+    return {name: choice for name, choice in found.items() if matters(name, recipe.task, method)}
 
 
 def _named(node: Node) -> Choices:
@@ -112,12 +121,12 @@ def _columns(data: reading.ReadResult) -> Choices:
     }
 
 
-def _drawn_from(run: Running, wanted: Choice) -> Choices:
+def _drawn_from(run: Running, wanted: Choice, bases: Sequence[str] = ()) -> Choices:
     """What a search draws from; of a space that is given, whether the base takes its methods."""
     spaces, said = list[Any](), list[str]()
 
     def working() -> Iterator[Event]:
-        spaces.append((yield from sweeping.drawn_from(run)))
+        spaces.append((yield from sweeping.drawn_from(run, bases)))
 
     for event in working():
         if isinstance(event, Said):
@@ -132,5 +141,5 @@ def _drawn_from(run: Running, wanted: Choice) -> Choices:
 def _without_name(dimension: Mapping[str, Any]) -> Any:
     """A dimension as a recipe writes it: its choices, or the ends of its range."""
     if "choices" in dimension:
-        return dimension["choices"]
+        return [base_in_words(one) if dimension["option"] == "base" else one for one in dimension["choices"]]
     return {name: dimension[name] for name in ("low", "high", "log", "step") if dimension[name] not in (None, False)}

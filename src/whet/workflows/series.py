@@ -145,7 +145,7 @@ def carry_out(
         if recipe.tasks:
             yield from fit_together(_joint(series))
         for number, node in enumerate(series.nodes, 1):
-            yield from _make(series, node, number, failed, not_begun)
+            yield from make(series, node, number, failed, not_begun)
         yield from _finish(series, failed, not_begun)
 
 
@@ -221,7 +221,7 @@ def _joint(series: Series) -> Joint:
 # --- one node -----------------------------------------------------------------------------------------
 
 
-def _make(
+def make(
     series: Series, node: Node, number: int, failed: dict[str, Exception], not_begun: dict[str, Problem]
 ) -> Iterator[Event]:
     """Carry out one node, unless it is finished or something that it needs is not."""
@@ -317,10 +317,11 @@ def _finish(series: Series, failed: dict[str, Exception], not_begun: dict[str, P
     write_report(folder.path)
     yield Said(f"report: {folder.report}")
     if not series.is_finished(last.name):
-        _raise(series, failed, not_begun)
+        raise_failed(series, failed, not_begun)
 
 
-def _raise(series: Series, failed: dict[str, Exception], not_begun: dict[str, Problem]) -> None:
+def raise_failed(series: Series, failed: dict[str, Exception], not_begun: dict[str, Problem]) -> None:
+    """:raises UserError: what runs were stopped by, or not begun for; whatever else stopped one."""
     problems = list(not_begun.values())
     for name, error in failed.items():
         if not isinstance(error, UserError):

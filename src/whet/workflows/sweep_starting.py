@@ -12,15 +12,12 @@ from whet.evaluation.measures import MEASURES
 from whet.files import write_text
 from whet.folder import FINISHED, RUNNING, RunFolder
 from whet.recipe import Recipe, dump
+from whet.recipe.reading import stages_of
 from whet.store import studies
+from whet.workflows import sweep_stages
 
 CHANGEABLE = ("trials", "minutes", "seeds", "finalists", "workers", "pruner")
 """Options of the search that may be others when a sweep goes on."""
-SEVERAL = {
-    "stages": "Search over the recipe of one stage, with the model of the stage before as base.",
-    "tasks": "Search over the recipe of one task.",
-}
-"""Parts that make several trainings of a recipe, and what can be searched in their place."""
 
 
 def refuse(recipe: Recipe) -> None:
@@ -30,14 +27,15 @@ def refuse(recipe: Recipe) -> None:
         search.
     """
     studies.refuse_without_optuna()
-    found = []
-    for part, remedy in SEVERAL.items():
-        if getattr(recipe, part):
-            found.append(Problem("O005", part, "a recipe of several trainings cannot be searched as a whole.", remedy))
+    found = sweep_stages.refuse(recipe)
+    if recipe.tasks:
+        what = "tasks that are learnt together cannot be searched as a whole."
+        found.append(Problem("O005", "tasks", what, "Search over the recipe of one task."))
     if recipe.search.metric not in ("auto", *MEASURES):
         remedy = f"Use auto, or one of {', '.join(sorted(MEASURES))}."
         found.append(Problem("O006", "search.metric", f"{recipe.search.metric!r} is no metric.", remedy))
-    if recipe.method == "probe" and (recipe.search.space == "auto" or "method" not in recipe.search.space):
+    method = stages_of(recipe)[-1].recipe.method if recipe.stages else recipe.method
+    if method == "probe" and (recipe.search.space == "auto" or "method" not in recipe.search.space):
         what = "is 'probe', which has nothing to search: it is fitted to its end."
         found.append(Problem("O008", "method", what, "Set method to auto, full or lora."))
     if found:

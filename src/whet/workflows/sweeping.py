@@ -9,6 +9,7 @@ store is a PostgreSQL server: each calls ``whet sweep --resume RUN``.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -28,7 +29,7 @@ from whet.recipe.resolve import resolve
 from whet.recipe.space import SEARCHED, Dimension, Setting, dimensions, methods_of, usual
 from whet.report import sweep_page
 from whet.store.index import note_run
-from whet.workflows import environment, preparing, sweep_finals, sweep_trial, sweep_workers, training
+from whet.workflows import environment, preparing, sweep_finals, sweep_stages, sweep_trial, sweep_workers, training
 from whet.workflows.events import Said, StageFinished
 from whet.workflows.fit import stages
 from whet.workflows.rows import Tell
@@ -72,16 +73,19 @@ def help_with(folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]) ->
     if not (folder.path / SPACE).exists():
         what = "is still being prepared by another process."
         raise UserError(Problem("O009", str(folder.path), what, "Wait until its first trial begins."))
-    study = _study(recipe, folder)
+    study = _study(sweep_stages.searched(recipe, folder), folder)
     yield from _trials(study, Clock(folder, recipe.search, leads=False), tell, should_stop)
 
 
 def _led(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]) -> Iterator[Event]:
+    whole, recipe = recipe, sweep_stages.searched(recipe, folder)
     path = folder.path / SPACE
     if path.exists() and read_json(path)["recipe"] != hash_of(recipe):
         raise changed_recipe(folder.path)
     clock = Clock(folder, recipe.search, leads=True)
-    for event in _prepared(recipe, folder, tell, should_stop):
+    before = sweep_stages.before(whole, folder, tell, should_stop)
+    bases = sweep_stages.bases(whole, folder)
+    for event in itertools.chain(before, _prepared(recipe, bases, folder, tell, should_stop)):
         clock.beat()
         yield event
     study = _study(recipe, folder)
@@ -104,7 +108,9 @@ def _led(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[]
 # --- before the first trial ---------------------------------------------------------------------------
 
 
-def _prepared(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]) -> Iterator[Event]:
+def _prepared(
+    recipe: Recipe, bases: Sequence[str], folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]
+) -> Iterator[Event]:
     """Rows, tokens and decisions that all trials begin from; and the space, written once."""
     run = Running(recipe, folder, tell, should_stop)
     for event in stages(run):
@@ -113,7 +119,7 @@ def _prepared(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callab
             break
     path = folder.path / SPACE
     if not path.exists():
-        methods, space = yield from drawn_from(run)
+        methods, space = yield from drawn_from(run, bases)
         known = {"recipe": hash_of(recipe), "methods": list(methods), "dimensions": [asdict(one) for one in space]}
         studies_begun = Study(recipe, folder, space, methods, new=True)
         write_json(path, known)
@@ -121,9 +127,10 @@ def _prepared(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callab
     _vectors(folder).mkdir(exist_ok=True)
 
 
-def drawn_from(run: Running) -> Any:
+def drawn_from(run: Running, bases: Sequence[str] = ()) -> Any:
     """The methods that are tried and what is drawn for them; a generator that says which are left out.
 
+    :param bases: what earlier stages left, and what they began from.
     :raises UserError: the base does not take a method that is asked for.
     """
     recipe = run.recipe
@@ -141,7 +148,7 @@ def drawn_from(run: Running) -> Any:
     if recipe.search.space != "auto":
         return methods, dimensions(recipe)
     rates = {one: _rate(run, one) for one in methods}
-    return methods, usual(methods, rates, float(run.value("training.epochs")))
+    return methods, usual(methods, rates, float(run.value("training.epochs")), bases)
 
 
 def _refuse_method(run: Running, method: str) -> None:
@@ -284,7 +291,7 @@ def _recorded(recipe: Recipe, folder: RunFolder) -> Iterator[None]:
         folder.write_state(INTERRUPTED)
         raise
     except BaseException:
-        if begun and not (folder.path / SPACE).exists():
+        if begun and not (folder.path / SPACE).exists() and not sweep_stages.has_trained(recipe, folder):
             shutil.rmtree(folder.path, ignore_errors=True)
         else:
             with contextlib.suppress(Exception):
