@@ -14,9 +14,9 @@ from whet.cli.app import app
 from whet.findings import CODES
 from whet.recipe.reading import all_options
 
-PUBLIC = ["Interrupted", "Problem", "Run", "UserError", "fit", "open_run", "resume"]
+PUBLIC = ["Interrupted", "Problem", "Run", "UserError", "compare", "fit", "gate", "open_run", "resume", "sweep"]
 
-RUN = ["findings", "path", "predict", "report", "scores", "summary", "verdict"]
+RUN = ["findings", "path", "predict", "report", "scores", "search", "summary", "verdict"]
 
 OPTIONS = [
     "version",
@@ -245,7 +245,7 @@ COMMANDS = {
     "chat": ["RUN", "--beside base", "--system TEXT", "--set NAME=VALUE"],
     "import": ["CHECKPOINT", "FOLDER", "--tokenizer PATH", "--json"],
     "resume": ["RUN", "--json"],
-    "check": ["RECIPE", "--set NAME=VALUE", "--json"],
+    "check": ["RECIPE", "--set NAME=VALUE", "--all", "--json"],
     "audit": ["DATA", "--task TEXT", "--text TEXT", "--label TEXT", "--set NAME=VALUE", "--json"],
     "predict": [
         "RUN",

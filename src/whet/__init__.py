@@ -32,11 +32,22 @@ from typing import TYPE_CHECKING, Any
 from whet.errors import Interrupted, Problem, UserError
 
 if TYPE_CHECKING:
-    from whet.workflows.library import Run, fit, open_run, resume
+    from whet.workflows.library import Run, compare, fit, gate, open_run, resume, sweep
 
-__all__ = ["Interrupted", "Problem", "Run", "UserError", "fit", "open_run", "resume"]
+__all__ = [
+    "Interrupted",
+    "Problem",
+    "Run",
+    "UserError",
+    "compare",
+    "fit",
+    "gate",
+    "open_run",
+    "resume",
+    "sweep",
+]
 
-_LATER = ("Run", "fit", "open_run", "resume")
+_LATER = ("Run", "compare", "fit", "gate", "open_run", "resume", "sweep")
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import whet
 from tests.evaluation.made import single
 from tests.made_compared import run_of, texts, two
 from whet.errors import UserError
@@ -48,6 +49,17 @@ def test_a_run_that_breaks_rows_is_stopped(tmp_path: Path):
     found = gate(new, old, only(max_drop=0.01, max_flips=0.05), silent)
     assert states(found) == {"quality": "failed", "flips": "failed"}
     assert found["state"] == "failed" and not found["go_on"]
+
+
+def test_from_python(tmp_path: Path):
+    old, new = two(tmp_path, 900, fixed=range(60), broke=range(60, 80))
+    found = whet.gate(new, old, max_drop=0.01, max_flips=0.001, max_slower=None, max_ece=None)
+    assert states(found)["flips"] == "failed" and not found["go_on"]
+    beside = whet.compare([old, new])
+    (name,) = beside["beside"]
+    assert (beside["beside"][name]["changed"]["fixed"], beside["beside"][name]["changed"]["broke"]) == (60, 20)
+    with pytest.raises(UserError, match="V121"):
+        whet.gate(new, old, max_dorp=0.1)
 
 
 def test_what_nobody_can_tell_stops_only_where_strict(tmp_path: Path):

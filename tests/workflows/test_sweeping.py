@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
+import whet
 from tests import forked, made_rows, made_runs
 from tests.made_models import WORDS, make_base
 from tests.made_runs import Runs
@@ -131,6 +132,20 @@ def test_only_finalists_keep_models_and_rows_are_read_once(swept: Path):
 def test_it_answers(swept: Path):
     model = using.open_model(swept)
     assert model.task == "text-classification"
+
+
+def test_from_python(runs: Runs, rows: Path, quick: None, tmp_path: Path):
+    """Gone on with more trials through the same door as a run."""
+    wanted = {name.replace(".", "__"): value for name, value in WANTED.items() if name != "method"}
+    wanted |= {"search__trials": 2, "search__seeds": 1, "search__finalists": 1}
+    with made_runs.quiet_machine(tmp_path / "runs.sqlite"):
+        found = whet.sweep(rows, base=str(runs.base("plain")), method="full", out=tmp_path / "sweep", **wanted)
+        with pytest.raises(UserError, match="F014"):
+            whet.resume(found.path)
+    assert len(found.search["trials"]) == 2 and found.report.name == "sweep.html"
+    assert found.predict(["one text"])[0].label in made_rows.TOPICS
+    with pytest.raises(UserError, match="F015"):
+        _ = whet.Run(found.path / "trials" / "0001").search
 
 
 def test_it_is_no_run_to_resume(swept: Path):

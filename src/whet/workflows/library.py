@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from whet.errors import Problem, UserError
 from whet.files import Lock, read_json
 from whet.findings import Finding
 from whet.folder import RunFolder
@@ -16,6 +17,9 @@ from whet.workflows.summary import summary
 if TYPE_CHECKING:
     from whet.engine.events import Event
     from whet.inference.answers import InUse, OneAnswer
+    from whet.recipe import Recipe
+
+    OnEvent = Callable[[Event], object] | None
 
 
 @dataclass
@@ -46,9 +50,21 @@ class Run:
         return [Finding.from_json(value) for value in read_json(RunFolder(self.path).findings)]
 
     @property
+    def search(self) -> dict[str, Any]:
+        """Of a search: its table, trials and verdict, sweep.json.
+
+        :raises UserError: F015, it is none, or is not finished.
+        """
+        path = self.path / "sweep.json"
+        if not path.exists():
+            raise UserError(Problem("F015", str(self.path), "is no finished search.", "whet.sweep makes one."))
+        return dict(read_json(path))
+
+    @property
     def report(self) -> Path:
         """The page for people."""
-        return RunFolder(self.path).report
+        page = self.path / "sweep.html"
+        return page if page.exists() else RunFolder(self.path).report
 
     def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[OneAnswer]:
         """One answer per text, by the model the run ships, or its best trained one where that is not saved.
@@ -74,7 +90,7 @@ def fit(
     label: str | None = None,
     out: str | Path | None = None,
     seed: int = 0,
-    on_event: Any = None,
+    on_event: OnEvent = None,
     **options: Any,
 ) -> Run:
     """Fine-tune on ``data`` and compare with baselines on the same rows.
@@ -85,23 +101,48 @@ def fit(
     :param on_event: called with every event while the run works.
     :raises UserError: every mistake in the options or the data, at once.
     """
-    named: dict[str, Any] = {"data.source": str(data), "task": task, "base": base, "method": method, "seed": seed}
-    file = Path(data) if starting.is_recipe(str(data)) else None
-    if file is not None:  # what was not given is as it says
-        usual = {"data.source": str(data), "task": "text-classification", "base": "minilm", "method": "auto", "seed": 0}
-        named = {name: value for name, value in named.items() if value != usual[name]}
-    named |= {f"data.{name}": value for name, value in {"text": text, "label": label}.items() if value is not None}
-    named |= {name.replace("__", "."): value for name, value in options.items()}
-    recipe = starting.recipe_of(named, file)
+    given = {"data.source": str(data), "task": task, "base": base, "method": method, "seed": seed}
+    recipe = _recipe_of(given, {"text": text, "label": label}, options)
     _, folder = starting.start(recipe, None if out is None else Path(out))
     return _carry_out(recipe, folder, on_event)
 
 
-def resume(path: str | Path, on_event: Any = None) -> Run:
-    """Go on with a run where it stopped.
+def sweep(
+    data: str | Path,
+    task: str = "text-classification",
+    base: str = "minilm",
+    method: str = "auto",
+    *,
+    text: str | None = None,
+    label: str | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    on_event: OnEvent = None,
+    **options: Any,
+) -> Run:
+    """Try settings, train the best with several seeds, and judge them on test rows: :attr:`Run.search`.
+
+    :param options: as of :func:`fit`; those of the search are ``search__trials``, ``search__minutes``, ...
+    :raises UserError: as of :func:`fit`; what cannot be searched.
+    """
+    from whet.workflows import sweep_starting, sweeping
+
+    given = {"data.source": str(data), "task": task, "base": base, "method": method, "seed": seed}
+    recipe = _recipe_of(given, {"text": text, "label": label}, options)
+    _, folder = sweep_starting.start(recipe, None if out is None else Path(out))
+    return _listened(sweeping.carry_out(recipe, folder, _silent, _never), folder, on_event)
+
+
+def resume(path: str | Path, on_event: OnEvent = None) -> Run:
+    """Go on with a run or a search where it stopped.
 
     :raises UserError: F012 no run, F014 finished already.
     """
+    if RunFolder(Path(path)).read_state().get("sweep"):
+        from whet.workflows import sweep_starting, sweeping
+
+        recipe, folder = sweep_starting.reopen(Path(path), {})
+        return _listened(sweeping.carry_out(recipe, folder, _silent, _never), folder, on_event)
     recipe, folder = starting.reopen(Path(path))
     return _carry_out(recipe, folder, on_event)
 
@@ -116,13 +157,63 @@ def open_run(path: str | Path) -> Run:
     return run
 
 
-def _carry_out(recipe: Any, folder: RunFolder, on_event: Any) -> Run:
+def compare(runs: Sequence[Run | str | Path], margin: float = 0.01, alpha: float = 0.05) -> dict[str, Any]:
+    """Runs side by side on the same test rows, all against the first: what ``whet compare --json`` prints.
+
+    :param margin: a cheaper model may be so much worse; ``alpha``: level of the tests.
+    :raises UserError: no finished run, or tested on other rows.
+    """
+    from whet.workflows.comparing import compare as side_by_side
+
+    return side_by_side([_place(one) for one in runs], margin, alpha).to_json()
+
+
+def gate(run: Run | str | Path, against: Run | str | Path, **limits: Any) -> dict[str, Any]:
+    """May ``run`` take the place of ``against``? What ``whet gate --json`` prints; ``go_on`` is the answer.
+
+    :param limits: ``max_drop``, ``max_flips``, ... as of ``whet gate``; ``strict``; ``metric``.
+    :raises UserError: no finished run, tested on other rows, or a limit that is none.
+    """
+    from whet.workflows.gating import gate as hold
+    from whet.workflows.limits_file import wanted
+
+    return hold(_place(run), _place(against), wanted(None, limits), _silent)
+
+
+def _place(run: Run | str | Path) -> Path:
+    return run.path if isinstance(run, Run) else Path(run)
+
+
+def _recipe_of(given: dict[str, Any], columns: dict[str, str | None], options: dict[str, Any]) -> Recipe:
+    """The recipe of a call; of a file, what was not given is as it says."""
+    file = Path(given["data.source"]) if starting.is_recipe(given["data.source"]) else None
+    named = dict(given)
+    if file is not None:
+        usual = {"data.source": str(file), "task": "text-classification", "base": "minilm", "method": "auto", "seed": 0}
+        named = {name: value for name, value in named.items() if value != usual[name]}
+    named |= {f"data.{name}": value for name, value in columns.items() if value is not None}
+    named |= {name.replace("__", "."): value for name, value in options.items()}
+    return starting.recipe_of(named, file)
+
+
+def _carry_out(recipe: Recipe, folder: RunFolder, on_event: OnEvent) -> Run:
     from whet.workflows.fit import fit as carry_out
 
-    events: Iterable[Event]
     with Lock(folder.path):
-        events = carry_out(recipe, folder, lambda *_: None, lambda: False)
-        for event in events:
-            if on_event is not None:
-                on_event(event)
+        return _listened(carry_out(recipe, folder, _silent, _never), folder, on_event)
+
+
+def _listened(events: Iterable[Event], folder: RunFolder, on_event: OnEvent) -> Run:
+    """The run of ``events``, all of which are handed on."""
+    for event in events:
+        if on_event is not None:
+            on_event(event)
     return Run(folder.path)
+
+
+def _silent(*_: object) -> None:
+    return None
+
+
+def _never() -> bool:
+    return False
