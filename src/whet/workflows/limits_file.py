@@ -36,10 +36,10 @@ def wanted(path: Path | None, given: Mapping[str, Any]) -> Wanted:
     """
     values, lines = ({}, {}) if path is None else _read(path)
     problems = Problems()
-    for name in values.keys() - {*NAMES, *MORE}:
+    for name in (values.keys() | given.keys()) - {*NAMES, *MORE}:
         what = "is no limit."
         remedy = did_you_mean(str(name), (*NAMES, *MORE)) or f"Limits are {', '.join(NAMES)}."
-        problems.add("V121", f"{lines.get(name, path)} {name}", what, remedy)
+        problems.add("V121", f"{lines[name]} {name}" if name in lines else str(name), what, remedy)
     here = {name: f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None}
     for name in here:
         values[name], lines[name] = given[name], ""
