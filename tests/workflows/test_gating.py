@@ -194,7 +194,6 @@ def test_a_series_stands_for_its_last_stage(tmp_path: Path):
     series = tmp_path / "series"
     (series / "runs").mkdir(parents=True)
     new.rename(series / "runs" / "task")
-    RunFolder(series).write_state(FINISHED)
-    (series / "stages.json").write_text('{"last": "task", "stages": []}')
+    RunFolder(series).write_state(FINISHED, answers="runs/task")
     found = gate(series, old, only(max_flips=0.05), silent)
     assert found["state"] == "failed" and found["run"] == str(series / "runs" / "task")
