@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from results_of_methods import label_noise, methods, plans
+from results_of_stages import stages
 from sets import JOBS, LANGUAGE_JOBS, SETS, Job
 
 from whet.evaluation.measures import MEASURES
@@ -252,6 +253,7 @@ def main() -> None:
                 *methods(),
                 *plans(),
                 *label_noise(),
+                *stages(),
                 *speed(),
                 *small(),
             ]
