@@ -60,6 +60,12 @@ def test_label_smoothing_alone_is_no_rate_too_high():
     assert diagnose_curves(curve([0.3, 0.28, 0.28], [0.01, 0.11, 0.11]))[2].bin == "passed"
 
 
+def test_leaving_a_head_fitted_to_training_rows_is_no_rate_too_high():
+    """Training rows lose what the fit had, validation does not."""
+    assert diagnose_curves(curve([0.46, 0.48, 0.5, 0.48], [0.05, 0.3, 0.28, 0.25]))[2].bin == "passed"
+    assert diagnose_curves(curve([0.46, 0.78, 0.7, 0.68], [0.05, 0.6, 0.4, 0.35]))[2].bin == "issue"
+
+
 def test_a_rate_that_was_lowered_or_never_held_needs_no_curve():
     assert [b for _, b in bins([], lowered=1)] == ["not_applicable", "not_applicable", "issue"]
     one = diagnose_curves(FINE, ended="diverged")[2]

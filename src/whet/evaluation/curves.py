@@ -28,7 +28,9 @@ LEARNT = 0.05
 
 JUMP, JUMP_NATS = 0.2, 0.15
 """Share of the lowest training loss so far, and nats beside it, by which a later one must lie above it to count as
-thrown back. The nats are more than label smoothing alone can raise a loss that began at nothing."""
+thrown back; that of validation must lie above its own by the share, too: a head that was fitted to the training rows
+before any step is nowhere lower on them, and leaves that without harm. The nats are more than label smoothing alone can
+raise a loss that began at nothing."""
 
 LESS = "regularisation.dropout, regularisation.r_drop or training.weight_decay"
 BINS = ("issue", "tip", "passed", "not_applicable")
@@ -156,7 +158,7 @@ def _underfitting(points: Sequence[Mapping[str, Any]], model: str, evidence: dic
 
 def _rate(points: Sequence[Mapping[str, Any]], model: str, evidence: dict[str, Any]) -> Finding:
     """W003: losses that are no longer finite, or training rows that the model does worse on than before."""
-    steps, own = evidence["steps"], evidence["train_loss"]
+    steps, seen, own = evidence["steps"], evidence["validation_loss"], evidence["train_loss"]
     remedy = (
         "Lower training.learning_rate to about a third, or let training.learning_rate=range-test find one; raise "
         "training.warmup_share where it is the first steps that throw it back."
@@ -168,11 +170,13 @@ def _rate(points: Sequence[Mapping[str, Any]], model: str, evidence: dict[str, A
         return Finding("W003", "issue", message, model, remedy, evidence)
     back = [
         place
-        for place, lowest in enumerate(accumulate(own[:-1], min), start=1)
-        if own[place] > lowest * (1 + JUMP) + JUMP_NATS
+        for place, (lowest, best) in enumerate(
+            zip(accumulate(own[:-1], min), accumulate(seen[:-1], min), strict=True), start=1
+        )
+        if own[place] > lowest * (1 + JUMP) + JUMP_NATS and seen[place] > best * (1 + JUMP)
     ]
     if not back:
-        message = "The loss on training rows never rose by much from one look to a later one."
+        message = "The losses on training rows and validation never rose by much together from one look to a later one."
         return Finding("W003", "passed", message, model, "", evidence)
     worst = max(back, key=lambda place: own[place])
     before = min(range(worst), key=lambda place: own[place])
