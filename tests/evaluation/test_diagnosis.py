@@ -40,13 +40,14 @@ def test_a_sound_training_passes_all():
 def test_each_of_them_and_the_gate_that_sums_up():
     over = curve([0.9, 0.5, 0.45, 0.6, 0.8], [0.8, 0.4, 0.2, 0.1, 0.05])
     assert bins(over) == [("W001", "tip"), ("W002", "passed"), ("W003", "passed")]
-    assert read_curves(over).message == diagnose_curves(over)[0].message
+    assert read_curves(over).message == "It overfits; W001 says how."
     under = curve([0.9, 0.7, 0.55], [0.9, 0.7, 0.5])
     assert bins(under) == [("W001", "passed"), ("W002", "tip"), ("W003", "passed")]
     thrown = curve([0.9, 0.7, 1.6, 1.5], [0.8, 0.6, 1.4, 1.3])
     assert [b for _, b in bins(thrown)] == ["passed", "passed", "issue"]
     told = read_curves(thrown, "full")
-    assert (told.code, told.bin) == ("V005", "issue") and "0.6 (step 100) to 1.4 (step 200)" in told.message
+    assert (told.code, told.bin) == ("V005", "issue") and told.message.startswith("The rate looks too high; W003")
+    assert "0.6 (step 100) to 1.4 (step 200)" in diagnose_curves(thrown)[2].message
 
 
 def test_thrown_back_and_recovered_is_a_tip():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from whet.evaluation.curves import read_curves
+from whet.evaluation.curves import diagnose_curves, read_curves
 
 
 def curve(seen, own, best=None):
@@ -13,16 +13,24 @@ def curve(seen, own, best=None):
     ]
 
 
+def gravest(points, model=""):
+    """What the sum of them stands for."""
+    one = read_curves(points, model)
+    (found,) = (told for told in diagnose_curves(points, model) if told.bin == one.bin and told.code in one.message)
+    assert (one.code, one.place, one.evidence) == ("V005", model, found.evidence)
+    return found
+
+
 def test_overfits_and_the_best_state_is_kept():
-    one = read_curves(curve([0.9, 0.5, 0.45, 0.6, 0.8], [0.8, 0.4, 0.2, 0.1, 0.05]), "full")
-    assert (one.code, one.bin, one.place) == ("V005", "tip", "full")
+    one = gravest(curve([0.9, 0.5, 0.45, 0.6, 0.8], [0.8, 0.4, 0.2, 0.1, 0.05]), "full")
+    assert (one.code, one.bin, one.place) == ("W001", "tip", "full")
     assert one.message.startswith("Overfits from step 300 on: validation loss rises from 0.45 to 0.8")
     assert "The best state, of step 300, was kept." in one.message
     assert one.evidence["lowest_at"] == one.evidence["kept"] == 300
 
 
 def test_overfits_in_probabilities_while_decisions_get_better():
-    one = read_curves(curve([0.9, 0.45, 0.6], [0.8, 0.3, 0.1], best=2))
+    one = gravest(curve([0.9, 0.45, 0.6], [0.8, 0.3, 0.1], best=2))
     assert one.bin == "tip" and "too sure" in one.message
 
 
@@ -32,7 +40,7 @@ def test_overfits_and_nothing_was_kept():
 
 
 def test_still_falling():
-    one = read_curves(curve([0.9, 0.7, 0.55], [0.9, 0.7, 0.5]))
+    one = gravest(curve([0.9, 0.7, 0.55], [0.9, 0.7, 0.5]))
     assert one.bin == "tip" and one.message.startswith("Underfits") and "epochs" in one.remedy
 
 
@@ -43,7 +51,7 @@ def test_fine():
 
 
 def test_nothing_learnt():
-    one = read_curves(curve([0.69, 0.69, 0.688], [0.69, 0.691, 0.689]))
+    one = gravest(curve([0.69, 0.69, 0.688], [0.69, 0.691, 0.689]))
     assert one.bin == "tip" and "Nothing more was learnt" in one.message
 
 

@@ -33,6 +33,7 @@ before any step is nowhere lower on them, and leaves that without harm. The nats
 raise a loss that began at nothing."""
 
 LESS = "regularisation.dropout, regularisation.r_drop or training.weight_decay"
+IN_SHORT = {"W001": "It overfits", "W002": "It underfits", "W003": "The rate looks too high"}
 BINS = ("issue", "tip", "passed", "not_applicable")
 
 
@@ -45,8 +46,10 @@ def read_curves(
     """
     found = diagnose_curves(evaluations, model, ended=ended, lowered=lowered)
     told = min((found[2], found[0], found[1]), key=lambda one: BINS.index(one.bin))
-    if told.bin != "passed":
+    if told.bin == "not_applicable":
         return replace(told, code="V005")
+    if told.bin != "passed":
+        return replace(told, code="V005", message=f"{IN_SHORT[told.code]}; {told.code} says how.", remedy="")
     evidence = _evidence(_points(evaluations))
     seen, steps = evidence["validation_loss"], evidence["steps"]
     lowest = seen.index(min(seen))
