@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -55,11 +56,10 @@ def squared_loss(values: Tensor, targets: Tensor) -> Tensor:
     return (values[:, 0].float() - targets).pow(2).sum()
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreLoss:
-    """A loss of outputs and targets as an objective."""
+class PairObjective(ABC):
+    """A loss of what a model says of a batch and of the batch's targets, in the steps that a teacher shares."""
 
-    of: PairLoss
+    __slots__ = ()
 
     def __call__(self, model: nn.Module, batch: FlatBatch) -> StepLoss:
         """Summed over the units of ``batch``."""
@@ -72,9 +72,20 @@ class ScoreLoss:
         return batch, batch.targets
 
     def said(self, model: nn.Module, known: tuple[FlatBatch, Tensor]) -> Tensor:
-        """What ``model`` says of the batch."""
+        """What ``model`` says of the batch: (B, 1), or (B * parts, H) vectors."""
         found: Tensor = model(known[0])
         return found
+
+    @abstractmethod
+    def loss(self, model: nn.Module, known: tuple[FlatBatch, Tensor], said: Tensor) -> StepLoss:
+        """Summed over what is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreLoss(PairObjective):
+    """A loss of outputs and targets as an objective."""
+
+    of: PairLoss
 
     def loss(self, model: nn.Module, known: tuple[FlatBatch, Tensor], said: Tensor) -> StepLoss:
         """Summed over the units that are known."""
@@ -91,7 +102,7 @@ Equal keys mean equal texts; key 0 stands for no text.
 
 
 @dataclass(slots=True)
-class ContrastiveLoss:
+class ContrastiveLoss(PairObjective):
     """Each anchor's positive against all other texts of the batch: cross-entropy over cosines / temperature.
 
     Candidates are the different positives and negatives of all units. Of those an anchor's loss leaves out
@@ -100,21 +111,6 @@ class ContrastiveLoss:
 
     temperature: float
     _known: tuple[Targets, NDArray[np.uint64]] | None = field(default=None, init=False)
-
-    def __call__(self, model: nn.Module, batch: FlatBatch) -> StepLoss:
-        """Summed over the anchors of ``batch`` that have a positive, in nats."""
-        known = self.known(model, batch)
-        return self.loss(model, known, self.said(model, known))
-
-    def known(self, model: nn.Module, batch: FlatBatch) -> tuple[FlatBatch, Tensor]:
-        """The batch, and its targets."""
-        assert batch.targets is not None
-        return batch, batch.targets
-
-    def said(self, model: nn.Module, known: tuple[FlatBatch, Tensor]) -> Tensor:
-        """(B * parts, H) vectors of the batch."""
-        found: Tensor = model(known[0])
-        return found
 
     def loss(self, model: nn.Module, known: tuple[FlatBatch, Tensor], said: Tensor) -> StepLoss:
         """Summed over the anchors that have a positive, in nats."""

@@ -7,19 +7,16 @@ import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 
-import torch
-
 from whet.engine.events import Event
-from whet.errors import Interrupted, UserError
-from whet.files import append_jsonl, read_json, sweep, write_json, write_text
-from whet.folder import FAILED, FINISHED, INTERRUPTED, RUNNING, RunFolder, now
+from whet.errors import UserError
+from whet.files import append_jsonl
+from whet.folder import RunFolder
 from whet.models import saving
-from whet.recipe import Recipe, dump
+from whet.recipe import Recipe
 from whet.report import write_card, write_report
 from whet.store.index import forget_run, note_run
 from whet.workflows import (
     distilling,
-    environment,
     evaluating,
     forgetting,
     judging,
@@ -37,6 +34,7 @@ from whet.workflows import (
     usage,
 )
 from whet.workflows.events import Said
+from whet.workflows.recording import on_this_machine, recorded
 from whet.workflows.rows import Tell
 from whet.workflows.running import Running
 from whet.workflows.together import Joint
@@ -160,41 +158,25 @@ def _report(run: Running) -> Iterator[Event]:
     yield Said(f"report: {run.folder.report}")
 
 
-@contextlib.contextmanager
-def _recorded(run: Running) -> Iterator[None]:
+def _recorded(run: Running) -> contextlib.AbstractContextManager[None]:
     """Keep the run's state true to what happens, and its entry in the store."""
     folder = run.folder
-    begun = not folder.environment.exists()
-    sweep(folder.path)
-    if not folder.recipe.exists():
-        write_text(folder.recipe, dump(run.recipe))
-    if folder.environment.exists():
-        torch.set_num_threads(int(read_json(folder.environment)["threads"]))  # sums depend on it, bit for bit
-    else:
-        write_json(folder.environment, environment.describe())
-    folder.write_state(RUNNING)
-    try:
-        yield
-    except (Interrupted, KeyboardInterrupt, GeneratorExit):
-        folder.write_state(INTERRUPTED)
-        raise
-    except BaseException as error:
+    begun = on_this_machine(folder)
+
+    def undone(error: BaseException) -> bool:
         # it came to nothing that could be gone on with, or has to be asked for otherwise: leave nothing behind
-        refused = begun and isinstance(error, UserError) and not (folder.stages / "encode.json").exists()
-        if begun and (refused or not folder.stages.exists()):
-            noted = folder.stages.exists()  # a run is noted in the index once its rows are read
-            shutil.rmtree(folder.path, ignore_errors=True)
-            if noted:
-                forget_run(folder.path)
-        else:
-            with contextlib.suppress(Exception):
-                folder.write_state(FAILED)
-        raise
-    else:
-        folder.write_state(FINISHED, finished_at=now())
-        training.forget_checkpoints(folder.checkpoints)
-        training.forget_checkpoints(folder.path / "tokens")
-        training.forget_checkpoints(folder.reference)
-    finally:
-        if folder.path.exists():
-            note_run(folder.path)
+        refused = isinstance(error, UserError) and not (folder.stages / "encode.json").exists()
+        if not begun or not (refused or not folder.stages.exists()):
+            return False
+        noted = folder.stages.exists()  # a run is noted in the index once its rows are read
+        shutil.rmtree(folder.path, ignore_errors=True)
+        if noted:
+            forget_run(folder.path)
+        return True
+
+    def ended() -> dict[str, str]:
+        for place in (folder.checkpoints, folder.path / "tokens", folder.reference):
+            training.forget_checkpoints(place)
+        return {}
+
+    return recorded(run.recipe, folder, undone, ended)

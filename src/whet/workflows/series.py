@@ -23,11 +23,11 @@ from whet import folder as folders
 from whet.data import general
 from whet.engine.events import Event
 from whet.errors import Interrupted, Problem, UserError
-from whet.files import read_json, sweep, write_json, write_text
-from whet.folder import FAILED, FINISHED, INTERRUPTED, RUNNING, RunFolder
+from whet.files import read_json, write_json, write_text
+from whet.folder import FINISHED, INTERRUPTED, RunFolder
 from whet.models import places
 from whet.models.pooling import declared
-from whet.recipe import Recipe, dump
+from whet.recipe import Recipe
 from whet.recipe.resolve import resolve
 from whet.recipe.rules import WHOLE
 from whet.report import write_report
@@ -35,6 +35,7 @@ from whet.store.index import forget_run, note_run
 from whet.workflows import controlling, preparing, selecting, stage_results, together, transferring
 from whet.workflows.events import Said, StageFinished
 from whet.workflows.nodes import PROSE, Node, nodes_of
+from whet.workflows.recording import recorded
 from whet.workflows.rows import Tell
 from whet.workflows.running import Running
 from whet.workflows.together import Joint
@@ -330,30 +331,18 @@ def raise_failed(series: Series, failed: dict[str, Exception], not_begun: dict[s
     raise UserError(problems)
 
 
-@contextlib.contextmanager
-def _recorded(recipe: Recipe, folder: RunFolder) -> Iterator[None]:
+def _recorded(recipe: Recipe, folder: RunFolder) -> contextlib.AbstractContextManager[None]:
     """Keep the state of the whole true to what happens, and its entry in the store."""
     begun = not folder.recipe.exists()
-    sweep(folder.path)
-    if begun:
-        write_text(folder.recipe, dump(recipe))
-    folder.write_state(RUNNING)
-    try:
-        yield
-    except (Interrupted, KeyboardInterrupt, GeneratorExit):
-        folder.write_state(INTERRUPTED)
-        raise
-    except BaseException as error:
-        if begun and isinstance(error, UserError) and not (folder.path / stage_results.FILE).exists():
-            shutil.rmtree(folder.path, ignore_errors=True)  # refused before anything was trained
-            forget_run(folder.path)
-        else:
-            with contextlib.suppress(Exception):
-                folder.write_state(FAILED)
-        raise
-    else:
-        last = read_json(folder.path / stage_results.FILE)["last"]
-        folder.write_state(FINISHED, finished_at=folders.now(), answers=f"{RUNS}/{last}")
-    finally:
-        if folder.path.exists():
-            note_run(folder.path)
+
+    def undone(error: BaseException) -> bool:
+        if not begun or not isinstance(error, UserError) or (folder.path / stage_results.FILE).exists():
+            return False
+        shutil.rmtree(folder.path, ignore_errors=True)  # refused before anything was trained
+        forget_run(folder.path)
+        return True
+
+    def ended() -> dict[str, str]:
+        return {"answers": f"{RUNS}/{read_json(folder.path / stage_results.FILE)['last']}"}
+
+    return recorded(recipe, folder, undone, ended)

@@ -16,22 +16,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from whet.engine.events import Event
 from whet.errors import Interrupted, Problem, UserError
 from whet.evaluation.measures import MEASURES
-from whet.files import Lock, read_json, sweep, write_json, write_text
-from whet.folder import FAILED, FINISHED, INTERRUPTED, RUNNING, RunFolder, now
+from whet.files import Lock, read_json, write_json
+from whet.folder import RunFolder
 from whet.models import adaptations
-from whet.recipe import Recipe, dump
+from whet.recipe import Recipe
 from whet.recipe.resolve import resolve
 from whet.recipe.space import SEARCHED, Dimension, Setting, dimensions, methods_of, usual
 from whet.report import sweep_page
-from whet.store.index import note_run
-from whet.workflows import environment, preparing, sweep_finals, sweep_stages, sweep_trial, sweep_workers, training
+from whet.workflows import preparing, sweep_finals, sweep_stages, sweep_trial, sweep_workers, training
 from whet.workflows.events import Said, StageFinished
 from whet.workflows.fit import stages
+from whet.workflows.recording import on_this_machine, recorded
 from whet.workflows.rows import Tell
 from whet.workflows.running import Running
 from whet.workflows.sweep_clock import Clock
@@ -273,32 +271,14 @@ def _all_failed(tried: Sequence[Tried]) -> UserError:
 # --- the state of it --------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def _recorded(recipe: Recipe, folder: RunFolder) -> Iterator[None]:
+def _recorded(recipe: Recipe, folder: RunFolder) -> contextlib.AbstractContextManager[None]:
     """Keep the state of the sweep true to what happens."""
-    begun = not folder.environment.exists()
-    sweep(folder.path)
-    if not folder.recipe.exists():
-        write_text(folder.recipe, dump(recipe))
-    if folder.environment.exists():
-        torch.set_num_threads(int(read_json(folder.environment)["threads"]))
-    else:
-        write_json(folder.environment, environment.describe())
-    folder.write_state(RUNNING)
-    try:
-        yield
-    except (Interrupted, KeyboardInterrupt, GeneratorExit):
-        folder.write_state(INTERRUPTED)
-        raise
-    except BaseException:
-        if begun and not (folder.path / SPACE).exists() and not sweep_stages.has_trained(recipe, folder):
-            shutil.rmtree(folder.path, ignore_errors=True)
-        else:
-            with contextlib.suppress(Exception):
-                folder.write_state(FAILED)
-        raise
-    else:
-        folder.write_state(FINISHED, finished_at=now())
-    finally:
-        if folder.path.exists():
-            note_run(folder.path)
+    begun = on_this_machine(folder)
+
+    def undone(error: BaseException) -> bool:
+        if not begun or (folder.path / SPACE).exists() or sweep_stages.has_trained(recipe, folder):
+            return False
+        shutil.rmtree(folder.path, ignore_errors=True)
+        return True
+
+    return recorded(recipe, folder, undone, dict)
