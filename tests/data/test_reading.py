@@ -234,7 +234,7 @@ def test_every_problem_code_is_explained():
     for place in whet.data.ROW_FORMS.values():
         explained += importlib.import_module(place.partition(":")[0]).__doc__ or ""
     assert used <= spelled_out(explained)
-    assert spelled_out(explained) - used <= {"D069", "D078"}  # said by tasks, once the tokenizer is known
+    assert spelled_out(explained) - used <= {"D069", "D078", "D104"}  # said once the tokenizer is known
 
 
 def spelled_out(text: str) -> set[str]:

@@ -290,5 +290,6 @@ def check_off(base: Ready, ready: Ready, adapter: Any) -> None:
 
 
 def test_the_table_of_methods_is_whole() -> None:
-    assert {row.method for row in METHODS.values()} == set(adaptations.ADAPTATIONS)
+    """But for contrastive, which moves the same weights as full by another loss: tests/workflows/test_few_shot.py."""
+    assert {row.method for row in METHODS.values()} == set(adaptations.ADAPTATIONS) - {"contrastive"}
     assert set(WRITERS) & set(FAMILIES_HERE) == {"t5", "bart"}

@@ -86,6 +86,7 @@ TASKS = {
     "similarity": "sentence-similarity",
     "regression": "regression",
     "ranks": "ranking",
+    "preferences": "preference",
     "generation": "text-generation",
     "translation": "translation",
     "summarization": "summarization",
