@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import io
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from whet.cli.live import MOST_SHOWN, SHOWN, render
+from whet.cli.live import MOST_SHOWN, SHOWN, STOPPING, StopRequest, render
+from whet.cli.screen import print_at_once
 from whet.evaluation.measures import MEASURES
 from whet.files import write_json
 from whet.folder import RunFolder
@@ -68,3 +72,24 @@ def test_what_only_one_model_has_is_not_shown(tmp_path: Path) -> None:
 
 def test_every_metric_shown_is_known() -> None:
     assert set(SHOWN) <= set(MEASURES) and len(set(SHOWN)) == len(SHOWN)
+
+
+class Interrupting(io.FileIO):
+    """A file in whose first write a signal arrives."""
+
+    def write(self, content: Any) -> int:
+        if not getattr(self, "sent", False):
+            self.sent = True
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().write(content)
+
+
+def test_a_signal_in_the_middle_of_a_line(tmp_path: Path) -> None:
+    """Its handler prints although the stream is at work: nothing may break, and both lines are there."""
+    path = tmp_path / "said"
+    with io.TextIOWrapper(io.BufferedWriter(Interrupting(path, "w"))) as file:
+        screen = Console(file=file)
+        stop = StopRequest(lambda: print_at_once(screen, STOPPING))
+        with stop.listening():
+            screen.print("a line")
+    assert stop.requested and sorted(path.read_text().splitlines()) == sorted([STOPPING, "a line"])

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from whet.cli.screen import ProgressLine, console, duration, figure, measured, print_json, table
+from whet.cli.screen import ProgressLine, console, duration, figure, measured, print_at_once, print_json, table
 from whet.cli.series_table import render_series
 from whet.errors import Interrupted
 from whet.evaluation.measures import MEASURES, lower_is_better
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from whet.recipe import Recipe
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOPPING = "Stopping: saving the state first. Ctrl-C again stops at once."
 
 
 class StopRequest:
@@ -61,9 +62,7 @@ def carry_out(begin: Callable[[], tuple[Recipe, RunFolder]], as_json: bool) -> N
     screen = console(to_stderr=as_json)
     recipe, folder = begin()
     progress = ProgressLine(screen)
-    stop = StopRequest(
-        lambda: screen.print("Stopping: saving the state first. Ctrl-C again stops at once.", style="bold")
-    )
+    stop = StopRequest(lambda: print_at_once(screen, STOPPING))
     screen.print(f"run: {folder.path}", markup=False)
     try:
         with Lock(folder.path), stop.listening():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -24,6 +26,13 @@ def console(to_stderr: bool) -> Console:
     from rich.console import Console
 
     return Console(stderr=to_stderr, highlight=False, soft_wrap=True)
+
+
+def print_at_once(screen: Console, text: str) -> None:
+    """A line from the handler of a signal, which may have come in the middle of another line: no buffer takes part."""
+    before = "\r\x1b[K" if screen.is_terminal else ""
+    with contextlib.suppress(OSError, ValueError):  # nobody is there to be told
+        os.write(screen.file.fileno(), f"{before}{text}\n".encode())
 
 
 def print_json(value: Any) -> None:

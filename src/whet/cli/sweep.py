@@ -87,8 +87,8 @@ def _help(folder: Path, parent: int) -> None:
 
 def _carry_out(recipe: Any, folder: Any, as_json: bool) -> None:
     """Search to the end, and print the table and the verdict (or one JSON object)."""
-    from whet.cli.live import StopRequest, show_event
-    from whet.cli.screen import ProgressLine, console, print_json
+    from whet.cli.live import STOPPING, StopRequest, show_event
+    from whet.cli.screen import ProgressLine, console, print_at_once, print_json
     from whet.errors import Interrupted
     from whet.files import read_json
     from whet.folder import INTERRUPTED
@@ -97,9 +97,7 @@ def _carry_out(recipe: Any, folder: Any, as_json: bool) -> None:
 
     screen = console(to_stderr=as_json)
     progress = ProgressLine(screen)
-    stop = StopRequest(
-        lambda: screen.print("Stopping: saving the state first. Ctrl-C again stops at once.", style="bold")
-    )
+    stop = StopRequest(lambda: print_at_once(screen, STOPPING))
     screen.print(f"sweep: {folder.path}", markup=False)
     try:
         with stop.listening():
