@@ -52,11 +52,14 @@ def place(folder: Path, data: str, way: str, seed: int) -> Path:
 
 
 def command(data: str, way: str, seed: int, out: Path) -> list[str]:
-    """The command of a run: the baselines are others' business."""
+    """The command of a run: the probe is trained beside ``full`` alone, other baselines are others' business."""
     source, task = SETS[data]
     method, options = WAYS[way]
     named = ["--task", task, "--method", method, "--seed", str(seed), *options]
-    return ["whet", "fit", str(ROOT / source), *named, "--set", "evaluation.baselines=[probe]", "--out", str(out)]
+    unasked = chosen(evaluation__baselines="[probe]" if way == "full" else "[]")
+    if task == "text-classification":
+        unasked += chosen(evaluation__label_noise="false")
+    return ["whet", "fit", str(ROOT / source), *named, *unasked, "--out", str(out)]
 
 
 def fit(folder: Path, data: str, way: str, seed: int) -> str:
