@@ -99,7 +99,8 @@ def show(screen: Console, found: dict[str, Any]) -> None:
         elif "failed" in row.get("trial", {}):
             screen.print(f"{row['method']}: no trial, {row['trial']['failed']}", markup=False)
     _show_micro_batches(screen, found)
-    screen.print(found["advice"]["why"], markup=False)
+    if found["advice"]["method"] is not None:  # else it is the error that ends the command
+        screen.print(found["advice"]["why"], markup=False)
 
 
 def _head(found: dict[str, Any]) -> list[str]:
