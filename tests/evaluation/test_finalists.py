@@ -7,7 +7,7 @@ import pytest
 
 from whet.data.predictions import ClassPredictions
 from whet.errors import UserError
-from whet.evaluation.finalists import Contender, against, choose
+from whet.evaluation.finalists import Contender, against, choose, over_seeds
 
 from . import made
 
@@ -55,7 +55,17 @@ def test_without_baselines_and_with_nothing():
 
 def test_one_training_of_each():
     found = choose([way("tfidf", 0.7, "tfidf_linear", 1, True), way("trial 1", 0.9, "full", 1)], **KNOWN)
-    assert found.code == "ship"
+    assert found.code == "ship" and "interval over rows, of one training" in found.reason
+
+
+def test_one_training_of_a_way_says_nothing_of_other_seeds():
+    """Beside one trained thrice the first models of both are compared: no spread of seeds is made up for the one."""
+    thrice, once = way("trial 1", 0.8, "full"), way("trial 2", 0.8, "lora", 1)
+    assert not over_seeds(thrice, once) and over_seeds(thrice, thrice)
+    assert over_seeds(thrice, way("tfidf", 0.7, "tfidf_linear", 1, True))
+    known = {"seed": 0, "alpha": 0.05, "num_resamples": 300}
+    single = Contender("trial 1", thrice.runs[:1], "full", "trial 1")
+    assert against(thrice, once, "accuracy", **known) == against(single, once, "accuracy", **known)
 
 
 def test_against_turns_losses():

@@ -35,13 +35,19 @@ def made(**more: Any) -> dict[str, Any]:
     ]
     for one, curve in zip(trials, ([[0.5, 0.6], [1.0, 0.69]], [[0.5, 0.4]]), strict=True):
         one |= {"curve": curve, "why": one.get("why", "worse than half of the others by then")}
-    weighed = {"over all": {"num_trials": 12, "importance": {"method": 0.7, "training.learning_rate": 0.3}}}
-    finding = {"code": "X032", "message": "Choices explain.", "remedy": "", "evidence": {"groups": weighed}}
+    shares = {"method": 0.7, "training.learning_rate": 0.3}
+    weighed = {
+        "over all": {"num_trials": 12, "foretold": 0.62, "importance": shares},
+        "with full": {"num_trials": 10, "foretold": 0.0, "importance": {"training.learning_rate": 1.0}},
+    }
+    evidence = {"groups": weighed, "told": ["over all"]}
+    finding = {"code": "X032", "message": "Choices tell.", "remedy": "", "evidence": evidence}
     return {
         "task": "text-classification",
         "base": "minilm",
         "metric": "accuracy",
         "num_test_rows": 784,
+        "search": {"metric": "auto"},
         "trials": trials,
         "table": [base, row, own],
         "verdict": {"reason": "Trial 7 (LoRA) is 2 points better."},
@@ -58,6 +64,7 @@ def test_the_page(tmp_path: Path):
     assert "as the recipe has it" in page and "worse than half of the others" in page
     for anchor in ("sweep", "tradeoff", "choices", "trials"):
         assert f'<section id="{anchor}"' in page
+    assert "foretell 62" in page and "with full" not in page
     assert page.count("<svg") == 4  # the trade-off twice, the choices, the curves
     assert "2\N{NO-BREAK SPACE}ms" in page and "61.0\N{NO-BREAK SPACE}s" in page
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from whet.errors import Interrupted
 from whet.files import Lock
-from whet.folder import create
+from whet.folder import RunFolder, create
 from whet.recipe import from_options
 from whet.recipe.space import dimensions, methods_of
-from whet.workflows import sweep_finals, sweep_findings
+from whet.workflows import sweep_finals, sweep_findings, sweep_workers
 from whet.workflows.sweep_clock import Clock
 from whet.workflows.sweep_study import Study, Tried, hash_of
 
@@ -128,11 +130,7 @@ def test_who_is_looked_at_again():
         tried(5, 0.95, "full", "max_seconds"),
         tried(6, 0.99, "full", state="pruned"),
     ]
-    assert [one.number for one in sweep_finals.chosen(trials, 3)] == [
-        2,
-        3,
-        1,
-    ]  # the best of each method, and the recipe
+    assert [one.number for one in sweep_finals.chosen(trials, 3)] == [2, 3, 1], "best of each method, and the recipe"
     assert [one.number for one in sweep_finals.chosen(trials, 4)] == [2, 3, 4, 1]
     assert [one.number for one in sweep_finals.chosen(trials, 1)] == [2]
     assert [one.number for one in sweep_finals.chosen(trials[4:], 3)] == [5]
@@ -155,6 +153,74 @@ def test_which_choices_mattered(tmp_path: Path):
     assert sweep_findings.mattering(few).bin == "not_applicable"
 
 
+def test_noise_is_foretold_by_no_choice(tmp_path: Path):
+    known = study(tmp_path / "one", **{"search.trials": 24, "search.sampler": "random"})
+    noise = np.random.default_rng(0).normal(size=24)
+    for value in noise:
+        with known.claimed(True) as claim:
+            assert claim is not None
+            known.tell(claim[0], "complete", float(value))
+    found = sweep_findings.mattering(known)
+    assert found.bin == "not_applicable" and "nothing by which another trial" in found.message
+    assert found.evidence["told"] == []
+
+
+def test_trials_that_time_cut_weigh_nothing(tmp_path: Path):
+    known = study(tmp_path / "one", **{"search.trials": 24, "search.sampler": "random"})
+    for turn in range(24):
+        with known.claimed(True) as claim:
+            assert claim is not None
+            known.tell(claim[0], "complete", value_of(claim[1]), ended="max_seconds" if turn % 2 else "completed")
+    told = sweep_findings.mattering(known).evidence["groups"]["over all"]["num_trials"]
+    assert told <= 12
+
+
+def test_what_has_ended_is_not_told_anew(tmp_path: Path):
+    """A process that was thought gone may come back."""
+    known = study(tmp_path / "one")
+    with known.claimed(True) as claim:
+        assert claim is not None
+        known.tell(claim[0], "failed", why="gone")
+        known.report(claim[0], 0.5, 0.9)
+        known.tell(claim[0], "complete", 0.9, why="")
+    (one,) = known.trials()
+    assert (one.state, one.why, one.curve) == ("failed", "gone", ())
+
+
+def test_who_is_waited_for_and_who_is_gone_on_with(tmp_path: Path):
+    known = study(tmp_path / "one")
+    with known.claimed(True):
+        assert not again(known).has_orphan()  # somebody is at it
+        stopped = iter([False, False, True])
+        with pytest.raises(Interrupted):
+            list(sweep_workers.awaited(again(known), [], lambda: next(stopped)))
+    assert again(known).has_orphan()
+    list(sweep_workers.awaited(again(known), [], lambda: False))  # ends, for it to be taken up
+    assert [one.state for one in known.trials()] == ["running"]
+
+
+def test_a_trial_gone_on_with_remembers_its_best_look(tmp_path: Path):
+    known = study(tmp_path / "one")
+    for _ in range(5):
+        with known.claimed(True) as claim:
+            assert claim is not None
+            known.report(claim[0], 0.3, 0.8)
+            known.tell(claim[0], "complete", 0.8, ended="completed")
+    with known.claimed(True) as claim:
+        assert claim is not None
+        assert known.is_hopeless(claim[0], 0.4, 0.7)
+        known.report(claim[0], 0.3, 0.95)
+        assert not known.is_hopeless(claim[0], 0.4, 0.7)
+
+
+def test_the_training_that_validation_chose_is_no_replicate():
+    places = [RunFolder(Path(name)) for name in "abc"]
+    finalist = sweep_finals.Finalist(tried(2, 0.9, "full"), "full", places, [])
+    assert finalist.judged == places[1:]
+    finalist.places = places[:2]
+    assert finalist.judged == places[:2]
+
+
 def test_the_clock_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = create(tmp_path / "sweep", "0")
     search = from_options({"data.source": "x", "search.minutes": 10, "search.seeds": 3}).search
@@ -165,10 +231,11 @@ def test_the_clock_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert 119 < second.spent < 130 and 470 < second.left() <= 480
     trials = [tried(number, 0.5, "full") for number in (1, 2, 3)]
     assert second.has_room(trials) and second.reserved(trials) == pytest.approx(6.0)
+    assert second.reserved([]) == pytest.approx(300.0), "no trial has ended: half of it is kept for seeds"
     second.until = 0
-    assert not second.has_room(trials) and second.is_late(trials) and second.is_over()
+    assert not second.has_room(trials) and second.is_late(trials) and not second.has_time_for(0.1)
     endless = Clock(create(tmp_path / "b", "0"), from_options({"data.source": "x"}).search, leads=True)
-    assert endless.has_room([]) and not endless.is_late([]) and not endless.is_over()
+    assert endless.has_room([]) and not endless.is_late([]) and endless.has_time_for(1e9)
 
 
 def test_what_may_change_does_not_change_the_name():

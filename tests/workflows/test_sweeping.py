@@ -240,7 +240,7 @@ def test_the_time_is_over(runs: Runs, rows: Path, quick: None, tmp_path: Path, m
 
     monkeypatch.setattr(Clock, "is_late", late)
     monkeypatch.setattr(Clock, "has_room", lambda self, trials: looks <= 12)
-    monkeypatch.setattr(Clock, "is_over", lambda self: True)
+    monkeypatch.setattr(Clock, "has_time_for", lambda self, seconds: False)
     wanted = options(runs, rows, **{"search.minutes": 5.0, "training.epochs": 30.0, "training.batch_tokens": 128})
     carried_out(wanted, tmp_path / "sweep")
     found = read(tmp_path / "sweep" / "sweep.json")
@@ -248,6 +248,58 @@ def test_the_time_is_over(runs: Runs, rows: Path, quick: None, tmp_path: Path, m
     assert found["trials"][0]["value"] is not None
     assert found["counts"]["seeds"] == {"trained": 1, "failed": 0, "left_out": 1}
     assert next(one for one in found["findings"] if one["code"] == "X033")["bin"] == "tip"
+
+
+def test_what_breaks_at_the_end_is_counted(
+    runs: Runs, rows: Path, quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A finalist that cannot be finished and a seed that breaks a library: the others are judged all the same."""
+    from whet.workflows import sweep_finals, sweep_trial
+
+    whole, carry_out = sweep_finals._complete, sweep_trial.carry_out
+
+    def complete(closing: Any, one: Any) -> Any:
+        if one.tried.is_own:
+            raise RuntimeError("no convergence")
+        yield from whole(closing, one)
+
+    def carried(recipe: Any, folder: RunFolder, *rest: Any) -> Any:
+        if folder.path.parent.name == "seeds":
+            raise RuntimeError("broken")
+        yield from carry_out(recipe, folder, *rest)
+
+    monkeypatch.setattr(sweep_finals, "_complete", complete)
+    monkeypatch.setattr(sweep_trial, "carry_out", carried)
+    carried_out(options(runs, rows), tmp_path / "sweep")
+    found = read(tmp_path / "sweep" / "sweep.json")
+    (told,) = (one for one in found["findings"] if one["code"] == "X031")
+    assert told["evidence"]["lost"] == {"trial 1": "RuntimeError: no convergence"} and told["bin"] == "issue"
+    (row,) = (one for one in found["table"] if not one["is_baseline"])
+    assert row["failed"] == ["RuntimeError: broken"] and row["num_seeds"] == 1
+    assert found["counts"]["seeds"] == {"trained": 1, "failed": 1, "left_out": 0}
+
+
+def test_an_end_that_ships_another_baseline_than_before(tmp_path: Path):
+    from whet.folder import create
+    from whet.workflows import sweep_end
+
+    folder = create(tmp_path / "sweep", "0")
+    for name in ("one", "other"):
+        (folder.models / name).mkdir(parents=True)
+        (folder.models / name / "file").write_text(name)
+
+    class Verdict:
+        ship = "one"
+
+        def to_json(self) -> dict[str, Any]:
+            return {"ship": self.ship}
+
+    for ship in ("one", "other", "other"):
+        verdict: Any = Verdict()
+        verdict.ship = ship
+        sweep_end._ship(folder, verdict, [])
+        assert (folder.model / "file").read_text() == ship and folder.read_state()["answers"] is None
+    assert (folder.models / "one" / "file").read_text() == "one"
 
 
 def test_another_recipe_and_another_store(

@@ -147,7 +147,8 @@ def _show(screen: Console, folder: Path, found: dict[str, Any]) -> None:
         )
     most = fitting([titles, *rows], screen.width)
     table(screen, titles[:most], [row[:most] for row in rows], right=range(1, most))
-    screen.print(f"Test rows: {found['num_test_rows']:,}; 95 % interval over seeds and rows in brackets.", style="dim")
+    told = "95 % interval over seeds and rows in brackets; of one training, over rows alone"
+    screen.print(f"Test rows: {found['num_test_rows']:,}; {told}.", style="dim")
     for one in found["findings"]:
         mark = "!" if one["bin"] == "issue" else "-"
         screen.print(f"{mark} {one['code']} {one['message']}", markup=False)

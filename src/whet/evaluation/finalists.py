@@ -133,6 +133,20 @@ def against(
     return _Field([one, other], metric, seed, alpha, num_resamples).gap(one, other)
 
 
+def over_seeds(one: Contender, other: Contender) -> bool:
+    """Whether two are compared over seeds; where one that seeds change was trained once, the first models of both are.
+
+    Nothing is known then of what another seed would give, and nothing is said of it.
+    """
+    trained = [len(some.runs) for some in (one, other) if not some.baseline]
+    return bool(trained) and min(trained) > 1
+
+
+def over_words(one: Contender, other: Contender) -> str:
+    """What the interval of a difference is over."""
+    return "seeds and rows" if over_seeds(one, other) else "rows, of one training"
+
+
 class _Field:
     """Contenders, cheapest first, and how to compare two."""
 
@@ -160,7 +174,7 @@ class _Field:
         level = 1 - (self.alpha if alpha is None else alpha)
         known: dict[str, Any] = {"seed": self.seed, "num_resamples": self.num_resamples, "level": level}
         found: TwoLevel | Estimate
-        if max(len(one.runs), len(other.runs)) > 1:
+        if over_seeds(one, other):
             found = two_level_difference(one.runs, other.runs, self.metric, **known)
         else:
             found = paired_difference(one.runs[0], other.runs[0], self.metric, **known)
@@ -211,18 +225,18 @@ def _reason(
     margin: float,
 ) -> str:
     """Why, in a sentence or two with figures."""
-    metric, level = field_.metric, f"{100 * (1 - field_.alpha):.0f} % interval over seeds and rows"
+    metric = field_.metric
     stands = f"{MEASURES[metric].words} {number(field_.value(ship).value, metric)}"
     lead = max(gains, key=lambda name: gains[name].value, default=None)
     if lead is None:
         return _sentence(f"{ship.words} ({stands}) stands alone.")
     leader = next(one for one in field_.ordered if one.name == lead)
     if code == "ship":
-        text = f"{_relation(ship, baseline, gains[ship.name], metric, level)}: ship {ship.words} ({stands})."
+        text = f"{_relation(ship, baseline, gains[ship.name], metric, field_.alpha)}: ship {ship.words} ({stands})."
         if ship.name != best.name and field_.near(ship, best, margin):
             text += f" {best.words} costs more and is better by less than the margin of {amount(margin, metric)}."
         return _sentence(text)
-    told = _relation(leader, baseline, gains[lead], metric, level)
+    told = _relation(leader, baseline, gains[lead], metric, field_.alpha)
     if code == "keep_baseline":
         within = "" if ship.name == baseline.name else f", the cheapest within {amount(margin, metric)} of the best"
         sure = f"surely no gain of {amount(margin, metric)} or more"
@@ -230,10 +244,11 @@ def _reason(
     return _sentence(f"{told}: cannot tell. Until more test rows or seeds decide, use {ship.words} ({stands}).")
 
 
-def _relation(one: Contender, other: Contender, gap: Gap, metric: str, level: str) -> str:
+def _relation(one: Contender, other: Contender, gap: Gap, metric: str, alpha: float) -> str:
     how = f"{amount(abs(gap.value), metric)} {'better' if gap.value > 0 else 'worse'} than {other.words}"
     if gap.value == 0:
         how = f"exactly as good as {other.words}"
+    level = f"{100 * (1 - alpha):.0f} % interval over {over_words(one, other)}"
     return f"{one.words} is {how} ({level} {number(gap.low, metric)} to {number(gap.high, metric)})"
 
 

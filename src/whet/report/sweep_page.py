@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from whet.evaluation.measures import lower_is_better
 from whet.files import write_text
 from whet.findings import in_words
+from whet.recipe.names import LANGUAGE
 from whet.recipe.space import base_in_words
 from whet.report import numbers
 from whet.report.charts import altair
@@ -46,10 +48,11 @@ def _outcome(found: Facts) -> Section:
 def table(found: Facts) -> Table:
     """Every contender, cheapest first: quality, forgetting, sizes and times."""
     metric = str(found["metric"])
+    quality = "On test rows; mean over seeds, interval over seeds and rows; of one training, over rows alone"
     columns = [
         Column("Model"),
-        Column(numbers.metric(metric).title, True, "On test rows; mean over seeds, interval over seeds and rows"),
-        Column("Seeds", True, "Trainings; failed ones and those that there was no time for are named"),
+        Column(numbers.metric(metric).title, True, quality),
+        Column("Seeds", True, "Trainings that are judged: beside two others the first, which validation chose, is not"),
         Column("Forgotten", True, "Of what the base knew, by the first seed"),
         Column("Weights that move", True),
         Column("Peak memory", True, "While training"),
@@ -200,20 +203,24 @@ def _cloud(rows: list[dict[str, Any]], metric: str, width: int) -> Any:
 def _choices(found: Facts) -> Section:
     title = "Which choices mattered"
     told = next(one for one in found["findings"] if one["code"] == "X032")
-    groups = told["evidence"].get("groups")
+    known = told["evidence"].get("groups", {})
+    groups = {name: one for name, one in known.items() if name in told["evidence"]["told"]} if known else {}
     if not groups:
         return Section("choices", title, absent=told["message"])
     return Section("choices", title, {"pictures": [importance(name, one) for name, one in groups.items()]})
 
 
 def importance(name: str, weighed: Facts) -> Picture:
-    """Shares of the spread of validation that each choice explains, as bars."""
+    """How what the choices tell of validation is shared between them, as bars."""
     shares = sorted(weighed["importance"].items(), key=lambda one: -one[1])
     spoken = ", ".join(f"{option} {numbers.percent(share, 0)}" for option, share in shares)
     trials = numbers.plural(weighed["num_trials"], "trial")
     alternative = f"Choices {name}, {trials}: {spoken}."
     data = plain("The numbers of the picture", ["Option", "Share"], [[a, numbers.percent(b, 0)] for a, b in shares])
-    caption = f"Share of what validation differed by, {name} ({trials}), by functional analysis of variance."
+    caption = (
+        f"Shares of what choices tell of validation, {name} ({trials}), by functional analysis of variance; of another "
+        f"trial they foretell {numbers.percent(weighed['foretold'], 0)}."
+    )
     rows = [{"option": option, "share": 100 * share} for option, share in shares]
     slug = "".join(letter if letter.isalnum() else "-" for letter in name)
     return Picture(caption, alternative, data, drawn(f"choices-{slug}", alternative, {"any": lambda: _bars(rows)}))
@@ -240,25 +247,30 @@ def _trials(found: Facts) -> Section:
     content = {
         "about": _counted(found),
         "picture": curves(ended) if len(ended) > 1 else None,
-        "table": _all(found["trials"]),
+        "table": _all(found["trials"], found["task"], found["search"]["metric"]),
     }
     return Section("trials", "Trials", content)
 
 
+def seen(value: float, task: str, metric: str) -> float:
+    """What validation gave, as people know it; trials keep it so that more is better, losses below zero."""
+    return -value if task in LANGUAGE or (metric != "auto" and lower_is_better(metric)) else value
+
+
 def _counted(found: Facts) -> str:
     counts = found["counts"]
-    named = {"complete": "trained to their end", "pruned": "given up before", "failed": "failed"}
+    named = {"complete": "trained to their end or to that of the time", "pruned": "given up before", "failed": "failed"}
     return f"{'; '.join(f'{counts[state]} {text}' for state, text in named.items())}."
 
 
-def _all(trials: Sequence[Facts]) -> Table:
+def _all(trials: Sequence[Facts], task: str, metric: str) -> Table:
     columns = [Column("Trial", True), Column("Setting", prose=True), Column("Validation", True), Column("Time", True)]
     columns.append(Column("How it ended", prose=True))
     rows = []
     for one in trials:
         how = {"complete": "completed", "pruned": "given up", "failed": "failed", "running": "under way"}[one["state"]]
         why = one["why"] or (one["ended"] if one["ended"] not in ("", "completed") else "")
-        value = None if one["value"] is None else abs(one["value"])
+        value = None if one["value"] is None else seen(one["value"], task, metric)
         rows.append(
             Row(
                 [

@@ -53,10 +53,10 @@ class Clock:
         """Seconds until all of it is to end."""
         return float("inf") if self.until is None else float(self.until) - time.time()
 
-    def is_over(self) -> bool:
-        """Whether no further seed is to be begun."""
+    def has_time_for(self, seconds: float) -> bool:
+        """Whether a further seed that is likely to take so long is to be begun."""
         self.beat()
-        return self.left() <= 0
+        return self.left() > seconds
 
     def has_room(self, trials: Sequence[Tried]) -> bool:
         """Whether a trial that is begun now is likely to end, by what others took."""
@@ -69,11 +69,12 @@ class Clock:
         return self.left() <= self.reserved(trials)
 
     def reserved(self, trials: Sequence[Tried]) -> float:
-        """Seconds that further seeds of the best will take."""
-        if self.search.minutes is None:
+        """Seconds that further seeds of the best will take; the most that may be kept where no trial has ended yet."""
+        if self.search.minutes is None or self.search.seeds == 1:
             return 0.0
+        most, usual = MOST_RESERVED * 60 * self.search.minutes, _usual(trials)
         more = min(self.search.finalists, max(1, len(trials))) * (self.search.seeds - 1)
-        return min(more * _usual(trials), MOST_RESERVED * 60 * self.search.minutes)
+        return min(more * usual, most) if usual else most
 
 
 def _usual(trials: Sequence[Tried]) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from whet.engine.events import Event
 from whet.evaluation.finalists import Chosen
-from whet.files import write_json
+from whet.files import read_json, write_json
 from whet.folder import RUNNING, RunFolder
 from whet.report import sweep_page
 from whet.workflows import sweep_finals, using
@@ -24,7 +24,7 @@ def concluded(closing: Closing, study: Study, finalists: Sequence[Finalist], clo
     folder, recipe = closing.folder, closing.recipe
     verdict, gains, rows = sweep_finals.judged(closing, finalists)
     trials = study.trials()
-    noted = findings(recipe, study, verdict, gains, rows)
+    noted = findings(recipe, study, verdict, gains, rows, closing.lost)
     _ship(folder, verdict, finalists)
     result = {
         "task": recipe.task,
@@ -63,13 +63,21 @@ def _ship(folder: RunFolder, verdict: Chosen, finalists: Sequence[Finalist]) -> 
     write_json(folder.verdict, verdict.to_json())
     named = {one.name: one for one in finalists}
     ship = verdict.ship
+    _take_back(folder)
     if ship not in named and (folder.models / ship).is_dir():
         write_json(folder.shipped, {"model": ship})
         (folder.models / ship).replace(folder.model)
         folder.write_state(RUNNING, answers=None)
         return
-    if ship in named or not folder.model.is_dir():
-        best = max(named, key=lambda name: verdict.gains.get(name, {"value": 0.0})["value"])
-        one = named[ship if ship in named else best]
-        place = using.kept_models(one.places[0])[one.tried.model]
-        folder.write_state(RUNNING, answers=place.relative_to(folder.path).as_posix())
+    best = max(named, key=lambda name: verdict.gains.get(name, {"value": 0.0})["value"])
+    one = named[ship if ship in named else best]
+    place = using.kept_models(one.places[0])[one.tried.model]
+    folder.write_state(RUNNING, answers=place.relative_to(folder.path).as_posix())
+
+
+def _take_back(folder: RunFolder) -> None:
+    """A baseline that an earlier end of the same sweep shipped goes back to where it lay."""
+    if folder.model.is_dir() and folder.shipped.exists():
+        folder.models.mkdir(exist_ok=True)
+        folder.model.replace(folder.models / str(read_json(folder.shipped)["model"]))
+        folder.shipped.unlink()

@@ -5,9 +5,9 @@ Settings were chosen on validation; test rows are looked at here for the first t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +58,19 @@ class Finalist:
             return f"{OWN} ({model_words(self.method)})"
         return f"{self.name} ({model_words(self.method)})"
 
+    @property
+    def judged(self) -> list[RunFolder]:
+        """The trainings that speak of the setting: those after the first, which validation chose, where there are two.
+
+        The best of many trials was also a lucky one: with it among them, the search would seem to help where it did
+        nothing.
+        """
+        return self.places[1:] if len(self.places) > 2 else self.places
+
     def runs(self) -> tuple[Predictions, ...]:
-        """What each training says of the test rows."""
+        """What each training that is judged says of the test rows."""
         model = self.tried.model
-        found = [load_predictions(place.predictions(model, "test")) for place in self.places]
+        found = [load_predictions(place.predictions(model, "test")) for place in self.judged]
         return tuple(replace(one, model=self.name) for one in found)
 
     def facts(self) -> list[dict[str, Any]]:
@@ -105,30 +114,53 @@ class Closing:
     folder: RunFolder
     tell: Tell
     should_stop: Callable[[], bool]
-    is_late: Callable[[], bool]
+    has_time: Callable[[float], bool]
     shared: Path
+    lost: dict[str, str] = field(default_factory=dict)
+    """Finalists that could not be made whole, and why."""
 
 
-def whole(closing: Closing, finalists: Sequence[Finalist]) -> Iterator[Event]:
-    """Make every finalist a complete run, and train it with further seeds while there is time.
+def whole(closing: Closing, finalists: Sequence[Finalist]) -> Generator[Event, None, list[Finalist]]:
+    """Make every finalist a complete run, and train it with further seeds while there is time; those that are whole.
 
-    :raises Interrupted: asked to stop.
+    :raises Interrupted: asked to stop; what stopped the last of them, where none is whole.
     """
-    for one in finalists:
-        place = one.places[0]
-        if place.read_state()["state"] != FINISHED:
-            yield Said(f"{one.name}: predicts, is saved and checked")
-            yield from _quiet(fit(load(place.recipe), place, closing.tell, closing.should_stop))
+    kept = []
+    for place, one in enumerate(finalists):
+        try:
+            yield from _complete(closing, one)
+            kept.append(one)
+        except Interrupted:
+            raise
+        except Exception as error:  # what breaks one of them must not end the search; it is counted
+            if not kept and place == len(finalists) - 1:
+                raise
+            closing.lost[one.name] = in_a_line(error)
+            yield Said(f"{one.name}: {closing.lost[one.name]}")
     for number in range(1, closing.recipe.search.seeds):
-        for one in finalists:
+        for one in kept:
             yield from _seed(closing, one, number)
+    return kept
+
+
+def _complete(closing: Closing, one: Finalist) -> Iterator[Event]:
+    """Carry a trial on to its end: predictions, files, checks."""
+    place = one.places[0]
+    if place.read_state()["state"] != FINISHED:
+        yield Said(f"{one.name}: predicts, is saved and checked")
+        yield from _quiet(fit(load(place.recipe), place, closing.tell, closing.should_stop))
+
+
+def in_a_line(error: Exception) -> str:
+    """What stopped a training: a mistake in the user's words, or what broke."""
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
 
 
 def _seed(closing: Closing, one: Finalist, number: int) -> Iterator[Event]:
     """One more training of a setting: the same rows, another seed."""
     place = RunFolder(closing.folder.path / "seeds" / f"{one.tried.number:04d}-{number}")
     begun = place.state.exists()
-    if not begun and closing.is_late():
+    if not begun and not closing.has_time(one.tried.seconds):
         one.left_out += 1
         return
     first = load(one.places[0].recipe)
@@ -148,9 +180,9 @@ def _seed(closing: Closing, one: Finalist, number: int) -> Iterator[Event]:
         one.places.append(place)
     except Interrupted:
         raise
-    except UserError as error:
-        write_json(why, str(error))
-        one.failed.append(str(error))
+    except Exception as error:  # a seed that breaks a library is counted
+        write_json(why, in_a_line(error))
+        one.failed.append(in_a_line(error))
 
 
 def _quiet(events: Iterator[Event]) -> Iterator[Event]:

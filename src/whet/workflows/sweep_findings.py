@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from whet import seeds
 from whet.evaluation.finalists import Chosen, Gap
 from whet.evaluation.wording import amount, number
@@ -16,14 +19,30 @@ FEWEST = 10
 """Trials that ended by themselves, before it is said which choices mattered: a forest on fewer says anything."""
 FEWEST_EACH = 4
 """And so many for each choice that is weighed."""
+LEAST_FORETOLD = 0.1
+"""Of the variance of unseen trials, for shares to be told; noise reaches it seldom."""
+NUM_TREES = 200
 
 
 def findings(
-    recipe: Recipe, study: Study, verdict: Chosen, gains: Mapping[str, Gap], rows: Sequence[Mapping[str, Any]]
+    recipe: Recipe,
+    study: Study,
+    verdict: Chosen,
+    gains: Mapping[str, Gap],
+    rows: Sequence[Mapping[str, Any]],
+    lost: Mapping[str, str],
 ) -> list[Finding]:
-    """X030 to X034, in the order of their codes."""
+    """X030 to X033, in the order of their codes.
+
+    :param lost: finalists that could not be made whole, and why.
+    """
     trials = study.trials()
-    return [_helped(verdict, gains, rows), _failed(trials, rows), mattering(study), _in_time(recipe, trials, rows)]
+    return [
+        _helped(verdict, gains, rows),
+        _failed(trials, rows, lost),
+        mattering(study),
+        _in_time(recipe, trials, rows),
+    ]
 
 
 def _helped(verdict: Chosen, gains: Mapping[str, Gap], rows: Sequence[Mapping[str, Any]]) -> Finding:
@@ -53,40 +72,54 @@ def _helped(verdict: Chosen, gains: Mapping[str, Gap], rows: Sequence[Mapping[st
     return Finding("X030", "tip", message, name, remedy, evidence)
 
 
-def _failed(trials: Sequence[Tried], rows: Sequence[Mapping[str, Any]]) -> Finding:
+def _failed(trials: Sequence[Tried], rows: Sequence[Mapping[str, Any]], lost: Mapping[str, str]) -> Finding:
     """X031: every trial and seed is counted."""
     failed = [one for one in trials if one.state == "failed" or (one.state == "complete" and one.why)]
     pruned = sum(one.state == "pruned" for one in trials)
     seeds_failed = [f"{row['name']}: {why}" for row in rows for why in row.get("failed", ())]
     given_up = f", {pruned} given up before their end" if pruned else ""
     counted = f"{len(trials)} trials{given_up}, {len(failed)} failed; of further seeds {len(seeds_failed)} failed."
-    evidence = {"failed": {str(one.number): one.why for one in failed}, "pruned": pruned, "seeds": seeds_failed}
-    if failed or seeds_failed:
+    counted += f" Left out of the end, since they could not be finished: {', '.join(lost)}." if lost else ""
+    evidence: dict[str, Any] = {"failed": {str(one.number): one.why for one in failed}, "pruned": pruned}
+    evidence |= {"seeds": seeds_failed, "lost": dict(lost)}
+    if failed or seeds_failed or lost:
         remedy = "Look at the reasons in sweep.json; take what cannot work out of search.space."
         return Finding("X031", "issue", counted, "", remedy, evidence)
     return Finding("X031", "passed", counted, "", "", evidence)
 
 
 def mattering(study: Study) -> Finding:
-    """X032: how much of the spread of validation each choice explains (functional ANOVA)."""
+    """X032: how much choices tell of what validation gives, and how that is shared between them (functional ANOVA).
+
+    Shares are of what a forest says, which says something of noise, too: they are told only where the forest foretells
+    trials that it has not seen.
+    """
     found = {
         where: weighed for where, trials in _alike(study).items() if (weighed := _weighed(study, trials)) is not None
     }
     if not found:
         why = f"Fewer than {FEWEST} trials that ended by themselves, or too few for so many choices: not weighed."
         return Finding("X032", "not_applicable", why, "", "More search.trials, or a smaller space, would tell.")
-    parts = []
-    for where, weighed in found.items():
-        first = sorted(weighed["importance"].items(), key=lambda one: -one[1])
-        shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in first)
-        parts.append(f"{where} ({weighed['num_trials']} trials): {shares}")
-    message = f"Of what validation differed by, choices explain, {'; '.join(parts)}."
-    return Finding("X032", "passed", message, "", "", {"groups": found})
+    told = [name for name, weighed in found.items() if weighed["foretold"] >= LEAST_FORETOLD]
+    message = f"Choices tell {'; '.join(_told(where, weighed) for where, weighed in found.items())}."
+    evidence = {"groups": found, "told": told}
+    return Finding("X032", "passed" if told else "not_applicable", message, "", "", evidence)
+
+
+def _told(where: str, weighed: Mapping[str, Any]) -> str:
+    """Of one group of trials, in words."""
+    trials = f"{where} ({weighed['num_trials']} trials)"
+    if weighed["foretold"] < LEAST_FORETOLD:
+        return f"{trials} nothing by which another trial could be foretold"
+    first = sorted(weighed["importance"].items(), key=lambda one: -float(one[1]))
+    shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in first)
+    return f"{trials} {100 * weighed['foretold']:.0f} % of what another trial differs by, and of that {shares}"
 
 
 def _alike(study: Study) -> dict[str, list[Any]]:
     """Trials that drew from the same dimensions: all of them, and those of each method."""
-    ended = [one for one in study.known.get_trials(deepcopy=False) if one.state.name == "COMPLETE" and one.params]
+    trials = study.known.get_trials(deepcopy=False)
+    ended = [one for one in trials if one.state.name == "COMPLETE" and one.params and not _cut(one)]
     found = {"over all": ended}
     if len(study.methods) > 1:
         for method in study.methods:
@@ -94,6 +127,34 @@ def _alike(study: Study) -> dict[str, list[Any]]:
                 one for one in ended if one.user_attrs.get("setting", {}).get("method") == method
             ]
     return found
+
+
+def _cut(one: Any) -> bool:
+    """Whether the time ended the training of a trial."""
+    return bool(one.user_attrs.get("ended") == "max_seconds")
+
+
+def _foretold(trials: Sequence[Any], varied: Sequence[str], seed: int) -> float:
+    """Share of the variance of trials that a forest of the others foretells (out of bag); 0 where it is below."""
+    from sklearn.ensemble import RandomForestRegressor
+
+    values = np.asarray([float(one.value) for one in trials])
+    columns = [_as_numbers([one.params[name] for one in trials], trials[0].distributions[name]) for name in varied]
+    if not values.std():
+        return 0.0
+    forest = RandomForestRegressor(n_estimators=NUM_TREES, oob_score=True, min_samples_leaf=2, random_state=seed)
+    forest.fit(np.column_stack(columns), values)
+    return max(0.0, float(forest.oob_score_))
+
+
+def _as_numbers(values: Sequence[Any], kind: Any) -> NDArray[np.float64]:
+    """(n, k) a choice as columns: of names one each, of a range its number, or the logarithm where that is drawn."""
+    from optuna.distributions import CategoricalDistribution
+
+    if isinstance(kind, CategoricalDistribution):
+        return np.asarray([[float(value == choice) for choice in kind.choices] for value in values])
+    numbers = np.asarray([[float(value)] for value in values])
+    return np.log(numbers) if kind.log else numbers
 
 
 def _weighed(study: Study, trials: Sequence[Any]) -> dict[str, Any] | None:
@@ -112,7 +173,9 @@ def _weighed(study: Study, trials: Sequence[Any]) -> dict[str, Any] | None:
         known.add_trial(optuna.trial.create_trial(params=kept, distributions=kinds, value=one.value))
     evaluator = FanovaImportanceEvaluator(seed=seeds.derive(study.recipe.seed, "importance") % 2**32)
     weighed = optuna.importance.get_param_importances(known, evaluator=evaluator)
-    return {"num_trials": len(trials), "importance": {name: float(share) for name, share in weighed.items()}}
+    foretold = _foretold(trials, varied, seeds.derive(study.recipe.seed, "foretold") % 2**32)
+    shares = {name: float(share) for name, share in weighed.items()}
+    return {"num_trials": len(trials), "foretold": foretold, "importance": shares}
 
 
 def _in_time(recipe: Recipe, trials: Sequence[Tried], rows: Sequence[Mapping[str, Any]]) -> Finding:

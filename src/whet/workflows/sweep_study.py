@@ -175,6 +175,11 @@ class Study:
                     return int(one.number) + 1
         return None
 
+    def has_orphan(self) -> bool:
+        """Whether a trial is under way that nobody is at."""
+        with contextlib.ExitStack() as held, self._turn():
+            return self._orphan(held) is not None
+
     def _lock(self, number: int, held: contextlib.ExitStack) -> None:
         path = self.place(number).path
         path.mkdir(parents=True, exist_ok=True)
@@ -228,34 +233,34 @@ class Study:
 
     def report(self, number: int, share: float, value: float) -> None:
         """Note a look at validation after ``share`` of the training."""
-        id_, step = self.trial_id(number), min(SHARES, max(0, round(SHARES * share)))
-        if step not in self.known.get_trials(deepcopy=False)[number - 1].intermediate_values:
-            self.known._storage.set_trial_intermediate_value(id_, step, value)
+        known, step = self.known.get_trials(deepcopy=False)[number - 1], min(SHARES, max(0, round(SHARES * share)))
+        if not known.state.is_finished() and step not in known.intermediate_values:
+            self.known._storage.set_trial_intermediate_value(known._trial_id, step, value)
 
     def is_hopeless(self, number: int, share: float, best: float) -> bool:
         """Whether half of the trials that ended by themselves were better after the same share of their training."""
         if self.recipe.search.pruner == "none" or number == 1 or not EARLIEST <= share < 1:
             return False
-        others = [one for one in self.trials() if one.state == "complete" and one.number != number]
+        trials = self.trials()
+        seen = [value for at, value in trials[number - 1].curve if at <= share]  # by an earlier process, too
+        others = [one for one in trials if one.state == "complete" and one.ended != "max_seconds"]
         then = sorted(max(value for at, value in one.curve if at <= share) for one in others if one.curve)
-        return len(then) >= FEWEST_ENDED and best < then[len(then) // 2]
+        return len(then) >= FEWEST_ENDED and max([best, *seen]) < then[len(then) // 2]
 
     def tell(self, number: int, state: str, value: float | None = None, **about: Any) -> None:
-        """Note how a trial ended: complete, pruned or failed.
+        """Note how a trial ended: complete, pruned or failed; what is noted already stays.
 
         :param about: more of its attributes.
         """
         from optuna.trial import TrialState
 
-        id_ = self.trial_id(number)
+        known = self.known.get_trials(deepcopy=False)[number - 1]
+        if known.state.is_finished():
+            return
         for name, one in about.items():
-            self.known._storage.set_trial_user_attr(id_, name, one)
+            self.known._storage.set_trial_user_attr(known._trial_id, name, one)
         kinds = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
         self.known.tell(number - 1, value, state=kinds[state], skip_if_finished=True)
-
-    def give_up(self, number: int, why: str) -> None:
-        """Count a trial of a machine that has gone among those that failed."""
-        self.tell(number, "failed", why=why)
 
 
 def _tried(one: Any) -> Tried:

@@ -57,28 +57,28 @@ def helpers(folder: RunFolder, workers: int) -> Iterator[list[Process]]:
 
 
 def awaited(study: Study, others: Sequence[Process], should_stop: Callable[[], bool]) -> Iterator[Event]:
-    """Until every trial has ended: those of our helpers, and of other machines, as long as these are heard of.
+    """Until every trial has ended, or one is under way that nobody is at, which then is to be gone on with.
 
     :raises Interrupted: asked to stop.
     """
-    from whet.store import studies
-
     told = False
     while True:
         if should_stop():
             raise Interrupted
         running = [one for one in study.trials() if one.state == "running"]
-        if not running and all(one.poll() is not None for one in others):
+        if not running and not are_at_work(others):
             return
         if running and not told:
             yield Said(f"waiting for {', '.join(f'trial {one.number}' for one in running)}")
             told = True
-        silent = studies.stale(study.known)
-        busy = any(one.poll() is None for one in others)
-        for one in running:
-            if study.trial_id(one.number) in silent or (one.machine == study.machine and not busy):
-                study.give_up(one.number, "its process has gone")
+        if running and study.has_orphan():
+            return
         time.sleep(POLL_SECONDS)
+
+
+def are_at_work(others: Sequence[Process]) -> bool:
+    """Whether any of our helpers has not ended."""
+    return any(one.poll() is None for one in others)
 
 
 def is_orphan(parent: int) -> bool:

@@ -89,16 +89,17 @@ def _led(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[]
     study = _study(recipe, folder)
     with sweep_workers.helpers(folder, recipe.search.workers) as others:
         yield from _trials(study, clock, tell, should_stop)
-        yield from sweep_workers.awaited(study, others, should_stop)
+        while any(one.state == "running" for one in study.trials()) or sweep_workers.are_at_work(others):
+            yield from sweep_workers.awaited(study, others, should_stop)
+            yield from _trials(study, clock, tell, should_stop)
     tried = study.trials()
     write_trials(study, folder.path / "trials.json")
     found = sweep_finals.chosen(tried, recipe.search.finalists)
     if not found:
         raise _all_failed(tried)
     yield Said(f"finalists: {', '.join(f'trial {one.number}' for one in found)}")
-    closing = Closing(recipe, folder, tell, should_stop, clock.is_over, _vectors(folder))
-    finalists = [_finalist(study, one) for one in found]
-    yield from sweep_finals.whole(closing, finalists)
+    closing = Closing(recipe, folder, tell, should_stop, clock.has_time_for, _vectors(folder))
+    finalists = yield from sweep_finals.whole(closing, [_finalist(study, one) for one in found])
     yield from sweep_finals.baselines(closing)
     yield from concluded(closing, study, finalists, clock)
 
@@ -209,7 +210,8 @@ def _one(
         until = study.trials()
 
         def look(share: float, best: float) -> bool:
-            clock.beat()
+            nonlocal until
+            until = study.trials()  # others have ended meanwhile, by which the time is shared out
             study.report(number, share, best)
             return study.is_hopeless(number, share, best)
 
@@ -226,10 +228,8 @@ def _one(
         study.tell(number, "failed", why="the time was over before it was trained")
     except Interrupted:
         raise
-    except UserError as error:
-        study.tell(number, "failed", why=str(error))
     except Exception as error:  # one setting that breaks a library must not end the search; it is counted
-        study.tell(number, "failed", why=f"{type(error).__name__}: {error}")
+        study.tell(number, "failed", why=sweep_finals.in_a_line(error))
 
 
 def _tidy(study: Study) -> None:
@@ -259,7 +259,8 @@ def _outcome(one: Tried, recipe: Recipe) -> str:
     cut = ", stopped by the time there was" if one.ended == "max_seconds" else ""
     why = f", {one.why}" if one.why else ""
     name = "validation" if recipe.search.metric == "auto" else MEASURES[recipe.search.metric].words
-    return f"{name} {abs(one.value):.4f} after {one.seconds:.0f} s{cut}{why}"
+    value = sweep_page.seen(one.value, recipe.task, recipe.search.metric)
+    return f"{name} {value:.4f} after {one.seconds:.0f} s{cut}{why}"
 
 
 def _all_failed(tried: Sequence[Tried]) -> UserError:
