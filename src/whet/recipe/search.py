@@ -22,11 +22,19 @@ class SearchRecipe(Part):
     )
     trials: Count = Field(20, description="How many settings are tried; the first is the recipe as it stands.")
     minutes: Positive | None = Field(
-        None, description="Time for all of it, repeated seeds included; what is running then ends with its best state."
+        None,
+        description="Time for trials and further seeds; a trial that is running then ends with its best state. "
+        "Baselines and the finalists' predictions come on top.",
     )
-    seeds: Count = Field(3, description="Trainings of each of the best settings, each with another seed.")
+    seeds: Count = Field(
+        3,
+        description="Trainings of each of the best settings, each with another seed. Of three or more the first, by "
+        "which the setting was chosen, is not judged.",
+    )
     finalists: Annotated[int, Field(ge=1, le=10)] = Field(
-        3, description="Settings that are repeated and judged on test rows; the recipe as it stands is among them."
+        4,
+        description="Settings that are repeated and judged on test rows: the best of each method first; the recipe as "
+        "it stands is among them.",
     )
     workers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="Processes that try settings at once.")
     sampler: Literal["tpe", "random", "grid"] = Field(
