@@ -42,6 +42,20 @@ def test_what_nobody_can_tell(whet: Whet, tmp_path: Path):
     assert strict.code == 1 and "--strict stops here" in strict.out
 
 
+def test_where_nothing_was_looked_at_nothing_has_passed(whet: Whet, tmp_path: Path):
+    """What the base forgot was measured for neither run, and no other limit is set."""
+    limits = tmp_path / "gate.yaml"
+    limits.write_text(f"{NOT_TIMED}max_drop: null\nmax_flips: null\n")
+    old, new = two(tmp_path / "open", 200)
+    words = ["gate", str(new), "--against", str(old), "--limits", str(limits)]
+    open_ = whet(words)
+    assert open_.code == 0
+    assert open_.out.rstrip().endswith("Cannot tell: no limit could be looked at (nothing stops it, so go on).")
+    strict = whet([*words, "--strict"])
+    assert strict.code == 1
+    assert strict.out.rstrip().endswith("Cannot tell: no limit could be looked at (--strict stops here).")
+
+
 def test_json_of_gate_is_the_last_line(whet: Whet, tmp_path: Path):
     limits = tmp_path / "gate.yaml"
     limits.write_text(NOT_TIMED)

@@ -233,6 +233,31 @@ def test_cost_order():
     assert sorted(names, key=cost_rank) == expected
 
 
+def cost(speed: float | None, size: float | None = None, seconds: float | None = None) -> dict[str, float | None]:
+    return {"predict_rows_per_second": speed, "size_bytes": size, "train_seconds": seconds}
+
+
+def test_the_noise_of_a_clock_makes_no_model_cheaper():
+    """A per mille of speed against a hundred times the size and the training, wherever the figures lie."""
+    for speed in np.geomspace(1, 1e6, 400):
+        for noise in (1.001, 1.1):
+            costs = {"a/lora": cost(speed * noise, 1e8, 1e4), "b/lora": cost(speed, 1e6, 1e2)}
+            assert sorted(costs, key=lambda name: cost_rank(name, costs)) == ["b/lora", "a/lora"]
+
+
+def test_speed_counts_for_more_than_size_and_training():
+    costs = {
+        "slow/lora": cost(100.0, 1e6, 100.0),
+        "quick/lora": cost(300.0, 4e6, 200.0),
+        "unknown/lora": cost(None, 1e6, 1.0),
+        "dear/full": cost(1e9, 1.0, 0.0),
+    }
+    for order in (list(costs), list(costs)[::-1]):
+        found = sorted(order, key=lambda name: cost_rank(name, costs))
+        assert found == ["quick/lora", "slow/lora", "unknown/lora", "dear/full"]
+    assert cost_rank("x/lora", costs) == cost_rank("y/lora") == cost_rank("z/lora", {"z/lora": cost(None)})
+
+
 def test_two_digits():
     assert [two_digits(count) for count in (7, 99, 101, 5139, 123456)] == [7, 99, 110, 5200, 130000]
 

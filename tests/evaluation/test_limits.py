@@ -108,6 +108,20 @@ def test_one_of_many_small_slices_does_not_fail_by_chance():
     assert found.state != "failed"
 
 
+@pytest.mark.parametrize(("broken", "state", "of_all"), [(6, "cannot_tell", "cannot_tell"), (2, "too_few", "passed")])
+def test_a_small_slice_beyond_the_limit_is_not_passed_over(broken: int, state: str, of_all: str):
+    """Six of twenty rows, one part of thirteen: not surely beyond 10 %, and nothing says that the limit holds."""
+    new_right = np.arange(2400) >= broken
+    parts: dict[str, Any] = {f"number {one}": np.arange(2400) % 10 == one for one in range(10)}
+    parts["rare"] = np.arange(2400) < 20
+    new, old = with_right(new_right, model="n"), with_right(np.ones(2400, bool), model="o")
+    (found,) = flips_of(new, old, replace(NONE, max_slice_flips=0.1), parts)
+    assert len(found.evidence["slices"]) == 13
+    assert next(one["state"] for one in found.evidence["slices"] if one["rows"] == "rare") == state
+    assert found.state == of_all
+    assert ("Nobody can tell of rows rare." in found.message) == (state == "cannot_tell")
+
+
 def test_no_row_is_right_or_wrong():
     new, old = (made_kinds.model("regression", 0.8, name=name) for name in "ab")
     limits = replace(NONE, max_flips=0.05, max_slice_flips=0.1)

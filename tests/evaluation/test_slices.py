@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,113 @@ def test_nothing_is_confirmed_where_there_is_nothing(few_rounds: None, case: str
         stood_out += bool(found.found)
     assert confirmed <= 11
     assert stood_out > 50  # whoever looked at one half alone would have told of these
+
+
+GROUPED = {
+    "two groups inside": (40, 20, 0.1, 0.15, 0.15),
+    "five groups inside": (100, 8, 0.1, 0.15, 0.15),
+    "enough groups": (200, 5, 0.2, 0.15, 0.15),
+    "groups that seldom break": (200, 5, 0.2, 0.1, 0.0),
+}
+"""Groups, rows of each, and the shares of groups that a part holds, that break and that are fixed."""
+
+
+@pytest.mark.parametrize("case", GROUPED)
+def test_nothing_is_confirmed_in_parts_of_whole_groups(few_rounds: None, case: str):
+    """All rows of a group turn together, whatever parts it belongs to."""
+    num_groups, size, share, broken, mended = GROUPED[case]
+    confirmed = 0
+    for seed in range(100):
+        rng = np.random.default_rng([seed, 23])
+        groups = np.repeat(np.arange(num_groups), size)
+        gain = rng.choice([-1.0, 0.0, 1.0], num_groups, p=[broken, 1 - broken - mended, mended])[groups]
+        masks = {f"number {one}": (rng.random(num_groups) < share)[groups] for one in range(PARTS)}
+        confirmed += bool(search(gain, masks, seed=seed, groups=groups).confirmed)
+    assert confirmed <= 11
+
+
+def test_groups_of_uneven_size(few_rounds: None):
+    """A group that makes up most of a part tells no more than one group does."""
+    confirmed = 0
+    for seed in range(100):
+        rng = np.random.default_rng([seed, 24])
+        sizes = np.ceil((1 - rng.random(150)) ** (-1 / 1.2)).astype(int).clip(1, 300)
+        groups = np.repeat(np.arange(150), sizes)
+        gain = -(rng.random(len(groups)) < rng.beta(0.3, 2.0, 150)[groups]).astype(float)
+        masks = {name: rows[groups] for name, rows in parts(rng, 150).items()}
+        confirmed += bool(search(gain, masks, seed=seed, groups=groups).confirmed)
+    assert confirmed <= 11
+
+
+def test_a_planted_part_of_groups_is_found(few_rounds: None):
+    named = 0
+    for seed in range(20):
+        rng = np.random.default_rng([seed, 25])
+        groups = np.repeat(np.arange(200), 4)
+        inside = (rng.random(200) < 0.25)[groups]
+        gain = changes(rng, 800, 0.05)
+        gain[inside & (rng.random(800) < 0.5)] = -1.0
+        masks = {name: rows[groups] for name, rows in parts(rng, 200).items()} | {"planted": inside}
+        found = search(gain, masks, seed=seed, groups=groups)
+        named += ("planted", False) in [(one.rows, one.better) for one in found.confirmed]
+    assert named >= 17
+
+
+def test_parts_of_few_groups_are_not_looked_at():
+    """Sixty rows of a part are not sixty pieces of evidence where they are of four groups."""
+    groups = np.repeat(np.arange(60), 15)
+    gain = changes(np.random.default_rng(0), 60, 0.2)[groups]
+    masks = {"of four groups": groups % 15 == 0, "of half of the groups": groups % 2 == 0}
+    found = search(gain, masks, seed=0, groups=groups)
+    assert found.num_looked_at == 1
+    few = search(gain, {"of four groups": groups % 15 == 0}, seed=0, groups=groups)
+    assert in_words(few, "new", "old", str) == [
+        "No part of the rows is large enough in both halves of them to be looked at."
+    ]
+    none = search(gain[:150], {}, seed=0, groups=groups[:150])
+    assert none.why_not.startswith("150 rows of 10 groups are too few to look for parts of them")
+
+
+def test_rows_that_are_groups_by_themselves_are_as_rows_without_groups():
+    rng = np.random.default_rng(3)
+    gain, inside = changes(rng, 90, 0.3), rng.random((5, 90)) < 0.3
+    alone, grouped = (slices._studentised(gain, inside, groups) for groups in (None, rng.permutation(90)))
+    assert alone == pytest.approx(grouped)
+    assert np.isnan(slices._studentised(gain, inside, np.where(inside[0], 0, np.arange(90)))[0])
+
+
+def test_groups_change_places_whole():
+    """A part of whole groups becomes another of whole groups, as many; any other one of as many rows on average."""
+    rng = np.random.default_rng(0)
+    groups = rng.permutation(np.repeat(np.arange(30), 7))
+    drawn = slices._drawn(rng, groups < 12, groups, 50)
+    held = np.stack([[set(row[groups == one]) for one in range(30)] for row in drawn])
+    assert all(len(one) == 1 for one in held.ravel())
+    assert {sum(True in one for one in row) for row in held} == {12}
+    some = rng.random(210) < 0.3
+    assert slices._drawn(rng, some, groups, 400).sum(axis=1).mean() == pytest.approx(some.sum(), rel=0.02)
+
+
+@pytest.mark.parametrize("size", [0, 4])
+def test_a_part_that_broke_completely_is_found(size: int):
+    """Every row of it went wrong and no other changed: nothing varies on either side."""
+    groups = np.arange(400) // size if size else None
+    inside = np.random.default_rng(0).random(400)[np.arange(400) // max(1, size)] < 0.3
+    other = np.random.default_rng(1).random(400) < 0.3
+    found = search(np.where(inside, -1.0, 0.0), {"broken": inside, "other": other}, seed=0, groups=groups)
+    assert [(one.rows, one.better) for one in found.confirmed] == [("broken", False)]
+    json.dumps(found.to_json(), allow_nan=False)
+    mended = search(np.where(inside, 1 / 3, 0.1), {"mended": inside}, seed=0, groups=groups)
+    assert [(one.rows, one.better) for one in mended.confirmed] == [("mended", True)]
+
+
+@pytest.mark.parametrize("size", [0, 4])
+def test_one_gain_everywhere_is_no_difference(size: int):
+    """What rounding leaves of it is none either."""
+    groups = np.arange(400) // size if size else None
+    masks = {name: one for name, one in parts(np.random.default_rng(0), 400).items() if 40 < one.sum() < 360}
+    for gain in (1 / 3, -1e-9, 1e9 / 7):
+        assert search(np.full(400, gain), masks, seed=0, groups=groups).found == ()
 
 
 def test_a_planted_part_is_found(few_rounds: None):
@@ -135,7 +243,7 @@ def test_words_for_people():
     assert "1 stood out and was tested on the other half" in said[0]
     assert f"On the {int(inside.sum())} rows with digits, new gains surely less over old than on the rest" in said[1]
     assert "points against +0.0 points" in said[1]
-    nothing = in_words(search(changes(rng, 400, 0.1), {}, seed=0), "new", "old", str)
+    nothing = in_words(search(changes(rng, 400, 0.1), {"with digits": inside}, seed=0), "new", "old", str)
     assert nothing == [nothing[0]] and "in none do the models differ" in nothing[0]
 
 

@@ -43,6 +43,15 @@ def test_the_part_that_broke_is_found_and_confirmed(found: Together):
     assert any("rows with digits, new gains surely less over old" in sentence for sentence in one.said)
 
 
+def test_a_class_that_broke_completely_is_found(tmp_path: Path):
+    """Where nothing else changed gains vary on neither side, and what is written stays JSON."""
+    broke = np.flatnonzero(np.random.default_rng(3).integers(0, 3, 300) == 1)
+    found = compare(two(tmp_path, 300, broke=broke), 0.01, 0.05)
+    clearest = found.beside[0].slices.confirmed[0]  # behind it stands all that has to do with it, such as other classes
+    assert clearest.rows == "of class 'b'" and not clearest.better
+    json.dumps(found.to_json(), allow_nan=False)
+
+
 def test_recipes_and_costs(found: Together):
     assert found.figures["differences"] == [
         {"name": "method", "values": ("full", "lora"), "reasons": ("default", "default")}

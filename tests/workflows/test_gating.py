@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import whet
 from tests.evaluation.made import single
 from tests.made_compared import run_of, texts, two
+from whet.data.normal import hashes
+from whet.data.predictions import save
 from whet.errors import UserError
 from whet.evaluation.limits import DEFAULTS, Limits
+from whet.files import write_json
 from whet.folder import FINISHED, RUNNING, RunFolder
 from whet.workflows import latency
+from whet.workflows.comparing import compare
 from whet.workflows.gating import gate
 from whet.workflows.limits_file import NAMES, Wanted, wanted
 from whet.workflows.two_runs import opened, rows_of
@@ -126,6 +132,18 @@ def test_latency_is_measured_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "15 ms a row against 10, which is 1.50 times as long" in found["message"]
 
 
+def test_a_model_that_is_much_slower_takes_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Each is repeated by its own pace: that one must answer often to be timed at all is no matter of the other."""
+    old, new = two(tmp_path, 90)
+    clock = [0.0]
+    models = {"old": Slow(clock, 0.0001), "new": Slow(clock, 0.5)}
+    monkeypatch.setattr(latency, "_opened", lambda run: models[run.name])
+    monkeypatch.setattr(latency.time, "perf_counter", lambda: clock[0])
+    (found,) = gate(new, old, only(max_slower=1.2), silent)["outcomes"]
+    assert found["state"] == "failed" and found["value"] == pytest.approx(5000)
+    assert clock[0] < 30
+
+
 def test_a_model_that_is_not_kept_is_not_timed(tmp_path: Path):
     old, new = two(tmp_path, 60)
     RunFolder(new).shipped.write_text('{"model": "other"}')
@@ -197,3 +215,67 @@ def test_a_series_stands_for_its_last_stage(tmp_path: Path):
     RunFolder(series).write_state(FINISHED, answers="runs/task")
     found = gate(series, old, only(max_flips=0.05), silent)
     assert found["state"] == "failed" and found["run"] == str(series / "runs" / "task")
+
+
+# --- sweeps -------------------------------------------------------------------------------------------
+
+
+def sweep_of(path: Path, ship: str, *, answers: str | None = None, trial_ships: str = "full") -> Path:
+    """A finished sweep of one trial, which trained two models, beside a baseline that broke 60 of 300 rows.
+
+    :param ship: what its verdict ships; ``trial_ships``: what the trial would ship by itself.
+    """
+    gold = np.arange(300) % 3
+    right, broken = gold, np.where(np.arange(300) < 60, (gold + 1) % 3, gold)
+    run_of(path, single(gold, broken, num_labels=3, model="majority"), texts(300))
+    trial = run_of(path / "trials" / "0002", single(gold, right, num_labels=3, model="full"), texts(300))
+    probe = replace(single(gold, broken, num_labels=3, model="probe"), hashes=hashes(texts(300)))
+    save(probe, RunFolder(trial).predictions("probe", "test"))
+    write_json(RunFolder(trial).verdict, {"ship": trial_ships})
+    write_json(RunFolder(trial).shipped, {"model": trial_ships})
+    write_json(RunFolder(path).verdict, {"ship": ship})
+    RunFolder(path).write_state(FINISHED, sweep=True, answers=answers)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("trial_ships", "answers"), [("full", "trials/0002/model"), ("probe", "trials/0002/models/full")]
+)
+def test_a_sweep_stands_for_the_trial_that_its_verdict_ships(tmp_path: Path, trial_ships: str, answers: str):
+    sweep = sweep_of(tmp_path / "sweep", "trial 2", answers=answers, trial_ships=trial_ships)
+    gold = np.arange(300) % 3
+    old = run_of(tmp_path / "old", single(gold, gold, num_labels=3, model="lora"), texts(300))
+    found = gate(sweep, old, only(max_flips=0.05, max_slice_flips=0.2), silent)
+    assert found["state"] == "passed" and found["models"] == {"run": "full", "against": "lora"}
+    assert found["run"] == str(sweep / "trials" / "0002")
+    assert compare([old, sweep], 0.01, 0.05).figures["scores"].keys() == {"old/lora", "sweep/full"}
+
+
+def test_a_sweep_that_ships_a_baseline_stands_for_that(tmp_path: Path):
+    """Also where no model of it is kept, so that a finalist answers in its place, which is then not timed."""
+    old, _ = two(tmp_path, 300)
+    gold = np.arange(300) % 3
+    old = run_of(tmp_path / "before", single(gold, gold, num_labels=3, model="lora"), texts(300))
+    sweep = sweep_of(tmp_path / "sweep", "majority", answers="trials/0002/model")
+    found = gate(sweep, old, only(max_flips=0.05, max_slower=1.2), silent)
+    assert found["models"]["run"] == "majority" and found["run"] == str(sweep)
+    assert states(found) == {"flips": "failed", "latency": "cannot_tell"}
+    assert "ships 'majority', which is not kept as a model" in found["outcomes"][1]["message"]
+
+
+def test_the_model_of_a_trial_is_timed_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The run of a trial has a verdict of its own, which may be for another of its models."""
+    sweep = sweep_of(tmp_path / "sweep", "trial 2", answers="trials/0002/models/full", trial_ships="probe")
+    (sweep / "trials" / "0002" / "models" / "full").mkdir(parents=True)
+    old = run_of(tmp_path / "old", single([0, 1, 2] * 100, [0, 1, 2] * 100, num_labels=3, model="lora"), texts(300))
+    asked = []
+    monkeypatch.setattr("whet.workflows.using.open_model", lambda path, name=None: asked.append((path, name)))
+    latency._opened(opened([old, sweep])[1])
+    assert asked == [(sweep / "trials" / "0002", "full")]
+
+
+def test_a_sweep_that_is_not_finished(tmp_path: Path):
+    old, sweep = two(tmp_path, 60)
+    RunFolder(sweep).write_state(RUNNING, sweep=True)
+    with pytest.raises(UserError, match="whet sweep --resume"):
+        gate(sweep, old, only(max_flips=0.05), silent)

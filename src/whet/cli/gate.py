@@ -83,6 +83,7 @@ def _show(screen: Console, found: dict[str, Any]) -> None:
 
 
 def _last_line(found: dict[str, Any]) -> str:
+    """What it comes to. Nothing is said to have passed where nothing was looked at."""
     stopped = [one["name"] for one in found["outcomes"] if one["state"] == "failed"]
     unclear = [one["name"] for one in found["outcomes"] if one["state"] == "cannot_tell"]
     if stopped:
@@ -90,6 +91,9 @@ def _last_line(found: dict[str, Any]) -> str:
     if unclear:
         after = "--strict stops here" if found["strict"] else "nothing is surely beyond its limit, so go on"
         return f"Cannot tell: {', '.join(unclear)} ({after})."
+    if found["state"] != "passed":
+        after = "--strict stops here" if found["strict"] else "nothing stops it, so go on"
+        return f"Cannot tell: no limit could be looked at ({after})."
     return "Passed."
 
 

@@ -133,7 +133,10 @@ def _parts(new: Predictions, old: Predictions) -> dict[str, Rights]:
 
 
 def _in_slices(parts: Mapping[str, Rights], limit: float, asked: Asked, alike: bool) -> Outcome:
-    """Each slice by itself; to fail, one must stand out among as many as there are (exact binomial test, Holm)."""
+    """Each slice by itself; to fail, one must stand out among as many as there are (exact binomial test, Holm).
+
+    Slices that are too small to show that the limit holds stop nothing, as long as nothing in them speaks against it.
+    """
     if not parts:
         return missing(SLICES, "The rows are not known to have any parts.", limit, asked, "max_slice_flips")
     beyond = holm([_p_of_more(part, limit) for part in parts.values()])
@@ -174,9 +177,9 @@ def _slice(name: str, part: Rights, limit: float, p: float) -> dict[str, Any]:
     negative = part.old & ~part.new
     low, high = share_interval(negative, part.groups)
     state: str = "failed" if p < (1 - LEVEL) / 2 else "passed" if high <= limit else "cannot_tell"
-    if state == "cannot_tell" and floor(len(negative)) > limit:
-        state = "too_few"
     counts = part.flips
+    if state == "cannot_tell" and counts.negative_rate <= limit and floor(len(negative)) > limit:
+        state = "too_few"
     return {
         "rows": name,
         "num_rows": counts.num_rows,

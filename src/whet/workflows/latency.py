@@ -53,24 +53,34 @@ def in_turn(new: ShippedRun, old: ShippedRun, rows: Examples | None, seed: int, 
     slowest = max(_seconds(model, few, 1) for model in models)
     number = int(np.clip(len(few) * LONGEST_SECONDS / max(slowest, 1e-6), FEWEST_ROWS, MOST_ROWS))
     chosen = rows.take(np.sort(order[:number]))
-    quickest = min(_seconds(model, chosen, 1) for model in models)
-    repeats = max(1, math.ceil(SHORTEST_SECONDS / max(quickest, 1e-6)))
+    repeats = [_repeats(_seconds(model, chosen, 1)) for model in models]
     taken: tuple[list[float], list[float]] = ([], [])
     for count in range(ROUNDS):
         for which in (0, 1) if count % 2 else (1, 0):
-            taken[which].append(_seconds(models[which], chosen, repeats))
+            taken[which].append(_seconds(models[which], chosen, repeats[which]))
         tell("timing both models", count + 1, ROUNDS)
     return Timed(tuple(taken[0]), tuple(taken[1]), len(chosen))
 
 
+def _repeats(seconds: float) -> int:
+    """How often a model answers in a round, given its seconds for once: by its own pace, not by the other's.
+
+    As often as the quicker of the two, one that is a hundred times slower would take minutes a round.
+    """
+    return max(1, math.ceil(SHORTEST_SECONDS / max(seconds, 1e-6)))
+
+
 def _opened(run: ShippedRun) -> InUse | str:
-    """The model that a run ships, or a sentence that says why it cannot be asked."""
-    from whet.workflows.using import answering, open_model
+    """The model that a run ships, or a sentence that says why it cannot be asked.
+
+    It is asked for by its name, since the run of a sweep's trial may itself ship another of its models.
+    """
+    from whet.workflows.using import kept_models, open_model
 
     try:
-        if answering(run.folder.path).model != run.ships:
+        if not run.folder.shipped.exists() or run.ships not in kept_models(run.folder):
             return f"{run.name} ships {run.ships!r}, which is not kept as a model that could be timed."
-        return open_model(run.folder.path)
+        return open_model(run.folder.path, run.ships)
     except (UserError, OSError) as error:
         return f"The model of {run.name} cannot be opened here, so that it was not timed: {error}"
 

@@ -69,14 +69,34 @@ def _names(paths: Sequence[Path]) -> list[tuple[Path, str]]:
 
 
 def _opened(path: Path, name: str) -> ShippedRun:
-    """The run, or the last stage of a series."""
+    """The run, the last stage of a series, or what a sweep ships."""
     folder = RunFolder(path)
-    state = folder.read_state()["state"]
-    if state != FINISHED:
-        raise UserError(Problem("F015", str(path), f"is {state}, not finished.", f"Go on with: whet resume {path}"))
-    folder = RunFolder(answering_run(path))
-    ships = str(read_json(folder.verdict)["ship"])
+    known = folder.read_state()
+    if known["state"] != FINISHED:
+        how = f"whet {'sweep --resume' if known.get('sweep') else 'resume'} {path}"
+        raise UserError(Problem("F015", str(path), f"is {known['state']}, not finished.", f"Go on with: {how}"))
+    folder, ships = _of_sweep(folder) if known.get("sweep") else _of_run(RunFolder(answering_run(path)))
     return ShippedRun(name, folder, ships, replace(load(folder.predictions(ships, "test")), model=f"{name}/{ships}"))
+
+
+def _of_run(folder: RunFolder) -> tuple[RunFolder, str]:
+    return folder, str(read_json(folder.verdict)["ship"])
+
+
+def _of_sweep(sweep: RunFolder) -> tuple[RunFolder, str]:
+    """The folder with the answers of what the sweep's own verdict ships, and the name that the model has there.
+
+    A baseline answered the rows of the sweep itself, whether or not it is kept as a model. A finalist is a run of its
+    own, of which the model lies in ``model`` or ``models/NAME``; what that run would ship by itself is not asked.
+    """
+    ships = str(read_json(sweep.verdict)["ship"])
+    if sweep.predictions(ships, "test").exists():
+        return sweep, ships
+    place = answering_run(sweep.path)
+    if place.parent.name == "models":
+        return RunFolder(place.parent.parent), place.name
+    trial = RunFolder(place.parent)
+    return trial, str(read_json(trial.shipped)["model"])
 
 
 def rows_of(runs: Sequence[ShippedRun]) -> Examples | None:
