@@ -161,6 +161,7 @@ CODES: dict[str, str] = {
     "X002": "Rows chosen from a pool",
     "X003": "Test texts seen before",
     "X010": "What is kept of the teacher",
+    "X011": "Test rows known to the teacher",
     "X015": "Learning from texts without labels",
     "X016": "Texts that were labelled",
     "X020": "Better answers told apart",

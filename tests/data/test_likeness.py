@@ -26,7 +26,7 @@ def test_buckets_do_not_depend_on_what_was_hashed_before():
     assert warm.of(TARGET[0]).tolist() == likeness.Buckets().of(TARGET[0]).tolist()
 
 
-def test_weights_are_the_published_ratio_of_likelihoods():
+def test_weights_are_the_published_ratio_of_likelihoods_drawn_to_that_of_the_pool():
     buckets = likeness.Buckets()
     p, q = np.zeros(likeness.BUCKETS), np.zeros(likeness.BUCKETS)
     for table, texts in ((p, TARGET), (q, POOL)):
@@ -38,8 +38,10 @@ def test_weights_are_the_published_ratio_of_likelihoods():
     sizes = np.asarray([len(buckets.of(text)) for text in POOL])
     ratios = likeness.log_ratios(buckets.counted(TARGET), buckets.counted(POOL))
     found = likeness.log_weights(POOL, ratios, buckets)
-    assert np.allclose(found, np.asarray(sums) / np.maximum(1, sizes) * sizes.mean())
-    assert found[2] == 0.0 and found[0] > found[1]
+    length, usual = sizes.mean(), np.sum(sums) / sizes.sum()
+    drawn = (np.asarray(sums) + length * usual) / (sizes + length) * length
+    assert np.allclose(found - found[2], 2 * (drawn - drawn[2])), "at the published scale"
+    assert found[2] == pytest.approx(usual * length) and found[0] > found[1]
 
 
 def test_of_texts_of_one_length_the_weight_is_the_sum():
@@ -55,6 +57,22 @@ def test_a_text_said_twice_weighs_no_less_for_being_long():
     ratios = likeness.log_ratios(buckets.counted(TARGET), buckets.counted(["stocks fell on monday"] * 9 + pool))
     short, long, other = likeness.log_weights(pool, ratios, buckets)
     assert other < min(short, long) and abs(long - short) < abs(long - other)
+
+
+def test_where_nothing_is_to_be_chosen_short_texts_are_not():
+    """Target and pool of one source: chosen ones are about as long as the pool's, whose mean is above its median."""
+    draw, share = generator(0, "lengths"), 1 / np.arange(1, 2001)
+
+    def texts(count: int) -> list[str]:
+        sizes = np.maximum(2, np.exp(draw.normal(np.log(30), 1.0, count))).astype(int)
+        return [" ".join(f"w{word}" for word in draw.choice(2000, size, p=share / share.sum())) for size in sizes]
+
+    pool, target, buckets = texts(1500), texts(150), likeness.Buckets()
+    ratios = likeness.log_ratios(buckets.counted(target), buckets.counted(pool))
+    chosen = likeness.drawn(likeness.log_weights(pool, ratios, buckets), 150, 0)
+    before, after = likeness.median_words(pool), likeness.median_words([pool[row] for row in chosen])
+    assert 0.7 < after / before < 1.7
+    assert likeness.median_words(["one, two", ""]) == 1.5
 
 
 def test_rows_are_drawn_in_proportion_to_their_weights():

@@ -46,12 +46,36 @@ def predictions(model: str, wrong: int, number: int = 400) -> ClassPredictions:
     [(20, "passed", "it helped"), (140, "issue", "it did harm"), (79, "tip", "cannot tell"), (80, "tip", "as good as")],
 )
 def test_helped_is_a_paired_difference(wrong: int, bin: str, words: str):
-    options: dict[str, Any] = {"seed": 0, "level": 0.95, "num_resamples": 200}
+    options: dict[str, Any] = {"seed": 0, "level": 0.95, "num_resamples": 200, "steps": (90, 90, 90)}
     found = helped(predictions("self-trained", wrong), predictions("full", 80), "accuracy", taken=50, **options)
     assert (found.code, found.bin) == ("X015", bin)
     assert words in found.message
     none = helped(predictions("self-trained", 80), predictions("full", 80), "accuracy", taken=0, **options)
     assert none.bin == "not_applicable"
+
+
+@pytest.mark.parametrize(
+    ("steps", "bin", "words"),
+    [
+        ((90, 90, 90), "passed", "p = "),
+        ((90, 90, 20), "passed", "was trained 90 steps as well, and was better on validation after 20"),
+        ((90, 85, 85), "passed", "it had 90 steps, the control 85"),
+        ((90, 20, 20), "tip", "it had 90 steps, the control 20"),
+    ],
+)
+def test_a_control_of_fewer_steps_is_no_proof(steps: tuple[int, int, int], bin: str, words: str):
+    found = helped(
+        predictions("self-trained", 20),
+        predictions("full", 80),
+        "accuracy",
+        taken=50,
+        steps=steps,
+        seed=0,
+        level=0.95,
+        num_resamples=200,
+    )
+    assert found.bin == bin and words in found.message
+    assert found.evidence["steps"]["model"] == 90
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import torch
 from tests import made_models
 from whet.data import general
 from whet.errors import UserError
+from whet.evaluation.retention import layers_in_words
 from whet.models import loading, places, shrinking
 from whet.models.insides import counterparts
 from whet.models.shrinking import shrink, spread
@@ -37,7 +38,8 @@ def network(folder: Path) -> Any:
 def test_layers_are_spread_evenly_from_the_first_to_the_last():
     assert spread(3, 6) == [0, 2, 5] and spread(2, 12) == [0, 11] and spread(1, 6) == [0]
     assert spread(6, 6) == [0, 1, 2, 3, 4, 5]
-    assert counterparts(3, 6) == [1, 3, 5] and counterparts(2, 5) == [1, 4]
+    assert counterparts(3, 6) == [1, 3, 5] and counterparts(2, 5) == [2, 4], "halves are rounded up"
+    assert counterparts(12, 6) == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
 
 
 @pytest.mark.parametrize("family", ["bert", "modernbert", "xlnet", "t5", "gpt2", "gemma2"])
@@ -49,6 +51,17 @@ def test_the_layers_that_are_kept_are_those_of_the_base(tmp_path: Path, family: 
     known = dict(whole.named_parameters())
     assert kept.keys() < known.keys()
     assert all(torch.equal(weight, known[name]) for name, weight in kept.items())
+
+
+def test_each_half_of_an_encoder_decoder_loses_layers_of_its_own(tmp_path: Path):
+    record, folder = made(tmp_path, "bart", 2, None, encoder_layers=5, decoder_layers=3)
+    assert sorted(record["stacks"].values()) == [[0, 2], [0, 4]]
+    assert layers_in_words(record) == "layers 0, 4 of the encoder and layers 0, 2 of the decoder"
+    whole, small = network(tmp_path / "base"), network(folder)
+    for half, last in (("encoder", 4), ("decoder", 2)):
+        one, other = getattr(small, half).layers, getattr(whole, half).layers
+        assert len(one) == 2
+        assert torch.equal(one[1].fc1.weight, other[last].fc1.weight)
 
 
 def test_a_later_layer_is_counted_anew(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from whet.kernels.flat import layout
 from whet.objectives.classes import Weighing
 from whet.objectives.distillation import Distilled, OfRows, OfVectors, OfWords, kept_apart, labels_apart
 from whet.objectives.matching import common_heads, relations
-from whet.objectives.token_lessons import OfTokens
+from whet.objectives.token_lessons import OfTokens, Unasked
 from whet.tasks.language_loss import LanguageLoss, next_tokens
 from whet.tasks.text_classification import ClassificationLoss
 from whet.tasks.token_classification import UNCOUNTED, TaggingLoss
@@ -78,6 +79,18 @@ def test_rows_without_a_label_cost_their_distance_alone():
     )
 
 
+def test_weights_of_classes_leave_rows_without_a_label_as_they_are():
+    weighing, targets = Weighing((1.0, 2.0, 0.5, 3.0)), torch.tensor([2, UNCOUNTED, UNCOUNTED])
+    model, some = still(), batch(targets)
+    own, lesson = ClassificationLoss(0.0, weighing), OfRows(TABLE, "classes", HEAT, weighing.counts)
+    found = Distilled(own, lesson, SHARE, 1)(model, some)
+    logits, weight = model(some), weighing.counts(targets[:1])
+    apart, labelled = plain(logits, TABLE), F.cross_entropy(logits[:1], targets[:1])
+    expected = weight * ((1 - SHARE) * labelled + SHARE * apart[:1]) + apart[1:].sum()
+    assert float(found.total.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+    assert found.num_counted == pytest.approx(float(weight) + 2)
+
+
 def test_words_are_looked_up_wherever_they_stand():
     tags = torch.tensor([1, UNCOUNTED, 0, 2, UNCOUNTED, 3, 0, 1, UNCOUNTED, 2])
     standing = (tags != UNCOUNTED).nonzero()[:, 0]
@@ -126,6 +139,15 @@ def test_of_a_vocabulary_the_likeliest_words_and_the_rest_are_compared(k: int):
         assert torch.allclose(same, torch.zeros(5), atol=1e-5)
 
 
+def test_rows_that_pad_a_teachers_table_say_nothing():
+    torch.manual_seed(1)
+    teacher, weight, bias = torch.randn(5, H), torch.randn(V, H), torch.randn(V)
+    padded, more = torch.cat([weight, 10 * torch.ones(5, H)]), torch.cat([bias, torch.full((5,), 50.0)])
+    found = top_k.likeliest(teacher, padded, more, None, 3, HEAT, V)
+    known = top_k.likeliest(teacher, weight, bias, None, 3, HEAT)
+    assert torch.equal(found[0], known[0]) and torch.allclose(found[1], known[1])
+
+
 def test_a_language_model_learns_from_what_was_kept_of_each_token():
     model, some = still(True), batch(None)
     own = LanguageLoss(next_tokens)
@@ -142,6 +164,28 @@ def test_a_language_model_learns_from_what_was_kept_of_each_token():
     expected = (1 - SHARE) * own(model, some).total + SHARE * (apart * wanted.weights).sum()
     assert float(found.total.detach()) == pytest.approx(float(expected.detach()), rel=1e-4)
     assert found.num_counted == pytest.approx(float(wanted.weights.sum()))
+
+
+def test_tokens_that_nobody_asked_about_weigh_what_happens_within():
+    model, some = still(True), batch(None)
+    model.linear_head = torch.nn.Linear(H, V)
+    own, wanted = LanguageLoss(next_tokens), next_tokens(some)
+    alone = own(model, some)
+    found = Distilled(own, Unasked(), 0.0, 3, [(Ones(), 0.5)])(model, some)
+    assert float(found.total.detach()) == pytest.approx(
+        float(alone.total.detach()) + 0.5 * float(wanted.weights.sum()), rel=1e-5
+    )
+    assert found.num_counted == alone.num_counted
+
+
+class Ones:
+    """A distance of one for every text."""
+
+    def __call__(self, model: Any, batch: flat.FlatBatch) -> Tensor:
+        return torch.ones(len(batch.rows))
+
+    def watched(self, model: Any) -> Any:
+        return contextlib.nullcontext()
 
 
 def test_relations_are_those_of_each_text_alone():

@@ -15,7 +15,7 @@ from whet.batches.encoding import Encoded
 from whet.batches.shared_prompts import joined
 from whet.data.chat_messages import Message
 from whet.data.forms import Examples, Shape
-from whet.data.preferences import MESSAGES
+from whet.data.preferences import MESSAGES, unrelated
 from whet.errors import UserError
 from whet.models import loading, places
 from whet.models.heads import Head
@@ -176,12 +176,57 @@ def test_answers_of_a_row_stand_behind_one_prompt_that_is_cut(tmp_path: Path):
             assert encoded.weights is not None
 
 
+def embed(texts: Any) -> Any:
+    return np.zeros((len(texts), 1), np.float32)
+
+
+def thumbs_of(rows: list[tuple[str, str]], split: str = "train") -> Examples:
+    import pyarrow as pa
+
+    columns: dict[str, list[Any]] = {
+        "text": [prompt for prompt, _ in rows],
+        "messages": [[message(prompt)] for prompt, _ in rows],
+        "completion": [answer for _, answer in rows],
+    }
+    return Examples.of(columns, Shape((("messages", MESSAGES), ("completion", pa.string()))), split)
+
+
 def test_unrelated_answers_are_those_of_other_rows():
     task = Preference(Setting(options={"preference.loss": "kto"}))
-    (block,) = task.blocks(pairs(), embed=lambda texts: np.zeros((len(texts), 1), np.float32))
-    assert block["unrelated"] == [PAIRS[2][1], PAIRS[3][1], PAIRS[0][1], PAIRS[1][1]]
+    (block,) = task.blocks(pairs(), embed=embed)
+    own = [one for _, one, _ in PAIRS]
+    assert set(block["unrelated"]) <= set(own) and not any(map(str.__eq__, block["unrelated"], own))
     assert "unrelated" not in next(iter(task.blocks(pairs())))
+    assert "unrelated" in next(iter(task.blocks(pairs("validation"), embed=embed)))
+    assert "unrelated" not in next(iter(task.blocks(pairs("test"), embed=embed))), "rewards do not rest on them"
     assert task.coupled
+
+
+def test_chosen_rows_before_rejected_ones_have_answers_to_other_prompts():
+    """As pairs are often taken apart: half the rows away stands the other answer to the same prompt."""
+    rows = [(f"where {n}", f"{kind} {n}") for kind in ("thank", "no") for n in range(20)]
+    task = Preference(Setting(options={"preference.loss": "kto"}, columns=("messages", "completion")))
+    said = [next(iter(task.blocks(thumbs_of(rows), embed=embed, seed=seed)))["unrelated"] for seed in (0, 0, 1)]
+    assert not any(prompt.split()[1] == other.split()[1] for (prompt, _), other in zip(rows, said[0], strict=True))
+    assert said[0] == said[1] != said[2]
+
+
+@pytest.mark.parametrize("asked", [[0, 0, 0, 0, 1], [0, 1, 0, 1, 0, 1], [3, 3, 3, 2, 2, 1, 1, 1], [5, 5], [5]])
+def test_whoever_can_gets_an_answer_to_another_prompt(asked: list[int]):
+    for seed in range(20):
+        found = unrelated(np.asarray(asked), seed)
+        assert all(asked[other] != own for own, other in zip(asked, found, strict=True)) or len(set(asked)) == 1
+
+
+def test_a_long_unrelated_answer_takes_nothing_from_the_row(tmp_path: Path):
+    tokenizer = loading.load_tokenizer(places.find(str(make_base(tmp_path / "base", "llama", language=True))))
+    rows = [("where is my card please", "thank you"), ("cancel", "no one answers please " * 8)]
+    task = Preference(Setting(options={"preference.loss": "kto"}, columns=("messages", "completion")))
+    alone = task.encode(tokenizer, task.blocks(thumbs_of(rows)), 16, None)
+    both = task.encode(tokenizer, task.blocks(thumbs_of(rows), embed=embed), 16, None)
+    assert both.parts == 2 and np.array_equal(alone.row(0), both.row(0)) and np.array_equal(alone.row(1), both.row(2))
+    assert len(both.row(1)) == 16 and both.second[1] == both.second[0]
+    assert both.cut == alone.cut, "what is cut of an unrelated answer is lost to nobody"
 
 
 def test_a_reference_that_nobody_computed_is_no_number(tmp_path: Path):

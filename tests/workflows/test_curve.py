@@ -15,7 +15,7 @@ from tests.made_runs import Runs
 from tests.made_tasks import JOBS
 from whet.errors import UserError
 from whet.folder import create
-from whet.recipe import from_options
+from whet.recipe import dump, from_options
 from whet.workflows import curve as module
 from whet.workflows import preparing
 from whet.workflows.curve import Wanted, curve
@@ -211,3 +211,15 @@ def test_refusals(runs: Runs, rows: Path, tmp_path: Path):
         curve(str(few), options(runs), Wanted(), tmp_path / "few", silent)
     with pytest.raises(UserError, match="K003"):
         curve(str(few), options(runs), Wanted(draws=4), tmp_path / "few", silent)
+
+
+@pytest.mark.parametrize("method", ["probe", "full"])
+@pytest.mark.parametrize(
+    "beside",
+    [{"distillation.teacher": "somebody", "distillation.weight": 0.7}, {"self_training.source": "texts.txt"}],
+)
+def test_nothing_is_trained_beside_the_method(tmp_path: Path, method: str, beside: dict[str, Any]):
+    run = create(tmp_path / "run", "0")
+    run.recipe.write_text(dump(from_options({"data.source": "rows.csv", "method": "full", **beside})))
+    found = module._recipe("", run, {}, method)
+    assert found.method == method and found.distillation.teacher is None and found.self_training.source is None

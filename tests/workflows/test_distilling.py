@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from whet.recipe.distillation_rules import distilled
 from whet.report.distillation_section import distillation
 from whet.report.page import page
 from whet.report.run_files import read_run
+from whet.workflows import distilling
 from whet.workflows.fit import fit
 
 SHORT: dict[str, Any] = {
@@ -92,16 +94,20 @@ def test_a_student_its_control_and_its_teacher_stand_on_the_same_rows(made: Path
     verdict = json.loads((run / "verdict.json").read_text())
     assert "teacher" not in verdict["values"] and verdict["ship"] != "teacher"
     assert finding(run, "X010")["bin"] in ("passed", "tip", "issue")
+    steps = {name: one["steps"] for name, one in told["models"].items()}
+    assert steps["full"] == steps["distilled"] > 0, "although the student learnt from texts without labels, too"
     assert finding(run, "E008")["bin"] == "passed"
 
 
 def test_the_control_is_what_a_run_without_a_teacher_trains(made: Path, tmp_path: Path):
-    alone = run_of(made / "messages.csv", made / "base", tmp_path / "alone", **{"student.layers": 1})
+    rows, base, teacher = made / "messages.csv", made / "base", str(made / "teacher")
+    alone = run_of(rows, base, tmp_path / "alone", **{"student.layers": 1})
+    taught = run_of(rows, base, tmp_path / "taught", **{"student.layers": 1, "distillation.teacher": teacher})
     names = [f"predictions/full.{split}.parquet" for split in ("validation", "test")]
     from whet.data.predictions import load
 
     for name in names:
-        one, other = load(alone / name), load(made / "student" / name)
+        one, other = load(alone / name), load(taught / name)
         assert np.array_equal(one.scores, other.scores)  # type: ignore[attr-defined]
 
 
@@ -162,6 +168,47 @@ def contents_of(path: Path) -> Any:
     return pq.read_table(path).to_pydict()
 
 
+def test_a_teacher_that_knows_test_rows_is_nothing_to_be_held_against(made: Path, tmp_path: Path):
+    more = {"distillation.teacher": str(made / "teacher"), "seed": 1, "training.epochs": 1.0}
+    run = run_of(made / "messages.csv", made / "base", tmp_path / "run", **more)
+    found, kept = finding(run, "X011"), finding(run, "X010")
+    assert found["bin"] == "issue" and found["evidence"]["seen"]["train"] > 0 and "same seed" in found["remedy"]
+    assert kept["evidence"]["kept"] == {} and "is not told" in kept["message"]
+    rows = {row.cells[0].text: row for row in distillation(read_run(run)).content["table"].rows}
+    assert "%" not in rows["distilled"].cells[2].text
+    assert finding(made / "student", "X011")["bin"] == "passed"
+
+
+@pytest.mark.parametrize("changed", ["weights", "tokens"])
+def test_a_teacher_or_rows_that_changed_meanwhile_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+):
+    known = {"weights": "a", "tokens": "b", changed: "other"}
+    (tmp_path / "teacher").mkdir()
+    (tmp_path / "teacher" / "teacher.json").write_text(json.dumps(known))
+    monkeypatch.setattr(distilling, "learnt", lambda run: None)
+    monkeypatch.setattr(distilling, "_hash", lambda encoded: "b")
+    run: Any = SimpleNamespace(folder=RunFolder(tmp_path), teacher=SimpleNamespace(weights="a", name="x"))
+    ask = {"weights": distilling.teacher, "tokens": distilling._refuse_other_tokens}
+    with pytest.raises(UserError, match="T029"):
+        ask.pop(changed)(run)
+    next(iter(ask.values()))(run)
+
+
+@pytest.mark.parametrize(("control", "tried"), [(True, "full"), (False, "distilled")])
+def test_a_rate_found_by_trial_is_that_of_the_control(made: Path, tmp_path: Path, control: bool, tried: str):
+    more = {
+        "distillation.teacher": str(made / "teacher"),
+        "distillation.control": control,
+        "distillation.hidden": 0.1,
+        "training.learning_rate": "range-test",
+        "training.epochs": 1.0,
+    }
+    run = run_of(made / "messages.csv", made / "base", tmp_path / "run", **more)
+    assert [path.stem for path in (run / "rates").glob("*.json")] == [tried]
+    assert finding(run, "E011")["place"] == tried
+
+
 def test_vectors_of_another_width_are_brought_to_the_teachers(made: Path, tmp_path: Path):
     rows, task = made_tasks.scored_pairs(tmp_path, 60), "sentence-similarity"
     teacher = run_of(rows, made / "wide", tmp_path / "teacher", task)
@@ -205,6 +252,7 @@ def test_what_cannot_teach_is_refused_before_anything_is_trained(
         ({"student.layers": 1, "method": "lora"}, "R061"),
         ({"distillation.teacher": "a", "method": "probe"}, "R062"),
         ({"distillation.teacher": "a", "distillation.weight": 0.0}, "R062"),
+        ({"distillation.teacher": "a", "task": "preference"}, "R062"),
         ({"distillation.teacher": "a", "distillation.unlabelled": "b", "task": "ranking"}, "R063"),
         ({"distillation.teacher": "a", "distillation.texts": "replace"}, "R064"),
         ({"distillation.teacher": "a", "distillation.endpoint": "http://x/v1"}, "R064"),

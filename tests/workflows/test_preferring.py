@@ -96,6 +96,30 @@ def test_the_reference_is_the_adapter_switched_off(lora: Path):
     assert not (lora / "reference").exists()
 
 
+@pytest.mark.parametrize("merge", [False, True])
+def test_an_adapter_that_does_nothing_is_at_no_distance_of_a_quantised_base(
+    runs: Runs, tmp_path: Path, undrawn: None, merge: bool
+):
+    """With B at 0 the policy is the reference, quantised as it is; merged, but for the rounding to 16 bits."""
+    from whet.data.forms import Examples
+
+    more = {"quantisation.bits": 8, "training.learning_rate": 1e-30, "training.epochs": 1.0, "lora.merge": merge}
+    more["training.precision"] = "bf16" if merge else "fp32"
+    run = fitted(runs, preferences(tmp_path, 60), tmp_path / "run", method="qlora", **more)
+    found = load_predictions(run / "predictions" / "qlora.test.parquet")
+    again = open_model(run, "qlora").predict(Examples.open(run / "data" / "test.arrow"))
+    near = 1e-3 if merge else 1e-4
+    for said in (found, again):
+        assert isinstance(said, PreferencePredictions)
+        assert said.policy == pytest.approx(said.reference, abs=near)
+    assert again.reference == pytest.approx(found.reference, abs=1e-4)
+    untouched = load_predictions(run / "predictions" / "base.test.parquet")
+    assert np.abs(untouched.policy - found.reference).max() > 1e-3, "the base as it came says something else"
+    assert abs(read(run, "preference.json")["qlora"]["kl"]["value"]) < near
+    looks = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines() if "margin" in line]
+    assert looks[0]["margin"] == pytest.approx(0, abs=1e-5), "nor is it in the precision of training"
+
+
 def test_the_tuned_model_talks_and_judges(lora: Path):
     (voice,) = open_voices(lora, {"generation.max_tokens": 3})
     assert isinstance("".join(voice.ask("where order")), str)

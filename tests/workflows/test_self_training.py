@@ -72,7 +72,10 @@ def test_rounds_of_labels_of_its_own(runs: Runs, tmp_path: Path, texts: Path):
     scores = json.loads((run / "scores.json").read_text())
     assert {"full", "self-trained"} <= set(scores["models"])
     ended = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
-    assert [row["model"] for row in ended if row["kind"] == "end"] == ["full", "self-trained 1", "self-trained"]
+    ends = [row for row in ended if row["kind"] == "end"]
+    assert [row["model"] for row in ends] == ["full", "self-trained 1", "self-trained", "full"]
+    steps = json.loads((run / "data" / "self_training_steps.json").read_text())
+    assert ends[0]["steps"] < ends[2]["steps"] == ends[3]["steps"] == steps["full"] == steps["self-trained"]
     facts = json.loads(RunFolder(run).facts("self-trained").read_text())
     assert facts["parity"]["bin"] == "passed"
 

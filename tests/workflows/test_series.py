@@ -6,9 +6,11 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -17,18 +19,21 @@ import whet
 from tests import made_rows, made_runs
 from tests.made_models import WORDS, make_base
 from whet.cli.app import app
-from whet.data.forms import Shape, writing
+from whet.data.forms import Examples, Shape, writing
 from whet.data.predictions import load as load_predictions
 from whet.data.row_form import Choice
 from whet.errors import Interrupted, UserError
+from whet.evaluation.controls import Held
+from whet.files import write_json
 from whet.folder import RunFolder
 from whet.recipe import from_options, load
 from whet.seeds import generator
 from whet.store.index import open_store
-from whet.workflows import preparing, selecting, starting, using
+from whet.workflows import controlling, preparing, selecting, starting, training, using
 from whet.workflows.fit import fit
-from whet.workflows.nodes import nodes_of
+from whet.workflows.nodes import Node, nodes_of
 from whet.workflows.running import Running
+from whet.workflows.series import Series, _take_rows
 
 QUICK = "{resamples: 100, label_noise: false}"
 
@@ -193,6 +198,25 @@ def test_stopped_and_gone_on_with_it_is_as_never_stopped(chain: whet.Run, place:
         whet.resume(folder.path)
 
 
+def test_a_stage_begins_from_what_was_trained_and_not_from_what_ships(place: Path, tmp_path: Path):
+    """The verdict of the first stage ships its probe, whose trunk is the untouched base."""
+    series = Series(load(written(place, "untouched")), RunFolder(tmp_path), lambda *_: None, lambda: False, fit)
+    first, last = series.place("adapt"), series.by_name["sort"]
+    foreseen = series.final(last, foreseen=True).base
+    for name, known in (
+        ("scores.json", {"models": {"probe": {}, "full": {}}}),
+        ("shipped.json", {"model": "probe"}),
+        ("resolved.yaml", {"method": {"value": "full", "reason": ""}}),
+    ):
+        write_json(first.path / name, known)
+    (first.models / "full").mkdir(parents=True)
+    assert series.final(last).base == str(first.models / "full")
+    write_json(first.path / "scores.json", {"models": {"probe": {}, "full": {}, "distilled": {}}})
+    (first.models / "distilled").mkdir()
+    assert series.final(last).base == str(first.models / "distilled")
+    assert foreseen == series.final(last, foreseen=True).base == str(first.model)
+
+
 # --- what is refused, and what fails ------------------------------------------------------------------
 
 
@@ -228,6 +252,31 @@ def test_a_stage_that_needs_one_that_failed_is_not_begun(place: Path, tmp_path: 
     with pytest.raises(UserError, match="F015"):
         using.answering(folder.path)
     shutil.rmtree(folder.path)
+
+
+def test_a_control_that_failed_leaves_the_evidence_and_is_gone_on_with(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    recipe = load(written(place, "half", more="controls: {kinds: [none], seeds: 2}\n"))
+    _, folder = starting.start(recipe, tmp_path / "run")
+    fine_tune = training.fine_tune
+
+    def broken(run: Running, name: str) -> Any:
+        if run.folder.path.name == "sort.none.1":
+            raise UserError(whet.Problem("T001", "full", "memory runs out."))
+        yield from fine_tune(run, name)
+
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="T001"):
+        patch.setattr("whet.workflows.training.fine_tune", broken)
+        list(fit(recipe, folder, lambda *_: None, lambda: False))
+    assert folder.read_state()["state"] == "failed" and folder.verdict.exists()
+    assert read(folder.path / "controls.json")["controls"][0]["failed"] == 1
+    assert using.answering(folder.path).model and using.open_model(folder.path).task == "text-classification"
+    kept = (folder.path / "runs/sort/verdict.json").stat().st_mtime_ns
+    whet.resume(folder.path)
+    assert folder.read_state()["state"] == "finished"
+    assert read(folder.path / "controls.json")["controls"][0]["failed"] == 0
+    assert (folder.path / "runs/sort/verdict.json").stat().st_mtime_ns == kept, "what was finished is not done again"
 
 
 # --- choosing rows ------------------------------------------------------------------------------------
@@ -269,12 +318,94 @@ def test_choosing_that_was_cut_off_leaves_the_same(place: Path, tmp_path: Path, 
     assert len(again.examples("train")) == 27
 
 
+def test_of_a_target_the_training_rows_count(place: Path, tmp_path: Path):
+    """Of a stage's own file, of a folder with splits, and of a finished series."""
+    chosen = f"    selection: {{way: dsir, rows: 30, target: {place / 'messages.csv'}}}\n"
+    series = Series(load(written(place, "own", adapt=chosen)), RunFolder(tmp_path), lambda *_: None, lambda: False, fit)
+    adapt = series.by_name["adapt"]
+    assert series.final(adapt).selection.target == str(place / "messages.csv"), "its rows are not read yet"
+    with writing(series.place("sort").data / "train.arrow", Shape(())) as writer:
+        writer.write_rows("some.csv", [1], {"text": ["of the series"]})
+    assert series.final(adapt).selection.target == str(series.place("sort").path)
+
+    run = begun(place, tmp_path / "run", way="dsir", target="there")
+    write_json(tmp_path / "state.json", {"answers": "runs/sort"})
+    assert selecting.target_texts(str(tmp_path), run) == ["of the series"]
+    for split in ("train", "test"):
+        (tmp_path / "splits").mkdir(exist_ok=True)
+        (tmp_path / "splits" / f"{split}.csv").write_text(f"text,label\na text to {split},one\n")
+    assert selecting.target_texts(str(tmp_path / "splits"), run) == ["a text to train"]
+
+
 def test_a_target_without_texts_is_refused(place: Path, tmp_path: Path):
     run = begun(place, tmp_path / "run", way="dsir", target=str(tmp_path / "empty"))
     with writing(tmp_path / "empty" / "data" / "train.arrow", Shape(())) as writer:
         writer.write_rows("none.txt", [1], {"text": [" "]})
     with pytest.raises(UserError, match="D092"):
         list(selecting.select(run))
+
+
+# --- rows that were seen before -----------------------------------------------------------------------
+
+
+def seen(monkeypatch: pytest.MonkeyPatch, nodes: list[Node], rows: dict[str, Any], together: bool = False) -> Any:
+    """X003 of stages with these training and test rows."""
+
+    def reopened(folder: Path) -> Any:
+        return SimpleNamespace(
+            splits=dict(zip(("train", "test"), map(examples, rows[folder.parent.name]), strict=True))
+        )
+
+    def examples(texts: list[Any]) -> Examples:
+        if any(isinstance(one, tuple) for one in texts):
+            columns = {"text": [one for one, _ in texts], "text_pair": [other for _, other in texts]}
+            return Examples.of(columns, Shape((("text_pair", pa.string()),)))
+        return Examples.of({"text": texts}, Shape(()))
+
+    monkeypatch.setattr(controlling.reading, "reopen", reopened)
+    return controlling.seen_before(nodes, lambda name: RunFolder(Path(name)), together)
+
+
+def test_test_rows_are_looked_for_among_all_that_the_model_learnt_from(monkeypatch: pytest.MonkeyPatch):
+    sort = from_options({"data.source": "rows.csv"})
+    adapt = from_options({"data.source": "texts.txt", "task": "fill-mask"})
+    nodes = [
+        Node("adapt", "adapt", adapt),
+        Node("first", "first", sort, {"base": "adapt"}),
+        Node("beside", "beside", sort),
+        Node("teacher", "teacher", sort),
+        Node("last", "last", sort, {"base": "first", "distillation.teacher": "teacher"}),
+    ]
+    rows: dict[str, Any] = {
+        "adapt": (["a text"], []),
+        "first": (["known to first", "other"], []),
+        "beside": (["known to nobody"], []),
+        "teacher": (["known to the teacher"], []),
+        "last": (["own"], ["Known to first.", "known to nobody", "known to the teacher", "new"]),
+    }
+    (found,) = seen(monkeypatch, nodes, rows)
+    assert (found.bin, found.place, found.evidence["rows"]) == ("issue", "last", 2)
+    assert found.evidence["each"] == {"adapt": 0, "first": 1, "teacher": 1}
+    rows["last"] = (["own"], ["known to nobody", "new"])
+    (found,) = seen(monkeypatch, nodes, rows)
+    assert found.bin == "passed"
+    assert found.message == (
+        "No test row of last stands among the training texts of adapt (without labels) and the training rows of first "
+        "and the training rows of teacher."
+    )
+    assert seen(monkeypatch, nodes[:1], rows) == []
+
+
+def test_texts_of_pairs_are_looked_for_by_themselves_and_tasks_among_each_other(monkeypatch: pytest.MonkeyPatch):
+    one = from_options({"data.source": "rows.csv"})
+    nodes = [Node("pairs", "pairs", one), Node("texts", "texts", one)]
+    rows: dict[str, Any] = {
+        "pairs": ([("a long context", "yes")], [("a known context", "no"), ("a new context", "yes")]),
+        "texts": (["a known context", "yes"], ["a long context", "something else"]),
+    }
+    found = {one.place: one for one in seen(monkeypatch, nodes, rows, together=True)}
+    assert {name: one.evidence["rows"] for name, one in found.items()} == {"pairs": 1, "texts": 1}
+    assert found["pairs"].evidence["examples"] == ["a known context"]
 
 
 # --- the command --------------------------------------------------------------------------------------
@@ -321,6 +452,55 @@ def test_the_nodes_of_controls(place: Path):
     assert {one.rows_of for one in nodes.values() if one.stage == "sort" and not one.is_stage} == {"sort"}
     assert [nodes[name].recipe.seed for name in ("sort", "sort.none.0", "sort.none.1")] == [0, 0, 1]
     assert nodes["sort.none.0"].recipe.evaluation.baselines == ["majority"]
+
+
+def test_a_seed_takes_the_rows_and_not_what_was_said_of_them(place: Path, tmp_path: Path):
+    path = written(place, "rows", more="controls: {kinds: [none], seeds: 2}\n")
+    series = Series(load(path), RunFolder(tmp_path), lambda *_: None, lambda: False, fit)
+    data = series.place("sort").data
+    rows = ["train.arrow", "ledger.json", "unlabelled.json", "fingerprint.json"]
+    said = ["self_training/1.json", "self_training_steps.json", "label_noise.json", "teacher_texts.json", "replay.json"]
+    for name in (*rows, *said):
+        write_json(data / name, {})
+    _take_rows(series, series.by_name["sort.adapted.1"])
+    assert sorted(one.name for one in series.place("sort.adapted.1").data.iterdir()) == sorted(rows)
+
+
+def test_other_text_is_cut_into_pieces_as_that_of_the_domain(place: Path):
+    given = f"data: {{source: {place / 'pool.txt'}}}"
+    for named, kept in (("", "utf-8"), (f", irrelevant: {place / 'messages.csv'}", "latin-1")):
+        path = written(place, "pieces", more=f"controls: {{kinds: [irrelevant], seeds: 2{named}}}\n")
+        path.write_text(
+            path.read_text()
+            .replace("fill-mask", "language-modeling")
+            .replace(given, given[:-1] + ", max_length: 16, stride: 4, encoding: latin-1}")
+        )
+        data = next(one for one in nodes_of(load(path)) if one.name == "adapt.irrelevant.0").recipe.data
+        assert (data.max_length, data.stride, data.encoding) == (16, 4, kept)
+
+
+def test_a_control_by_text_gone_over_again_and_again_is_no_fair_one():
+    def said(**kinds: str) -> list[Held]:
+        return [Held(kind.replace("_", "-"), word, 5, 0, 0.02, 0.01, 0.03) for kind, word in kinds.items()]  # type: ignore[arg-type]
+
+    def found(passes: float, held: list[Held]) -> Any:
+        told = {
+            "metric": "accuracy",
+            "values": {},
+            "epochs": {},
+            "other_text": {"adapt.irrelevant.0": {"epochs": passes}},
+            "controls": [],
+        }
+        return controlling._finding("sort", "accuracy", held, {"adapted": [0.8]}, told)
+
+    better = said(none="better", irrelevant="better")
+    assert found(20, better).bin == "passed"
+    weak = found(300, better)
+    assert weak.bin == "tip" and "gone over 300 times: name a longer one by controls.irrelevant" in weak.message
+    assert "helped, as far as its controls are fair" in weak.message and "controls.irrelevant" in weak.remedy
+    assert "cannot be told" in found(300, said(irrelevant="better")).message
+    assert found(300, said(none="worse", irrelevant="better")).bin == "issue"
+    assert "not against every control" in found(300, said(none="better", equal_compute="cannot tell")).message
 
 
 def test_controls_tell_whether_it_helped(place: Path, tmp_path: Path):

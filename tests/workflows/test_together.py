@@ -141,6 +141,25 @@ def test_stopped_and_gone_on_with_is_the_same(run: whet.Run, place: Path) -> Non
         assert all(np.array_equal(cut[name], whole[name]) for name in whole)
 
 
+def test_what_was_trained_is_kept_when_a_late_step_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise UserError(whet.Problem("T001", "together", "memory runs out."))
+
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="T001"):
+        patch.setattr("whet.workflows.together.learn", broken)
+        whet.fit(written(place, "late"), out=place / "late")
+    assert RunFolder(place / "late").read_state()["state"] == "failed"
+    for task in ("intents", "names"):
+        folder = RunFolder(place / "late" / "runs" / task)
+        assert folder.read_state()["state"] == "failed" and (folder.stages / "train full.json").exists()
+    trained = (place / "late" / "runs" / "names" / "stages" / "train full.json").stat().st_mtime_ns
+    whet.resume(place / "late")
+    assert (place / "late" / "runs" / "names" / "stages" / "train full.json").stat().st_mtime_ns == trained
+    assert (place / "late" / "runs" / "names" / "models" / "together").is_dir() or "together" in str(
+        json.loads((place / "late" / "runs" / "names" / "shipped.json").read_text())
+    )
+
+
 @pytest.mark.parametrize("by", ["temperature", "uncertainty"])
 def test_other_mixtures_are_learnt_without_controls(place: Path, by: str) -> None:
     more = f"mixing: {{by: {by}, control: false}}\n"

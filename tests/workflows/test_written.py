@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ import pytest
 
 import whet
 from tests import made_rows
-from tests.made_models import make_base
+from tests.made_models import make_base, tokenizer
 from tests.prompting.served import said, service
 from whet.batches import encoding
 from whet.errors import UserError
+from whet.workflows import written
 
 SHORT: dict[str, Any] = {
     "task": "text-generation",
@@ -78,3 +80,33 @@ def test_nothing_that_can_be_learnt_is_said(tmp_path: Path):
             distillation__texts="replace",
             **SHORT,
         )
+
+
+@pytest.mark.parametrize(
+    "how", [{"distillation__weight": 0.0, "distillation__hidden": 0.5}, {"distillation__weight": 0.5}]
+)
+def test_a_teacher_of_tokens_whose_table_is_padded(tmp_path: Path, how: dict[str, float]):
+    base = make_base(tmp_path / "base", "llama", language=True)
+    wide = make_base(tmp_path / "wide", "llama", language=True, vocab_size=100)
+    options = {**SHORT, **how, "distillation__teacher": str(wide)}
+    run = whet.fit(rows_of(tmp_path), base=str(base), out=tmp_path / "run", **options).path
+    words = run / "teacher" / "words.npy"
+    assert words.exists() == (how["distillation__weight"] > 0)
+    assert not words.exists() or np.load(words).max() < len(tokenizer("llama"))
+    assert "distilled" in json.loads((run / "scores.json").read_text())["models"]
+
+
+def test_a_teacher_here_writes_as_much_as_is_said():
+    from whet.recipe import Recipe
+    from whet.tasks.task import Setting
+    from whet.tasks.text_generation import TextGeneration
+
+    task = TextGeneration(Setting(options={"generation.max_tokens": 4}))
+    for asked, longest in (("auto", 4), (9, 9)):
+        recipe = Recipe.model_validate(
+            {"data": {"source": "x"}, "distillation": {"teacher": "a", "texts": "join", "max_tokens": asked}}
+        )
+        run: Any = SimpleNamespace(recipe=recipe, task=task, examples=lambda split: None)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(TextGeneration, "learn", lambda self, examples: None)
+            assert written._writer(run).sampling.max_tokens == longest

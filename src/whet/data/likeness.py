@@ -3,7 +3,7 @@
 DSIR (arXiv 2302.03169): a text is a bag of hashed words and pairs of neighbouring words; target and pool are each a
 distribution over the buckets; the weight of a text is its likelihood under the one over that under the other, and rows
 are drawn without replacement in proportion to their weights, by Gumbel noise on the logarithms. Published for pieces of
-one length; texts of several count as if they were of their mean length.
+one length; texts of several count as if they were of their mean length (:func:`log_weights`).
 """
 
 from __future__ import annotations
@@ -68,16 +68,25 @@ def log_weights(texts: Iterable[str], ratios: Floats, buckets: Buckets) -> Float
     """(n,) the logarithm of each text's importance, each taken as a text of the pool's mean length.
 
     The sum of a text's ratios, as published for pieces of one length, goes with its length: of a pool of long and short
-    texts it chooses the short ones, whatever they say.
+    texts it chooses the short ones, whatever they say. The mean does, too, since that of few words is mostly chance; so
+    each is drawn towards the pool's by as many words as a text has on average. A text of that length weighs what is
+    published.
     """
     sums, sizes = [], []
     for text in texts:
         found = buckets.of(text)
         sums.append(float(ratios[found].sum()))
         sizes.append(len(found))
-    lengths = np.asarray(sizes, np.float64)
-    means: Floats = np.asarray(sums) / np.maximum(1.0, lengths)
-    return means * (lengths.mean() if len(lengths) else 1.0)
+    lengths, totals = np.asarray(sizes, np.float64), np.asarray(sums, np.float64)
+    length = float(lengths.mean()) if len(lengths) else 0.0
+    usual = float(totals.sum()) / max(1.0, float(lengths.sum()))
+    apart: Floats = (totals - lengths * usual) / np.maximum(1.0, (lengths + length) / 2)
+    return (apart + usual) * length
+
+
+def median_words(texts: Iterable[str]) -> float:
+    """How many words, punctuation among them, half of ``texts`` have at most."""
+    return float(np.median([len(_WORDS.findall(text)) for text in texts] or [0]))
 
 
 def drawn(weights: Floats, count: int, seed: int) -> NDArray[np.int64]:

@@ -70,6 +70,7 @@ def read_unlabelled(
     form: RowForm,
     choice: Choice | None = None,
     progress: Told = silent,
+    whole: bool = False,
 ) -> OtherRows:
     """Read texts that want a prediction; leaves ``into/predict.arrow``, without a label column.
 
@@ -77,6 +78,7 @@ def read_unlabelled(
 
     :param source: a file of a known format, a ``.txt`` file with a text on each line, or ``"-"`` for
         such lines from standard input.
+    :param whole: of a data set of several splits all of them are read, one after the other.
     :raises UserError: as :func:`whet.data.reading.read`.
     """
     with _workplace(into) as name:
@@ -90,6 +92,8 @@ def read_unlabelled(
             transfer.shape = form.shape(transfer.chosen, {}, choice)
         else:
             inputs, notes = inputs_of(source, form, choice)
+        if whole:
+            inputs = {"all": [one for files in inputs.values() for one in files]}
         if "all" not in inputs:
             remedy = "Name one of its files."
             raise UserError(Problem("D006", str(source), "is a data set of several splits.", remedy))

@@ -35,6 +35,7 @@ from whet.data.rows import ABSENT, Block
 from whet.data.values import Place
 from whet.errors import Problem, UserError
 from whet.findings import Finding
+from whet.seeds import generator
 
 PAIRED = ("chosen", "rejected")
 EQUAL = "two answers that are equal"
@@ -105,8 +106,7 @@ class Preferences(RowForm):
 
     def together(self, examples: Examples) -> NDArray[np.uint64]:
         """Rows of one prompt stay on one side."""
-        keys = [readable(row) for block in examples.column_blocks(["messages"]) for row in block["messages"]]
-        return raw_hashes(keys)
+        return prompts(examples)
 
     def truths(self, examples: Examples, labels: Sequence[str]) -> NDArray[np.uint64]:
         """The better answer, or the thumb: of equal inputs others are contradictions."""
@@ -116,6 +116,27 @@ class Preferences(RowForm):
     def findings(self, splits: Mapping[str, Examples], labels: Sequence[str]) -> list[Finding]:
         """X023, and A033 groups in several splits."""
         return [longer_finding(splits), groups_finding(splits, "A033", "rows", "conversation")]
+
+
+def prompts(examples: Examples) -> NDArray[np.uint64]:
+    """(n,) hash of what each row's answers are to."""
+    return raw_hashes([readable(row) for block in examples.column_blocks(["messages"]) for row in block["messages"]])
+
+
+def unrelated(asked: NDArray[Any], seed: int) -> NDArray[np.int64]:
+    """(n,) for each row the number of one that answers another prompt, drawn from ``seed``; itself where there is none.
+
+    :param asked: (n,) equal for rows of one prompt.
+    """
+    drawn = generator(seed, "unrelated answers").permutation(len(asked))
+    found: NDArray[np.int64] = drawn.copy()
+    along = asked[drawn]
+    ends = np.flatnonzero(along != np.roll(along, -1))  # where the prompt is another one than the next
+    if not len(ends):
+        return np.arange(len(asked))
+    place = np.flatnonzero(along == asked)  # drawn of the own prompt: the next one that is not
+    found[place] = drawn[(ends[np.searchsorted(ends, place) % len(ends)] + 1) % len(asked)]
+    return found
 
 
 class _Rows:

@@ -13,6 +13,7 @@ from whet.evaluation.kinds import shared_metrics, sums
 from whet.evaluation.measures import lower_is_better
 from whet.evaluation.paired import Comparison, compare
 from whet.evaluation.rows import clusters, same_rows
+from whet.evaluation.self_labels import shorter
 from whet.evaluation.shares import LEVEL
 from whet.evaluation.sums import blocks, resampled
 from whet.evaluation.wording import amount, number, p_words
@@ -22,7 +23,7 @@ from whet.seeds import generator
 if TYPE_CHECKING:
     from whet.data.predictions import Predictions
 
-CODE, FILE = "X010", "distillation.json"
+CODE, SEEN, FILE = "X010", "X011", "distillation.json"
 TEACHER, STUDENT = "teacher", "distilled"
 
 
@@ -83,13 +84,15 @@ def retention(
     seed: int,
     alpha: float,
     num_resamples: int = RESAMPLES,
+    comparable: bool = True,
 ) -> dict[str, Any]:
     """The content of distillation.json that is about scores.
 
     :param models: predictions on test rows by name: the student, its control where there is one, and the teacher
         where it could be asked.
+    :param comparable: False of a teacher that was trained on some of the test rows: no share of its score is taken.
     """
-    against = models.get(TEACHER)
+    against = models.get(TEACHER) if comparable else None
     found: dict[str, Any] = {"metric": metric, "alpha": alpha, "control": control, "kept": {}, "gain": None}
     if against is not None:
         names = [name for name in (STUDENT, control) if name is not None]
@@ -108,7 +111,8 @@ def retention(
 
 def finding(found: Mapping[str, Any]) -> Finding:
     """X010: what is kept of the teacher, and whether it was the teacher's doing."""
-    evidence = {name: found.get(name) for name in ("kept", "gain", "rows", "unlabelled")}
+    steps = _steps(found)
+    evidence = {**{name: found.get(name) for name in ("kept", "gain", "rows", "unlabelled")}, "steps": steps}
     parts = [*_of_teacher(found)]
     if found["gain"] is None:
         parts.append("Whether that is the teacher's doing is not known: no model was trained without it")
@@ -117,6 +121,12 @@ def finding(found: Mapping[str, Any]) -> Finding:
     gain = Comparison(**found["gain"])
     helped, worse = gain.surely_better, gain.gain < 0 and not gain.low <= 0 <= gain.high
     parts.append(_of_control(gain))
+    mine, control = steps.get(STUDENT), steps.get(str(found["control"]))
+    if None not in (mine, control) and mine != control:
+        parts.append(f"The control had {control:,} steps of training, the student {mine:,}")
+    if helped and shorter(control, mine):
+        remedy = "Raise training.epochs, so that the control has a chance to learn as much from the labels."
+        return Finding(CODE, "tip", f"{'. '.join(parts)}.", STUDENT, remedy, evidence)
     if helped:
         return Finding(CODE, "passed", f"{'. '.join(parts)}.", STUDENT, "", evidence)
     if worse:
@@ -126,7 +136,38 @@ def finding(found: Mapping[str, Any]) -> Finding:
     return Finding(CODE, "tip", f"{'. '.join(parts)}.", STUDENT, remedy, evidence)
 
 
+def seen_before(found: Mapping[str, Any]) -> Finding:
+    """X011: whether test rows are among those that the teacher was trained on, or chosen by.
+
+    :param found: ``seen``: how many of the ``test_rows`` stand among the teacher's rows, by split; None: not known.
+    """
+    seen, number = found.get("seen"), found.get("test_rows")
+    if seen is None:
+        message = "What the teacher was trained on is not known here: it is no run, or the rows of its run are gone."
+        return Finding(SEEN, "not_applicable", message, TEACHER)
+    count = sum(seen.values())
+    if not count:
+        return Finding(SEEN, "passed", "The teacher was trained on none of the test rows.", TEACHER, "", {"seen": seen})
+    message = (
+        f"Of {number:,} test rows the teacher was trained on {seen['train']:,}, and chosen by {seen['validation']:,}: "
+        "its score on them is too high to hold anything against, and the student may have learnt of them through it."
+    )
+    remedy = (
+        "Give both runs the same seed, so that they split one file alike, or give validation and test as files of "
+        "their own that no teacher is trained on."
+    )
+    return Finding(SEEN, "issue", message, TEACHER, remedy, {"seen": seen, "test_rows": number})
+
+
+def _steps(found: Mapping[str, Any]) -> dict[str, int]:
+    """How many each model was trained by, as far as it was."""
+    known = {name: one.get("steps") for name, one in found.get("models", {}).items()}
+    return {name: int(count) for name, count in known.items() if count is not None}
+
+
 def _of_teacher(found: Mapping[str, Any]) -> Sequence[str]:
+    if sum((found.get("seen") or {}).values()):
+        return ("What the student keeps of the teacher's score is not told: the teacher knows some of the test rows",)
     mine = found["kept"].get(STUDENT)
     if mine is None or mine["share"] is None:
         return ()
@@ -146,3 +187,16 @@ def _of_control(gain: Comparison) -> str:
     said = f"It is {how} the same model trained on the labels alone (interval {low} to {high}, {p_words(gain.p)})"
     told = gain.surely_better or (gain.gain < 0 and not gain.low <= 0 <= gain.high)
     return said if told else f"{said}: whether the teacher helped cannot be told"
+
+
+def layers_in_words(student: Mapping[str, Any]) -> str:
+    """Which layers of its base a student keeps; "" where all.
+
+    :param student: ``layers``, and ``stacks`` where there are several lists of them, by name.
+    """
+    if not student.get("layers"):
+        return ""
+    parts = {"decoder" if "decoder" in name else "encoder": kept for name, kept in student.get("stacks", {}).items()}
+    if len({tuple(kept) for kept in parts.values()}) < 2:
+        return f"layers {', '.join(map(str, student['layers']))}"
+    return " and ".join(f"layers {', '.join(map(str, kept))} of the {half}" for half, kept in parts.items())

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 FEW = 0.05
 """Share of the texts below which so little was taken that nothing can be expected of it."""
+EQUAL = 0.1
+"""Share of the steps by which two trainings may differ and still count as equally long."""
 LEANING = 3.0
 """Times its share of the training rows, of a class among what was taken, from which on it is said."""
 
@@ -76,9 +78,20 @@ def amounts(rounds: Sequence[Mapping[str, Any]], model: str) -> Finding:
 
 
 def helped(
-    tuned: Predictions, control: Predictions, metric: str, *, seed: int, level: float, num_resamples: int, taken: int
+    tuned: Predictions,
+    control: Predictions,
+    metric: str,
+    *,
+    seed: int,
+    level: float,
+    num_resamples: int,
+    taken: int,
+    steps: tuple[int, int, int],
 ) -> Finding:
-    """X015: the self-trained model against the one that learnt from labelled rows alone, on the same test rows."""
+    """X015: the self-trained model against the one that learnt from labelled rows alone, on the same test rows.
+
+    :param steps: of the model; of its control, at most of all attempts; of the attempt that is kept of the control.
+    """
     if not taken:
         message = "No text was labelled surely enough, so that nothing was learnt from texts without labels."
         remedy = "Lower self_training.threshold, or label more rows."
@@ -90,9 +103,12 @@ def helped(
     words = (
         f"With {taken:,} text{'' if taken == 1 else 's'} without labels {how} {name} on labelled rows alone, "
         f"on the same {len(tuned):,} test rows ({level:.0%} interval {_signed(low, metric)} to "
-        f"{_signed(high, metric)}, p = {found.p:.2g})"
+        f"{_signed(high, metric)}, p = {found.p:.2g}){_steps_in_words(*steps)}"
     )
-    evidence = found.to_json()
+    evidence = {**found.to_json(), "steps": dict(zip(("model", "control", "kept"), steps, strict=True))}
+    if low > 0 and shorter(steps[1], steps[0]):
+        remedy = "Raise training.epochs, so that the control has a chance to learn as much from the labelled rows."
+        return Finding("X015", "tip", f"{words}: it is better, of longer training.", tuned.model, remedy, evidence)
     if low > 0:
         return Finding("X015", "passed", f"{words}: it helped.", tuned.model, "", evidence)
     if high < 0:
@@ -100,6 +116,18 @@ def helped(
         return Finding("X015", "issue", f"{words}: it did harm.", tuned.model, remedy, evidence)
     remedy = "Use the model without it, which is simpler, or give more test rows."
     return Finding("X015", "tip", f"{words}: cannot tell whether it helped.", tuned.model, remedy, evidence)
+
+
+def shorter(control: int | None, model: int | None) -> bool:
+    """Whether a control was trained by so much fewer steps that a gain may come of that alone."""
+    return control is not None and model is not None and control < (1 - EQUAL) * model
+
+
+def _steps_in_words(model: int, control: int, kept: int) -> str:
+    """Where they differ; "" elsewhere."""
+    if kept != control == model:
+        return f"; its control was trained {control:,} steps as well, and was better on validation after {kept:,}"
+    return "" if control == model else f"; it had {model:,} steps, the control {control:,}"
 
 
 def _signed(value: float, metric: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import torch
 
 from whet.batches.encoding import Encoded
 from whet.errors import Problem, UserError
 from whet.inference.remembering import switchable, switched_off
-from whet.models import loading, places, saving
+from whet.models import loading, places, quantising, saving
 from whet.models.about import About
 from whet.models.task_model import TaskModel
 from whet.tasks.preference import Preference
@@ -38,6 +40,22 @@ def refer(
         what = f"was held to other weights of {about.base!r} than those found at {place.folder}."
         raise UserError(Problem("M031", "the model", what, "Get the base it was trained from."))
     base = loading.load_model(place, about.head, tokenizer, seed=0)
+    stand(base, how.setting.options, merged=True)
     base.use_flat_batches()
     base.eval()
     how.refer(how.outputs(base, encoded, progress), encoded)
+
+
+def stand(base: TaskModel, options: Mapping[str, Any], merged: bool = False) -> None:
+    """Make of a base as it came what the adapter of a run's method stands on: of qlora quantised weights.
+
+    :param merged: as it is below an adapter that was merged into it: whole again, in numbers of 16 bits.
+    """
+    if options.get("method") != "qlora":
+        return
+    quantising.quantise(base, quantising.Scheme.of(options))
+    if merged:
+        quantising.restore(base)
+        with torch.no_grad():
+            for parameter in base.parameters():
+                parameter.copy_(parameter.to(torch.bfloat16))

@@ -18,6 +18,7 @@ from torch import Tensor
 from whet.batches.encoding import Encoded
 from whet.data.forms import Examples
 from whet.errors import Problem, UserError
+from whet.folder import RunFolder, answering_run
 from whet.inference.trained import task_of
 from whet.models import loading, networks, places, saving
 from whet.models.about import ABOUT, About
@@ -115,10 +116,35 @@ def _saved(name: str) -> Path | None:
         return place
     if not (place / "state.json").exists() or not place.is_dir():
         return None
+    place = answering_run(place)
     if not (place / "model" / ABOUT).exists():
         what = f"{name!r} is a run without a model."
         raise UserError(Problem("T020", OPTION, what, f"Finish it with 'whet resume {name}', or name another."))
     return place / "model"
+
+
+def run_of(name: str) -> Path | None:
+    """The run that trained the teacher called ``name``, which may be one of its models; None where none is known."""
+    place = Path(name).expanduser().resolve()
+    for folder in (place, place.parent, place.parent.parent):
+        if (folder / "state.json").exists():
+            return answering_run(folder)
+        if not (place / ABOUT).exists():
+            return None
+    return None
+
+
+def seen_before(name: str, rows: Examples) -> dict[str, int] | None:
+    """How many of ``rows`` stand among the training and the validation rows of the run that trained a teacher.
+
+    None where that is not known: the teacher is no run's, or its rows are gone.
+    """
+    run = run_of(name)
+    files = {split: RunFolder(run).data / f"{split}.arrow" for split in ("train", "validation")} if run else {}
+    if not files or not all(path.exists() for path in files.values()):
+        return None
+    hashes = {split: Examples.open(path).hashes for split, path in files.items()}
+    return {split: int(np.isin(rows.hashes, known).sum()) for split, known in hashes.items()}
 
 
 def _plain(name: str, kind: HeadKind, task: str, pairs: bool) -> tuple[TaskModel, Any, About, str, Path]:
@@ -195,6 +221,19 @@ def _other_labels(name: str, wanted: Sequence[str], has: Sequence[str]) -> UserE
     ]
     what = f"{name!r} has other labels than the rows: {'; '.join(said)}."
     return UserError(Problem("T022", OPTION, what, "Name a teacher of these labels, or let the rows have its labels."))
+
+
+def refuse_longer(teacher: Teacher, longest: int) -> None:
+    """:raises UserError: T024, the teacher cannot read as many tokens as the run's longest unit has."""
+    most = teacher.about.max_length
+    if longest > most:
+        what = f"{teacher.name!r} reads {most:,} tokens at most, and what is learnt from has up to {longest:,}."
+        raise UserError(Problem("T024", OPTION, what, f"Set data.max_length={most}."))
+
+
+def num_words(tokenizer: Any) -> int:
+    """So many tokens there are; tables of models of one family are padded beyond them, each to a size of its own."""
+    return 1 + max(map(int, tokenizer.get_vocab().values()))
 
 
 def known_texts(examples: Examples) -> list[str]:

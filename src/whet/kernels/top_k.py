@@ -17,13 +17,21 @@ LEAST = 1e-7
 
 @torch.no_grad()
 def likeliest(
-    features: Tensor, weight: Tensor, bias: Tensor | None, cap: float | None, k: int, temperature: float
+    features: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    cap: float | None,
+    k: int,
+    temperature: float,
+    size: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """(n, k) int64 the likeliest words of n tokens, and (n, k) float32 the logarithms of their probabilities.
 
     :param features: (n, H) what the last layer sees; :param weight: (V, H); :param bias: (V,) or None.
     :param cap: logits x become cap * tanh(x / cap); :param temperature: what they are divided by then.
+    :param size: words that there are; rows of the table beyond them pad it, and nothing is said by them. None: all.
     """
+    weight, bias = weight[:size], None if bias is None else bias[:size]
     words, logs = [], []
     rows = max(1, CELLS_AT_ONCE // weight.shape[0])
     for start in range(0, len(features), rows):

@@ -24,8 +24,11 @@ def layers_of(model: Any) -> list[nn.Module]:
 
 
 def counterparts(student: int, teacher: int) -> list[int]:
-    """For each of ``student`` layers the number of that of ``teacher`` layers, from 0; the last for the last."""
-    return [round((one + 1) * teacher / student) - 1 for one in range(student)]
+    """For each of ``student`` layers the number of that of ``teacher`` layers, from 0: as deep, the last for the last.
+
+    Halves are rounded up; of a student that is deeper several layers have the same counterpart, none stands before it.
+    """
+    return [max(0, (2 * (one + 1) * teacher + student) // (2 * student) - 1) for one in range(student)]
 
 
 def relating(model: Any) -> list[nn.Module]:

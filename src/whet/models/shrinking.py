@@ -46,7 +46,7 @@ def shrink(
     record: dict[str, Any] = {"made_of": place.known_as, "parameters_before": before}
     if layers is not None:
         network, kept = _with_layers(network, place, layers)
-        record |= {"layers": kept}
+        record |= {"layers": next(iter(kept.values())), **({"stacks": kept} if len(kept) > 1 else {})}
     if width is not None:
         network, chosen = narrowed(network, width, tokenizer, texts, str(place.folder))
         record |= {"width": width, **chosen}
@@ -91,26 +91,22 @@ def _whole(place: Place) -> tuple[Any, Pooling | None]:
     return network.eval(), declared(place.around)
 
 
-def _with_layers(network: Any, place: Place, wanted: int | Sequence[int]) -> tuple[Any, list[int]]:
-    """The same architecture with some of the layers.
+def _with_layers(network: Any, place: Place, wanted: int | Sequence[int]) -> tuple[Any, dict[str, list[int]]]:
+    """The same architecture with some of the layers; and those of each list of them, an encoder-decoder has two.
 
     :raises UserError: T030, there are no such layers, or what is left is no whole model.
     """
-    config, lists = copy.deepcopy(network.config), [(name, len(stack)) for name, stack in stacks(network)]
+    config, lists = copy.deepcopy(network.config), {name: len(stack) for name, stack in stacks(network)}
     said = int(getattr(config, "num_hidden_layers", 0) or 0)
     if not lists:
         raise _refused(place, f"lists no layers (a model of type {config.model_type!r}).")
-    shared = said > min(depth for _, depth in lists) and not getattr(config, "is_encoder_decoder", False)
-    depth = said if shared else min(depth for _, depth in lists)
-    kept = spread(wanted, depth) if isinstance(wanted, int) else sorted(wanted)
-    if len(kept) > depth or len(set(kept)) != len(kept) or kept[-1] >= depth:
-        what = f"has {depth} layers (0 to {depth - 1}), and {wanted} cannot be kept."
-        raise _refused(place, what)
+    shared = said > min(lists.values()) and not getattr(config, "is_encoder_decoder", False)
+    depths = dict.fromkeys(list(lists)[:1], said) if shared else lists
+    kept = _kept(place, wanted, depths)
     state = network.state_dict()
-    if not shared:
-        for name, _ in lists:
-            state = _renumbered(state, name, kept)
-    _say_depth(config, depth, kept)
+    for name in {} if shared else kept:
+        state = _renumbered(state, name, kept[name])
+    _say_depth(config, [(depths[name], kept[name]) for name in kept])
     bare = {"add_pooling_layer": False} if getattr(network, "pooler", 1) is None else {}
     with quiet():
         smaller = type(network)(config, **bare).float().eval()
@@ -118,9 +114,23 @@ def _with_layers(network: Any, place: Place, wanted: int | Sequence[int]) -> tup
         smaller.load_state_dict(state, strict=True)
     except RuntimeError as error:
         first = str(error).strip().splitlines()[-1].strip()
-        what = f"is no whole model with the layers {', '.join(map(str, kept))} alone: {first}"
+        named = ", ".join(map(str, next(iter(kept.values()))))
+        what = f"is no whole model with the layers {named} alone: {first}"
         raise _refused(place, what, "Keep layer 0, too.") from None
     return smaller, kept
+
+
+def _kept(place: Place, wanted: int | Sequence[int], depths: Mapping[str, int]) -> dict[str, list[int]]:
+    """The numbers of the layers that are kept of each list, as many of each; spread over each by itself.
+
+    :raises UserError: T030, there are not so many.
+    """
+    depth = min(depths.values())
+    numbers = list(range(wanted)) if isinstance(wanted, int) else sorted(wanted)
+    if len(set(numbers)) != len(numbers) or numbers[-1] >= depth:
+        what = f"has {depth} layers (0 to {depth - 1}), and {wanted} cannot be kept."
+        raise _refused(place, what)
+    return {name: spread(wanted, own) if isinstance(wanted, int) else numbers for name, own in depths.items()}
 
 
 def _renumbered(state: Mapping[str, Tensor], stack: str, kept: Sequence[int]) -> dict[str, Tensor]:
@@ -137,14 +147,18 @@ def _renumbered(state: Mapping[str, Tensor], stack: str, kept: Sequence[int]) ->
     return found
 
 
-def _say_depth(config: Any, depth: int, kept: Sequence[int]) -> None:
-    """Make ``config`` speak of the layers ``kept`` of ``depth``, entries of each layer included."""
+def _say_depth(config: Any, stacks_kept: Sequence[tuple[int, Sequence[int]]]) -> None:
+    """Make ``config`` speak of the layers that are kept, entries of each layer included.
+
+    :param stacks_kept: of each list of layers its depth and which are kept; as many of each.
+    """
     for name in _DEPTHS:
         if isinstance(getattr(config, name, None), int):
-            setattr(config, name, len(kept))
+            setattr(config, name, len(stacks_kept[0][1]))
+    by_depth = dict(reversed(stacks_kept))
     for name, value in config.to_dict().items():
-        if "layer" in name and isinstance(value, list) and len(value) == depth:
-            setattr(config, name, [value[one] for one in kept])
+        if "layer" in name and isinstance(value, list) and len(value) in by_depth:
+            setattr(config, name, [value[one] for one in by_depth[len(value)]])
 
 
 def _declare(pooling: Pooling, width: int, folder: Path) -> None:

@@ -138,6 +138,11 @@ def labels_apart(student: Tensor, teacher: Tensor, temperature: float) -> Tensor
     return temperature**2 * apart.sum(-1)
 
 
+def _counted(counts: Any, targets: Tensor) -> Tensor:
+    """(n,) how much each of ``targets`` counts beside others; below 0 stands none, and it counts once."""
+    return torch.where(targets >= 0, counts(targets.clamp_min(0)), 1.0)
+
+
 @dataclass(frozen=True, slots=True)
 class OfRows:
     """Of one text or pair a unit: 'classes' (one each, (U, C) logits), 'labels' (several, (U, C)), 'value' (U, 1).
@@ -159,7 +164,7 @@ class OfRows:
             each = labels_apart(said, teacher, self.temperature)
         else:
             each = kept_apart(said, teacher, self.temperature)
-        counts = torch.ones(len(each)) if self.counts is None else self.counts(known[1])
+        counts = torch.ones(len(each)) if self.counts is None else _counted(self.counts, known[1])
         return Distances(each, torch.arange(len(each)), counts)
 
     def labelled(
@@ -188,10 +193,7 @@ class OfWords:
         teacher = torch.from_numpy(np.asarray(self.table[rows[standing].numpy()]))
         each = kept_apart(said[standing], teacher, self.temperature)
         units = torch.repeat_interleave(torch.arange(batch.where.num_sequences), batch.where.lengths)[standing]
-        counts = torch.ones(len(each))
-        if self.counts is not None:
-            target = known[1][standing]
-            counts = torch.where(target >= 0, self.counts(target.clamp_min(0)), counts)
+        counts = torch.ones(len(each)) if self.counts is None else _counted(self.counts, known[1][standing])
         return Distances(each, units, counts)
 
     def labelled(self, known: Any, said: Tensor, batch: FlatBatch, there: NDArray[np.bool_]) -> tuple[Any, Any]:

@@ -43,16 +43,20 @@ class OfTokens:
 
 @dataclass(frozen=True, slots=True)
 class AskedAnew:
-    """The same of a teacher that reads every batch as it stands, what is hidden in it included."""
+    """The same of a teacher that reads every batch as it stands, what is hidden in it included.
+
+    ``size``: tokens of the vocabulary that both share.
+    """
 
     teacher: Any
     k: int
     temperature: float
+    size: int
 
     def apart(self, model: Any, known: Any, said: Tensor, batch: FlatBatch) -> Distances:
         """In nats."""
         with torch.no_grad():
-            words, logs = likeliest_of(self.teacher, known, self.k, self.temperature)
+            words, logs = likeliest_of(self.teacher, known, self.k, self.temperature, self.size)
         return distances(model, known, said, batch, words, logs, self.temperature)
 
     def labelled(self, known: Any, said: Tensor, batch: FlatBatch, there: NDArray[np.bool_]) -> tuple[Any, Any]:
@@ -60,11 +64,24 @@ class AskedAnew:
         return known, said
 
 
-def likeliest_of(teacher: Any, wanted: Any, k: int, temperature: float) -> tuple[Tensor, Tensor]:
-    """(n, k) words and logarithms of their probabilities, of the tokens that are wanted."""
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """Of a teacher that nobody asks about tokens: no distance, of tokens that count as ever."""
+
+    def apart(self, model: Any, known: Any, said: Tensor, batch: FlatBatch) -> Distances:
+        """Nothing, so that what happens within the models is weighed by the tokens of each text."""
+        return Distances(said.new_zeros(len(known.said), dtype=torch.float32), _units(known, batch), known.weights)
+
+    def labelled(self, known: Any, said: Tensor, batch: FlatBatch, there: NDArray[np.bool_]) -> tuple[Any, Any]:
+        """Everything: a text is its own truth."""
+        return known, said
+
+
+def likeliest_of(teacher: Any, wanted: Any, k: int, temperature: float, size: int) -> tuple[Tensor, Tensor]:
+    """(n, k) words and logarithms of their probabilities, of the tokens that are wanted, among the first ``size``."""
     features = wanted.features(teacher)
     weight, bias, cap = teacher.linear_head.weight, teacher.logit_bias, teacher.logit_cap
-    return top_k.likeliest(features, weight, bias, cap, k, temperature)
+    return top_k.likeliest(features, weight, bias, cap, k, temperature, size)
 
 
 def distances(
@@ -73,7 +90,12 @@ def distances(
     """Of (n, F) features to what a teacher said of the same tokens."""
     weight, bias, cap = model.linear_head.weight, model.logit_bias, model.logit_cap
     each = top_k.apart(features, weight, bias, words, logs, cap, temperature)
+    return Distances(each, _units(wanted, batch), wanted.weights)
+
+
+def _units(wanted: Any, batch: FlatBatch) -> Tensor:
+    """(n,) the place in ``batch`` of the unit that each wanted token is of."""
     where = wanted.batch.where
     sequences = torch.repeat_interleave(torch.arange(where.num_sequences), where.lengths)[wanted.said]
-    per_unit = max(1, where.num_sequences // max(1, len(batch.rows)))
-    return Distances(each, sequences // per_unit, wanted.weights)
+    found: Tensor = sequences // max(1, where.num_sequences // max(1, len(batch.rows)))
+    return found

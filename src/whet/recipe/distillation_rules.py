@@ -50,6 +50,10 @@ def _somebody_learns(recipe: Recipe) -> Iterator[Found]:
     if recipe.method == "probe":
         what = "is set, but the probe trains no weights of the base."
         yield "R062", "distillation.teacher", what, "Choose another method or remove it."
+    if recipe.task == "preference":
+        what = "is set, but a preference is learnt against the untouched base: its loss has no room for a teacher."
+        remedy = "Remove it, or learn from the teacher in a stage before, of task text-generation."
+        yield "R062", "distillation.teacher", what, remedy
     if wanted.weight == 0 and not wanted.hidden and not wanted.attention and wanted.texts == "none":
         what = "is 0, and nothing else is learnt from the teacher."
         yield "R062", "distillation.weight", what, "Raise it, or remove distillation."

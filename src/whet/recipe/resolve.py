@@ -146,7 +146,7 @@ def _derive(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
         "training.learning_rate": rate,
         "training.head_learning_rate": _head_rate(recipe, method.value, rate),
         "contrastive.loss": Choice(*few_choices.loss(facts.num_labels)),
-        "training.epochs": Choice(*few_choices.epochs(facts.num_rows)) if contrasted else _epochs(facts),
+        "training.epochs": epochs(method.value, facts.num_rows),
         "training.batch_tokens": batch,
         # batches share the rows evenly, so that some hold a little more than they are asked to
         "training.micro_batch_tokens": Choice(
@@ -303,9 +303,12 @@ def _head_rate(recipe: Recipe, method: str, rate: Choice) -> Choice:
     return Choice(whole * _HEAD_FACTOR, f"{_HEAD_FACTOR:g} times the rate of a whole base: the head has most to learn")
 
 
-def _epochs(facts: Facts) -> Choice:
-    epochs = min(8, max(3, round(24_000 / max(1, facts.num_rows))))
-    return Choice(float(epochs), f"{facts.num_rows:,} training rows: 3 passes, more where rows are few, 8 at most")
+def epochs(method: str, num_rows: int) -> Choice:
+    """Passes over ``num_rows`` rows by ``method``, where the recipe leaves them to be chosen."""
+    if method == "contrastive":
+        return Choice(*few_choices.epochs(num_rows))
+    passes = min(8, max(3, round(24_000 / max(1, num_rows))))
+    return Choice(float(passes), f"{num_rows:,} training rows: 3 passes, more where rows are few, 8 at most")
 
 
 def _batch(facts: Facts) -> Choice:

@@ -21,7 +21,9 @@ class ControlsRecipe(Part):
     )
     seeds: Annotated[int, Field(ge=2)] = Field(3, description="Trainings of each, that differ by their seed.")
     irrelevant: str | None = Field(
-        None, description="The text that has nothing to do with the domain; not given: general text that comes along."
+        None,
+        description="The text that has nothing to do with the domain, best as long as the domain's; not given: a few "
+        "pages of general text, gone over again and again.",
     )
 
 

@@ -68,6 +68,8 @@ def _row(told: Facts, name: str, metric: str) -> Row:
         apart = number(gain["difference"], text, numbers.interval(gain["low"], gain["high"], metric))
     size, rate = facts.get("size_bytes"), facts.get("rows_per_second")
     role = ROLES.get(name, "on the labels alone")
+    if name == retention.TEACHER and sum((told.get("seen") or {}).values()):
+        role = "the teacher; not comparable, it was trained on some of the test rows"
     return Row(
         [
             words(name if name in ROLES else model_words(name), role),
@@ -86,6 +88,6 @@ def _made_of(student: Facts | None) -> str:
     """What the base of the student is, in words; "" where it is as it came."""
     if student is None:
         return ""
-    parts = [f"layers {', '.join(map(str, student['layers']))}"] if student.get("layers") else []
+    parts = [named] if (named := retention.layers_in_words(student)) else []
     parts += [f"{student['width']} numbers a token in {student['heads']} heads"] if student.get("width") else []
     return f"{' and '.join(parts)} of {student['made_of']}"

@@ -20,6 +20,7 @@ from whet.batches.templates import COMPLETED
 from whet.data.forms import Examples
 from whet.data.predictions import PreferencePredictions
 from whet.data.preference_predictions import say_preferences
+from whet.data.preferences import prompts, unrelated
 from whet.engine.protocols import Objective
 from whet.errors import Problem, UserError
 from whet.findings import Finding
@@ -113,7 +114,10 @@ class Preference(TextGeneration):
     # --- rows to tensors ------------------------------------------------------------------------------
 
     def blocks(self, examples: Examples, embed: Embed | None = None, seed: int = 0) -> Iterable[Columns]:
-        """Prompts and answers, and where each row comes from; where a run prepares rows of KTO, unrelated answers."""
+        """Prompts and answers, and where each row comes from; where a run prepares rows of KTO, unrelated answers.
+
+        Those of ``test`` have none: rewards do not rest on them, and are the same wherever the model is asked.
+        """
         if examples.has_pairs:  # prompts and answers as plain texts, asked from Python
             yield from _plain(examples, "prompt" if self.setting.settled.get(COMPLETES) else "user")
             return
@@ -122,14 +126,13 @@ class Preference(TextGeneration):
             remedy = "Give an answer with each prompt; to get answers, talk to the model with whet chat."
             raise UserError(Problem("D105", "the rows", what, remedy))
         names = [name for name in ANSWERS if examples.shape.has(name)]
-        unrelated, start, size = embed is not None and self.how.loss == "kto", 0, len(examples)
+        wanted, start = embed is not None and self.how.loss == "kto" and examples.split != "test", 0
+        others = unrelated(prompts(examples), seed) if wanted else None
         for file, batch in examples.files():
             block = {name: batch[name].to_pylist() for name in ("messages", *names)}
             block["place"] = [f"{file}:{line}" if file else f"row {line}" for line in batch["line"].to_pylist()]
-            if unrelated:
-                # half the rows away: neighbours are often answers to the same prompt
-                others = (np.arange(start, start + batch.num_rows) + max(1, size // 2)) % size
-                block[UNRELATED] = examples.rows(others, names[0])
+            if others is not None:
+                block[UNRELATED] = examples.rows(others[start : start + batch.num_rows], names[0])
             start += batch.num_rows
             yield block
 
@@ -149,7 +152,7 @@ class Preference(TextGeneration):
     def _answered(
         self, tokenizer: Any, blocks: Iterable[Columns], names: Sequence[str], counted: Counted, progress: Told | None
     ) -> Iterator[Piece]:
-        done, parts = 0, len(names)
+        done, parts, own = 0, len(names), len(names) - (UNRELATED in names)
         for block in blocks:
             talks = [
                 conversation(messages, block[name][row])
@@ -159,7 +162,7 @@ class Preference(TextGeneration):
             places = [place for place in block["place"] for _ in names]
             template = self.template(tokenizer)
             rendered = list(chat.render_rows(tokenizer, talks, template=template, train="last", places=places))
-            rows = [fitted(rendered[at : at + parts], counted, self.cuts) for at in range(0, len(rendered), parts)]
+            rows = [fitted(rendered[at : at + parts], counted, self.cuts, own) for at in range(0, len(rendered), parts)]
             said = [one for row in rows for one in row]
             done += len(rows)
             yield Piece(
@@ -291,13 +294,16 @@ class Answered:
     prompt_length: int
 
 
-def fitted(rows: Sequence[chat.Rendered], counted: Counted, cuts: chat.Cut) -> list[Answered]:
+def fitted(rows: Sequence[chat.Rendered], counted: Counted, cuts: chat.Cut, own: int | None = None) -> list[Answered]:
     """The answers of a row behind one prompt, each in ``counted.limit`` tokens; what is cut is counted.
 
     Where neither prompt nor answers can give way alone, both do: the prompt to half of the limit.
+
+    :param own: how many of them, the first, answer the prompt; all if not given. Any other loses its end where it is
+        too long, and is not counted: no prompt gives way to it.
     """
-    limit, size = counted.limit, rows[0].prompt_length
-    longest = max(len(one.ids) - size for one in rows)
+    limit, size, real = counted.limit, rows[0].prompt_length, rows[:own]
+    longest = max(len(one.ids) - size for one in real)
     least = min(size, max(1, limit // 2))
     room = size
     if size + longest > limit and (cuts == "prompt" or size >= limit):
@@ -307,11 +313,11 @@ def fitted(rows: Sequence[chat.Rendered], counted: Counted, cuts: chat.Cut) -> l
     for one in rows:
         chosen = np.concatenate([kept, np.arange(size, min(len(one.ids), size + limit - len(kept)))])
         found.append(Answered(one.ids[chosen], one.weights[chosen], len(kept)))
-    whole, left = sum(len(one.ids) for one in rows), sum(len(one.ids) for one in found)
+    whole, left = (sum(len(one.ids) for one in some) for some in (real, found[: len(real)]))
     counted.rows += whole > left
     counted.tokens_total += whole
     counted.tokens_cut += whole - left
-    counted.answer_tokens_cut += whole - left - len(rows) * (size - len(kept))
+    counted.answer_tokens_cut += whole - left - len(real) * (size - len(kept))
     return found
 
 

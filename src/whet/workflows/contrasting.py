@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from whet.batches.by_class import ClassBatches
+from whet.batches.by_class import PAIR, ClassBatches, fitting
 from whet.batches.encoding import Encoded
 from whet.data.forms import Examples
 from whet.engine.loop import Plan
@@ -39,7 +39,7 @@ def wanted(run: Running, name: str | None = None) -> bool:
 
 
 def refuse(run: Running) -> None:
-    """:raises UserError: T040, fewer than two examples of a class; T041, rows with several labels."""
+    """:raises UserError: T040, fewer than two examples of a class; T041, several labels a row; T043, small batches."""
     if not wanted(run):
         return
     if run.multi_label:
@@ -55,6 +55,11 @@ def refuse(run: Running) -> None:
             "own so that none is set aside, or use method probe or full."
         )
         raise UserError(Problem("T040", "method", f"{what}.", remedy))
+    if not _together(run, run.encoded["train"]):
+        tokens, four = run.value("training.batch_tokens"), 4 * float(np.mean(run.encoded["train"].lengths))
+        what = f"is {tokens:,}, and two texts of each of two classes have about {four:,.0f}."
+        remedy = "Raise it: contrastive learns from texts of several classes that stand in one batch."
+        raise UserError(Problem("T043", "training.batch_tokens", what, remedy))
 
 
 def objective(run: Running) -> Objective[Any]:
@@ -65,8 +70,14 @@ def objective(run: Running) -> Objective[Any]:
 def batches(run: Running, seed: int, name: str | None = None) -> ClassBatches:
     """Several rows of each of several classes in a batch, which is never cut."""
     known = learning.rows(run, name)
-    tokens, together = run.value("training.batch_tokens"), run.recipe.contrastive.together
+    tokens, together = run.value("training.batch_tokens"), max(PAIR, _together(run, known.encoded))
     return ClassBatches(known.encoded, known.targets, tokens, seed, whole=True, together=together)
+
+
+def _together(run: Running, encoded: Encoded) -> int:
+    """Rows of a class side by side, fewer than the recipe's so that two classes stand in a batch; 0: they cannot."""
+    wanted, tokens = run.recipe.contrastive.together, int(run.value("training.batch_tokens"))
+    return fitting(wanted, float(np.mean(encoded.lengths)), tokens)
 
 
 # --- the head -------------------------------------------------------------------------------------------

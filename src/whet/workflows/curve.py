@@ -42,6 +42,8 @@ SMALLEST, WIDEST = 24, 64
 """Rows of the smallest sample at least, and how many times as many the largest may have."""
 RANGE = 8
 """The largest sample has so many times the rows of the smallest, or there is no curve to see."""
+BESIDE = ("distillation", "self_training")
+"""Parts of a recipe by which further models are trained."""
 EARLY = ("read", "audit", "encode", "decide", "prove")
 
 
@@ -97,7 +99,12 @@ def curve(
 
 
 def _recipe(source: str, run: RunFolder | None, changes: Mapping[str, Any], method: str) -> Recipe:
-    more = {**changes, "method": method}
+    """That of a point: of the method alone, whatever else the recipe trains beside it."""
+    found, usual = _as_given(source, run, {**changes, "method": method}), Recipe.model_fields
+    return found.model_copy(update={part: usual[part].get_default(call_default_factory=True) for part in BESIDE})
+
+
+def _as_given(source: str, run: RunFolder | None, more: dict[str, Any]) -> Recipe:
     if run is not None:
         return load(run.recipe, _without_training(run, more))
     if Path(source).suffix in (".yaml", ".yml"):
@@ -106,11 +113,10 @@ def _recipe(source: str, run: RunFolder | None, changes: Mapping[str, Any], meth
 
 
 def _without_training(run: RunFolder, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a run's recipe, what contradicts a probe is set back: how its weights moved."""
-    if changes["method"] != "probe":
-        return dict(changes)
+    """Of a run's recipe, variants are set back, and what contradicts a probe: how its weights moved."""
     kept, usual = load(run.recipe), Recipe(data=load(run.recipe).data)
-    parts = ("training", "layers", "lora", "soft", "quantisation", "regularisation", "forgetting")
+    moved = ("training", "layers", "lora", "soft", "quantisation", "regularisation", "forgetting")
+    parts = (*BESIDE, *(moved if changes["method"] == "probe" else ()))
     back = {
         f"{part}.{name}": value
         for part in parts

@@ -17,6 +17,7 @@ from whet.batches.flat import Targets, TrainingBatches
 from whet.data.forms import Examples
 from whet.engine.events import Event
 from whet.errors import Problem, UserError
+from whet.evaluation import retention
 from whet.files import folder_beside, read_json, write_json
 from whet.inference import teachers
 from whet.inference.teachers import OPTION, Teacher
@@ -26,7 +27,7 @@ from whet.models.task_model import TaskModel
 from whet.objectives.classes import EVEN
 from whet.objectives.distillation import Distilled, Lesson, OfRows, OfSpans, OfVectors, OfWords
 from whet.objectives.matching import HiddenStates, Relations
-from whet.objectives.token_lessons import AskedAnew, OfTokens
+from whet.objectives.token_lessons import AskedAnew, OfTokens, Unasked
 from whet.tasks.regression import Regression
 from whet.tasks.token_classification import UNCOUNTED, standing
 from whet.workflows import unlabelled, written
@@ -112,20 +113,26 @@ def ask(run: Running) -> Iterator[Event]:
             "parameters": sum(weight.numel() for weight in run.teacher.model.parameters()),
             "size_bytes": run.teacher.size_bytes,
             "rows": len(run.encoded["train"]),
-            "unlabelled": len(whole) - len(run.encoded["train"]),
+            "unlabelled": len(unlabelled.encoded(run)) if wish.unlabelled is not None else 0,
             "tokens": _hash(whole),
             "numbers": {name: list(table.shape) for name, table in tables.items()},
+            "seen": teachers.seen_before(str(wish.teacher), run.examples("test")),
             "seconds": time.monotonic() - start,
         }
         write_json(inside / FILE, about)
     more = f" and {about['unlabelled']:,} texts without labels" if about["unlabelled"] else ""
     size = sum(table.nbytes for table in tables.values()) / 2**20
     yield Said(f"teacher: asked about {about['rows']:,} rows{more} once; {size:.1f} MiB are kept")
+    told = retention.seen_before({"seen": about["seen"], "test_rows": len(run.examples("test"))})
+    if told.bin == "issue":
+        yield Said(f"  {told.code} {told.message}")
 
 
 def _asked(run: Running, teacher: Teacher, whole: Encoded) -> dict[str, NDArray[Any]]:
     """What it says of each unit, sequence, word or token, as :func:`_lesson` looks it up, by the name of its table."""
     if run.head_kind == "language":
+        if run.recipe.distillation.weight:
+            teachers.refuse_longer(teacher, int(np.max(np.diff(whole.offsets))))
         found = token_tables(run, teacher, whole) if keeps_tokens(run) and run.recipe.distillation.weight else {}
     else:
         said = _said(run, teacher, whole)
@@ -149,11 +156,7 @@ def _said(run: Running, teacher: Teacher, whole: Encoded) -> torch.Tensor:
 def _anew(run: Running, teacher: Teacher, examples: Examples, tell: Any) -> torch.Tensor:
     """Its outputs on rows that are tokenised for it; of tags those of the token that stands for each word."""
     if run.head_kind == "span":
-        longest = int(run.value("data.max_length"))
-        what = (
-            f"{teacher.name!r} reads {teacher.about.max_length:,} tokens at most, and windows have up to {longest:,}."
-        )
-        raise UserError(Problem("T024", OPTION, what, f"Set data.max_length={teacher.about.max_length}."))
+        teachers.refuse_longer(teacher, int(run.value("data.max_length")))
     encoded = tokenised(run, teacher, examples)
     found = teacher.outputs(run.task, encoded, tell)
     return found[torch.from_numpy(standing(encoded, examples))] if run.head_kind == "tokens" else found
@@ -176,6 +179,27 @@ def about(folder: Path) -> dict[str, Any] | None:
     """What is known of the teacher of a run in ``folder``; None where there is none."""
     path = folder / FOLDER / FILE
     return dict(read_json(path)) if path.exists() else None
+
+
+def teacher(run: Running) -> Teacher:
+    """The teacher; once it was asked, the very one that was.
+
+    :raises UserError: T029, its weights are others by now; as :func:`whet.inference.teachers.load`.
+    """
+    known = (about(run.folder.path) or {}).get("weights")
+    if known not in (None, run.teacher.weights):
+        what = f"{run.teacher.name!r} has other weights by now than when this run asked it."
+        remedy = "Put the teacher back as it was, or begin a new run."
+        raise UserError(Problem("T029", OPTION, what, remedy))
+    return run.teacher
+
+
+def _refuse_other_tokens(run: Running) -> None:
+    """:raises UserError: T029, what is learnt from is not what the teacher was asked about."""
+    known = (about(run.folder.path) or {}).get("tokens")
+    if known not in (None, _hash(learnt(run))):
+        what = "was asked about other tokens than those that are trained on by now."
+        raise UserError(Problem("T029", OPTION, what, "Begin a new run: rows or tokenizer have changed in this one."))
 
 
 def ready(run: Running) -> bool:
@@ -223,6 +247,7 @@ def objective(run: Running, own: Any) -> Any:
     wish = run.recipe.distillation
     if not (wish.weight or wish.hidden or wish.attention):
         return own  # the teacher wrote targets, and they are all that is learnt from it
+    _refuse_other_tokens(run)
     labelled = len(learnt(run)) if written.wanted(run) else len(run.encoded["train"])
     return Distilled(own, _lesson(run, own), wish.weight, labelled, _beside(run))
 
@@ -242,8 +267,10 @@ def _lesson(run: Running, own: Any) -> Lesson:
     wish, kind = run.recipe.distillation, run.head_kind
     heat = wish.temperature
     if kind == "language":
+        if not wish.weight:
+            return Unasked()
         if not keeps_tokens(run):
-            return AskedAnew(run.teacher.model, wish.top_k, heat)
+            return AskedAnew(teacher(run).model, wish.top_k, heat, teachers.num_words(run.tokenizer))
         return OfTokens(_table(run, WORDS), _table(run, LOGS), _table(run, PLACES), heat)
     table = _table(run, SAID)
     weighing = getattr(own, "weighing", EVEN)

@@ -121,10 +121,11 @@ def _forgotten(folder: RunFolder) -> Iterator[Finding]:
 
 
 def _retained(folder: RunFolder) -> Iterator[Finding]:
-    """X010, where a model learnt from a teacher."""
+    """X010 and X011, where a model learnt from a teacher."""
     path = folder.path / retention.FILE
     if path.exists():
         yield retention.finding(read_json(path))
+        yield retention.seen_before(read_json(path))
 
 
 def _quantised(models: Facts) -> Iterator[Finding]:

@@ -17,11 +17,14 @@ from whet.batches.flat import Targets
 from whet.batches.replay import joined
 from whet.files import beside, read_json
 from whet.objectives.classes import sampling_shares
+from whet.recipe import resolve
 from whet.workflows import distilling, replaying, unlabelled
 from whet.workflows.running import Running
 
 SELF_TRAINED = "self-trained"
 """The model that learns from what another one said of texts without labels."""
+AS_LONG = 1000
+"""Attempts from this number on begin as those before, and are of as many steps as :data:`SELF_TRAINED` took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,25 @@ def rows(run: Running, name: str | None = None) -> Learnt:
     said = torch.from_numpy(np.load(_labels_file(run, number), allow_pickle=False))
     values = own.values if said.ndim == 1 else F.one_hot(own.values, len(run.labels)).to(said.dtype)
     return Learnt(encoding.load(_tokens(run, number)), Targets(torch.cat([values, said])))
+
+
+def epochs(run: Running, name: str | None = None) -> float:
+    """Passes of model ``name`` over what it learns from: of its own rows, where the recipe leaves them to be chosen."""
+    decided = float(run.value("training.epochs"))
+    if name not in (SELF_TRAINED, distilling.NAME) or run.recipe.training.epochs != "auto":
+        return decided
+    learnt = distilling.learnt(run) if name == distilling.NAME else rows(run, name).encoded
+    more = len(learnt) - len(run.encoded["train"])
+    return float(resolve.epochs(str(run.value("method")), len(run.examples("train")) + more).value)
+
+
+def as_long_as(run: Running, name: str, attempt: int) -> str | None:
+    """The variant that learns from more, whose control an attempt of model ``name`` is and as many steps takes."""
+    if name != run.value("method"):
+        return None
+    if attempt >= AS_LONG:
+        return SELF_TRAINED
+    return distilling.NAME if distilling.wanted(run) and distilling.learns_more(run) else None
 
 
 def shares(known: Learnt, kind: str) -> NDArray[np.float64] | None:

@@ -30,7 +30,7 @@ def make(run: Running, name: str) -> Iterator[Event]:
         return
     if preferring.is_one(run):
         yield from run.stage("reference", partial(preferring.reference, run))
-    if rates.wanted(run) and name != SELF_TRAINED:  # which begins as its control, at the same rate
+    if rates.wanted(run, name):
         yield from run.stage(f"try rates {name}", partial(rates.find, run, name))
     if name == SELF_TRAINED:
         yield from self_training.make(run)

@@ -98,8 +98,8 @@ def _branch(recipe: Recipe, stages: Sequence[Stage], kind: str, number: int) -> 
     if kind == "irrelevant":
         for one in texts:
             node = _node(one, kind, number, _within(one.needs, texts, kind, number))
-            other = DataRecipe(source=recipe.controls.irrelevant or PROSE)
-            changed = node.recipe.model_copy(update={"data": other, "selection": SelectionRecipe()})
+            other = {"data": _other_text(recipe, node.recipe.data), "selection": SelectionRecipe()}
+            changed = node.recipe.model_copy(update=other)
             rows = None if number == 0 else named(one.name, kind, 0)
             length = (named(one.name, ADAPTED, number),)
             found.append(replace(node, recipe=changed, rows_of=rows, tokens_of=length))
@@ -115,6 +115,13 @@ def _branch(recipe: Recipe, stages: Sequence[Stage], kind: str, number: int) -> 
             node = replace(node, tokens_of=tuple(named(text.name, ADAPTED, number) for text in texts), adds=True)
         found.append(node)
     return found
+
+
+def _other_text(recipe: Recipe, domain: DataRecipe) -> DataRecipe:
+    """Where irrelevant text is; it is cut into pieces as that of the domain is."""
+    named = recipe.controls.irrelevant
+    other = DataRecipe(source=PROSE, max_length=domain.max_length, stride=domain.stride)
+    return other if named is None else other.model_copy(update={"source": named, "encoding": domain.encoding})
 
 
 def _node(stage: Stage, branch: str, number: int, needs: Mapping[str, str]) -> Node:

@@ -13,17 +13,20 @@ from whet.batches.encoding import Counted, Encoded, Piece, gather
 from whet.data.predictions import PreferencePredictions
 from whet.data.predictions import load as load_predictions
 from whet.engine.events import Event
+from whet.engine.precision import Weights
 from whet.errors import Problem, UserError
 from whet.evaluation import preferred
 from whet.files import beside, read_json, write_json
 from whet.findings import Finding
 from whet.folder import RunFolder
 from whet.generation.loop import Said as Written
+from whet.inference.referring import stand
+from whet.models import adaptations
 from whet.models.task_model import TaskModel
 from whet.tasks.preference import BASE, Preference, prompts_of
 from whet.workflows import training
 from whet.workflows.events import Said
-from whet.workflows.running import SPLITS, Running
+from whet.workflows.running import SPLITS, Running, exact_names
 
 PAIRED = ("dpo", "ipo", "orpo", "simpo")
 """Losses that compare two answers to one prompt."""
@@ -51,21 +54,33 @@ def reference(run: Running) -> Iterator[Event]:
     """
     task = run.task
     assert isinstance(task, Preference)
-    exact = run.new_model()
-    exact.eval()
+    merged = run.recipe.lora.merge and run.value("method") == "qlora"
+    exact, fast = reference_model(run, merged=merged), None
     wanted = [(split, True) for split in SPLITS if split != "train"]
     wanted += [(split, False) for split in SPLITS if split != "test" and task.how.referred]
     for split, is_exact in wanted:
-        model = exact if is_exact or run.dtype == torch.float32 else run.frozen
+        if not is_exact and (merged or run.dtype != torch.float32):
+            fast = fast or reference_model(run, run.dtype)
+        model = exact if is_exact or fast is None else fast
         encoded, path = run.encoded[split], task.kept(split, is_exact)
         assert path is not None
         path.parent.mkdir(parents=True, exist_ok=True)
         outputs = task.outputs(model, encoded, run.telling(f"reference on {split}", len(encoded)))
         with beside(path) as file:
             np.save(file, task.likelihoods(outputs, encoded)[0], allow_pickle=False)
-    run.__dict__.pop("frozen", None)
     sizes = sum(run.encoded[split].num_sequences for split in {split for split, _ in wanted})
     yield Said(f"reference: the base's likelihoods of {sizes:,} answers, computed once")
+
+
+def reference_model(run: Running, dtype: torch.dtype = torch.float32, merged: bool = False) -> TaskModel:
+    """The base as the adapter of the run's method stands on it, or was merged into it: of qlora not as it came."""
+    model = run.new_model()
+    stand(model, run.options, merged)
+    if dtype != torch.float32:
+        adaptations.freeze(model)
+        Weights(model, dtype, exact=exact_names(model))
+    model.eval()
+    return model
 
 
 # --- answers of its own -------------------------------------------------------------------------------
@@ -84,8 +99,7 @@ def sample(run: Running, models: Sequence[str]) -> Iterator[Event]:
     rows = np.unique(np.linspace(0, len(test) - 1, count).astype(np.int64))
     encoded, examples = run.encoded["test"].of_rows(rows), test.take(rows)
     completes = task.completes(run.tokenizer, examples)
-    base = run.new_model()
-    base.eval()
+    base = reference_model(run)
     seed = run.recipe.seed
     before = task.write(base, run.tokenizer, encoded, completes, seed)
     found: dict[str, Any] = {}

@@ -17,31 +17,32 @@ from whet.findings import Finding
 from whet.folder import RunFolder
 from whet.recipe import Recipe
 from whet.recipe.resolve import Choice, resolve
-from whet.workflows import preparing, regularising, training
+from whet.workflows import distilling, preparing, regularising, training
 from whet.workflows.events import Said
 from whet.workflows.running import Running, exact_names
 
 RATE, HEAD_RATE = "training.learning_rate", "training.head_learning_rate"
 
 
-def wanted(run: Running) -> bool:
-    """Whether the recipe asks for a trial."""
-    return run.recipe.training.learning_rate == "range-test"
+def wanted(run: Running, name: str) -> bool:
+    """Whether a trial is made for model ``name``; a variant learns at the rate of its control, where one is trained."""
+    method = run.method_of(name)
+    return run.recipe.training.learning_rate == "range-test" and (name == method or method not in run.models)
 
 
-def find(run: Running, method: str) -> Iterator[Event]:
-    """Try rates on a model of its own, and settle what training takes: rates/<method>.json, resolved.yaml."""
+def find(run: Running, name: str) -> Iterator[Event]:
+    """Try rates on a model of its own, and settle what training takes: rates/<name>.json, resolved.yaml."""
     usual = _usual(run)
     _settle(run, usual)
     rate, head = float(usual[RATE].value), float(usual[HEAD_RATE].value)
-    found = _try(run, method)
+    found = _try(run, name)
     taken = rate * found.factor
     reason = f"by trial of {len(found.losses)} steps: {_WHY[found.reason]}"
     choices = {RATE: Choice(taken, reason)}
     if run.recipe.training.head_learning_rate == "auto":
         choices[HEAD_RATE] = Choice(head * found.factor, f"{head / rate:g} times the rate below it")
     curve = {
-        "method": method,
+        "method": run.method_of(name),
         "learning_rate": taken,
         "usual": rate,
         "reason": found.reason,
@@ -51,7 +52,7 @@ def find(run: Running, method: str) -> Iterator[Event]:
         "losses_at_start": list(found.starts),
         "smooth": list(found.smooth),
     }
-    write_json(_path(run.folder, method), curve)
+    write_json(_path(run.folder, name), curve)
     _settle(run, choices)
     for name, choice in choices.items():
         yield Said(f"{name} = {choice.value:.3g}: {choice.reason}")
@@ -64,9 +65,9 @@ _WHY = {
 }
 
 
-def finding(folder: RunFolder, method: str) -> Finding | None:
-    """E011; None where no rate was tried."""
-    path = _path(folder, method)
+def finding(folder: RunFolder, name: str) -> Finding | None:
+    """E011; None where no rate was tried for model ``name``."""
+    path = _path(folder, name)
     if not path.exists():
         return None
     known: Mapping[str, Any] = read_json(path)
@@ -77,11 +78,11 @@ def finding(folder: RunFolder, method: str) -> Finding | None:
         f"{'' if lost is None else f' (it was lost at {lost:.2g})'}; without it {known['usual']:.2g} would be taken."
     )
     remedy = "" if known["reason"] != "flat" else "Set training.learning_rate to a number, or leave it at auto."
-    return Finding("E011", "tip" if remedy else "passed", message, method, remedy, dict(known))
+    return Finding("E011", "tip" if remedy else "passed", message, name, remedy, dict(known))
 
 
-def _path(folder: RunFolder, method: str) -> Any:
-    return folder.path / "rates" / f"{method}.json"
+def _path(folder: RunFolder, name: str) -> Any:
+    return folder.path / "rates" / f"{name}.json"
 
 
 def _usual(run: Running) -> dict[str, Choice]:
@@ -106,18 +107,20 @@ def _settle(run: Running, choices: Mapping[str, Choice]) -> None:
         run.__dict__.pop(name, None)
 
 
-def _try(run: Running, method: str) -> Tried:
+def _try(run: Running, name: str) -> Tried:
     """The trial; on a model that nothing else uses."""
+    method = run.method_of(name)
     seed = seeds.derive(run.recipe.seed, method, "rates")
     model, _ = training.prepared(run, method, seed)
+    distilling.equip(run, name, model, seed)
     weights = Weights(model, run.dtype, exact=exact_names(model))
     model.train()
     factors, losses, starts = [], [], []
     steps = rising.trial(
         weights,
         training.groups(run, model, weights.masters),
-        regularising.objective(run, method),
-        regularising.noisy(run, regularising.plain_batches(run, seed, method)),
+        regularising.objective(run, name),
+        regularising.noisy(run, regularising.plain_batches(run, seed, name)),
         model.reseed,
         seed,
         run.value("training.micro_batch_tokens"),

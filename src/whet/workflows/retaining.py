@@ -45,7 +45,7 @@ def score_teacher(run: Running) -> Iterator[Event]:
     start = time.monotonic()
     said = {split: _answers(run, split) for split in evaluating.SCORED}
     fitted = evaluating.kept_predictions(run, said)
-    teacher = run.teacher
+    teacher = distilling.teacher(run)
     known = {
         "predict_rows_per_second": sum(map(len, said.values())) / max(1e-9, time.monotonic() - start),
         "size_bytes": teacher.size_bytes,
@@ -58,7 +58,7 @@ def score_teacher(run: Running) -> Iterator[Event]:
 
 def _answers(run: Running, split: str) -> Predictions:
     """On the run's own tokens where the teacher reads such, else on its own."""
-    teacher, task, examples = run.teacher, run.task, run.examples(split)
+    teacher, task, examples = distilling.teacher(run), run.task, run.examples(split)
     encoded = run.encoded[split]
     tell = run.telling(f"teacher on {split}", len(examples))
     longest = int(np.max(np.diff(encoded.offsets)))
@@ -76,8 +76,16 @@ def retain(run: Running) -> Iterator[Event]:
     names = [STUDENT, *([] if control is None else [control]), *beside(run)]
     models = {name: load_predictions(run.folder.predictions(name, "test")) for name in names}
     metric = str(read_json(run.folder.scores)["primary"])
+    about = distilling.about(run.folder.path) or {}
+    seen = about.get("seen")
     found = retention.retention(
-        models, metric, control, seed=run.recipe.seed, alpha=wish.alpha, num_resamples=wish.resamples
+        models,
+        metric,
+        control,
+        seed=run.recipe.seed,
+        alpha=wish.alpha,
+        num_resamples=wish.resamples,
+        comparable=not sum((seen or {}).values()),
     )
     rates = _in_turn(run, names)
     known = {name: evaluating.facts(run, name) for name in names}
@@ -87,12 +95,14 @@ def retain(run: Running) -> Iterator[Event]:
             "parameters": facts.get("total_parameters"),
             "size_bytes": facts.get("size_bytes"),
             "train_seconds": facts.get("train_seconds"),
+            "steps": facts.get("steps"),
             "rows_per_second": rates.get(name),
         }
         for name, facts in known.items()
     }
-    about = distilling.about(run.folder.path) or {}
     found |= {
+        "seen": seen,
+        "test_rows": len(run.examples("test")),
         "teacher": run.recipe.distillation.teacher,
         "student": students.record(run.folder.path),
         "rows": about.get("rows"),
@@ -114,7 +124,7 @@ def _in_turn(run: Running, names: list[str]) -> dict[str, float]:
     ask: dict[str, Callable[[], Any]] = {}
     for name in names:
         if name == TEACHER:
-            teacher, examples = run.teacher, run.examples("test").take(rows)
+            teacher, examples = distilling.teacher(run), run.examples("test").take(rows)
             encoded = distilling.tokenised(run, teacher, examples)
             model = teacher.model
         else:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from whet.data import likeness, other_reading
+from whet.data import likeness, other_reading, sources
 from whet.data.forms import Examples, distribute
 from whet.data.ledger import ledger_from_json, ledger_json
 from whet.data.row_form import Choice
@@ -26,7 +26,7 @@ from whet.engine.events import Event
 from whet.errors import Problem, UserError
 from whet.files import beside, read_json, write_json
 from whet.findings import Finding
-from whet.folder import RunFolder
+from whet.folder import RunFolder, answering_run
 from whet.recipe.stages import SelectionRecipe
 from whet.seeds import generator
 from whet.workflows.events import Said
@@ -110,22 +110,33 @@ def _pool(run: Running) -> Examples:
 
 
 def target_texts(source: str, run: Running) -> list[str]:
-    """The training texts of a run, or all texts of a source; both texts of a pair.
+    """The training texts of a run, or of a data set of several splits, or all texts of a source; both texts of a pair.
 
     :raises UserError: D092, there are none; whatever reading raises.
     """
-    rows = Path(source).expanduser() / "data" / "train.arrow"
+    place = Path(source).expanduser()
+    rows = answering_run(place) / "data" / "train.arrow"
     if rows.exists():
-        found = [text for block in Examples.open(rows).joined_blocks() for text in block]
+        found = _joined(Examples.open(rows))
     else:
-        with tempfile.TemporaryDirectory(prefix="whet-") as work:
-            form = form_of("language-modeling")
-            read = other_reading.read_unlabelled(source, into=Path(work), form=form, choice=Choice(), progress=run.tell)
-            found = [text for block in read.examples.joined_blocks() for text in block]
+        splits = sources.find(place).files if place.is_dir() else {}
+        files = [str(file.path) for file in splits["train"]] if "train" in splits else [source]
+        found = [text for file in files for text in _read(file, run)]
     if not any(text.strip() for text in found):
         what = f"{source} holds no texts that rows could be like."
         raise UserError(Problem("D092", "selection.target", what, "Name texts of what is wanted."))
     return found
+
+
+def _read(source: str, run: Running) -> list[str]:
+    with tempfile.TemporaryDirectory(prefix="whet-") as work:
+        form = form_of("language-modeling")
+        read = other_reading.read_unlabelled(source, into=Path(work), form=form, choice=Choice(), progress=run.tell)
+        return _joined(read.examples)
+
+
+def _joined(rows: Examples) -> list[str]:
+    return [text for block in rows.joined_blocks() for text in block]
 
 
 Chosen = tuple[NDArray[np.float64], NDArray[np.int64], dict[str, Any]]
@@ -174,6 +185,8 @@ def _told(pool: Examples, target: list[str], weights: NDArray[np.float64], chose
     return {
         "divergence_pool": likeness.divergence(counts[0], counts[1]),
         "divergence_chosen": likeness.divergence(counts[0], counts[2]),
+        "median_words_pool": likeness.median_words(_texts(pool)),
+        "median_words_chosen": likeness.median_words(pool.texts(chosen)),
         "mean_weight_chosen": float(weights[chosen].mean()),
         "mean_weight_left": float(weights[left].mean()) if len(left) else None,
         "most_like": likeness.shown(pool.texts(most), weights, most),
@@ -218,5 +231,12 @@ def finding(folder: RunFolder) -> Finding | None:
     gap = f"their words are {after:.2f} nats from those of the target, those of the whole pool {before:.2f}"
     nearer = after < before
     remedy = "" if nearer else "Look at the examples: is the target what the rows shall be like?"
-    message = f"{what}; {gap}."
+    message = f"{what}; {gap}{_how_long(told)}."
     return Finding("X002", "passed" if nearer else "issue", message, str(told["target"]), remedy, dict(told))
+
+
+def _how_long(told: dict[str, Any]) -> str:
+    if "median_words_pool" not in told:  # of a run before it was known
+        return ""
+    chosen, pool = told["median_words_chosen"], told["median_words_pool"]
+    return f"; half of them have at most {chosen:,.0f} words, of the pool {pool:,.0f}"

@@ -24,12 +24,14 @@ from whet.evaluation.settling import settle
 from whet.files import read_json, write_json
 from whet.findings import Finding
 from whet.tasks.text_classification import probabilities
-from whet.workflows import learning, training, unlabelled
+from whet.workflows import interpolating, learning, training, unlabelled
 from whet.workflows.events import OfModel, Said
 from whet.workflows.learning import SELF_TRAINED as NAME
 from whet.workflows.running import Running
 
 OPTION = "self_training"
+STEPS = "self_training_steps.json"
+"""How many steps the model took, and its control at most; ``kept``: in the attempt that is kept of it."""
 SHOWN = 5
 """Texts that are shown of those that were taken, and of those that were not."""
 
@@ -59,9 +61,7 @@ def encode(run: Running) -> Iterator[Event]:
     blocks = run.task.blocks(texts, run.embed, run.recipe.seed)
     into = run.tokens_folder(unlabelled.TOKENS)
     run.task.encode(run.tokenizer, blocks, int(run.value("data.max_length")), into, tell)
-    known = read_json(run.folder.data / unlabelled.FILE)
-    left = f"{known['left_out']:,} of {known['read']:,} stand among the rows or twice"
-    yield Said(f"texts without labels: {len(texts):,} ({left})")
+    yield Said(unlabelled.in_words(run))
 
 
 def make(run: Running) -> Iterator[Event]:
@@ -71,6 +71,26 @@ def make(run: Running) -> Iterator[Event]:
         yield from run.stage(f"label texts {number}", partial(_label, run, number))
         stage = f"train {NAME}" if number == rounds else f"train {NAME} {number}"
         yield from run.stage(stage, partial(_train, run, number, number == rounds))
+    method = str(run.value("method"))
+    yield from run.stage(f"train {method} as long", partial(_as_long, run, method))
+    again = int(training.best_outcome(run, method)["attempt"]) >= learning.AS_LONG
+    if run.recipe.forgetting.interpolate and again:  # its share was chosen for the attempt before
+        yield from run.stage(f"interpolate {method} as long", partial(interpolating.interpolate, run, method))
+
+
+def _as_long(run: Running, method: str) -> Iterator[Event]:
+    """The control once more, as many steps as the variant took; and how many each took, on record."""
+    steps = int(training.best_outcome(run, NAME)["steps"])
+    if learning.rounds_of(run)[-1]["taken"] and steps > _most(run, method):
+        yield Said(f"{method}: {steps:,} steps, as many as {NAME}; the better of both on validation is the control")
+        yield from training.as_long(run, method)
+    kept = int(training.best_outcome(run, method)["steps"])
+    known = {NAME: steps, method: _most(run, method), "kept": kept}
+    write_json(run.folder.data / STEPS, known)
+
+
+def _most(run: Running, method: str) -> int:
+    return max(int(one["steps"]) for one in training.outcomes(run, method))
 
 
 def _train(run: Running, number: int, last: bool) -> Iterator[Event]:
@@ -154,7 +174,7 @@ def findings(run: Running, metric: str) -> list[Finding]:
         return []
     control, wish = str(run.value("method")), run.recipe.evaluation
     tuned, plain = (load_predictions(run.folder.predictions(name, "test")) for name in (NAME, control))
-    rounds = learning.rounds_of(run)
+    rounds, steps = learning.rounds_of(run), read_json(run.folder.data / STEPS)
     helped = self_labels.helped(
         tuned,
         plain,
@@ -163,5 +183,6 @@ def findings(run: Running, metric: str) -> list[Finding]:
         level=1 - wish.alpha,
         num_resamples=wish.resamples,
         taken=int(rounds[-1]["taken"]),
+        steps=(int(steps[NAME]), int(steps[control]), int(steps["kept"])),
     )
     return [helped, self_labels.amounts(rounds, NAME)]

@@ -8,6 +8,8 @@
 The rows of all of them are read before the first one trains, so that what can be refused is refused then. What is
 finished is not done again, what was begun goes on; what needs a run that failed is not begun, and says so. Scores and
 verdict of the whole are those of its last stage, whose model answers where the whole is asked (``whet predict RUN``).
+Where any run failed, everything that the others tell is written, and then the whole has failed: ``whet resume`` goes on
+with what is missing.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +27,7 @@ from whet.data import general
 from whet.engine.events import Event
 from whet.errors import Interrupted, Problem, UserError
 from whet.files import read_json, write_json, write_text
-from whet.folder import FINISHED, INTERRUPTED, RunFolder
+from whet.folder import FINISHED, INTERRUPTED, RUNNING, RunFolder
 from whet.models import places
 from whet.models.pooling import declared
 from whet.recipe import Recipe
@@ -32,7 +35,19 @@ from whet.recipe.resolve import resolve
 from whet.recipe.rules import WHOLE
 from whet.report import write_report
 from whet.store.index import forget_run, note_run
-from whet.workflows import controlling, preparing, selecting, stage_results, together, transferring
+from whet.workflows import (
+    controlling,
+    preparing,
+    replaying,
+    selecting,
+    self_training,
+    stage_results,
+    suspecting,
+    together,
+    transferring,
+    using,
+    written,
+)
 from whet.workflows.events import Said, StageFinished
 from whet.workflows.nodes import PROSE, Node, nodes_of
 from whet.workflows.recording import recorded
@@ -47,6 +62,8 @@ FitTogether = Callable[[Joint], Iterator[Event]]
 RUNS = "runs"
 """The folder with a run for each node."""
 IRRELEVANT = "irrelevant.txt"
+OF_A_TRAINING = ("self_training", self_training.STEPS, suspecting.FILE, written.FILE, replaying.FILE)
+"""What lies among a run's rows, but was said of them by its own models, or drawn by its own seed."""
 
 
 class Series:
@@ -92,16 +109,41 @@ class Series:
             recipe = recipe.model_copy(update={"distillation": type(recipe.distillation)()})
         return self._with_pooling(node, recipe)
 
-    def final(self, node: Node) -> Recipe:
-        """A node's recipe with the places of what it needs; what that is must be finished."""
+    def model_of(self, name: str) -> Path:
+        """The model of a finished node that another one begins from: the one that was trained, whatever ships."""
+        place = self.place(name)
+        return using.kept_models(place)[stage_results.model_of(place)]
+
+    def final(self, node: Node, foreseen: bool = False) -> Recipe:
+        """A node's recipe with the places of what it needs.
+
+        :param foreseen: with models where a verdict will ship them, known before any is trained, as a search needs it;
+            else what is needed must be finished, and the model is that of :meth:`model_of`.
+        """
         recipe = self._with_text(node)
         for option, name in node.needs.items():
             place = self.place(name)
             part, _, leaf = option.partition(".")
-            value = str(place.model if option == "base" else place.path)
+            value = str(place.path)
+            if option == "base":
+                value = str(place.model if foreseen else self.model_of(name))
             changed: Any = getattr(recipe, part).model_copy(update={leaf: value}) if leaf else value
             recipe = recipe.model_copy(update={part: changed})
-        return self._with_pooling(node, recipe)
+        return self._with_pooling(node, self._with_target(node, recipe))
+
+    def _with_target(self, node: Node, recipe: Recipe) -> Recipe:
+        """Where the rows of another stage are what its own shall be like, with those that it trains on.
+
+        Named by their file, the rows that the other stage is tested on would be among them.
+        """
+        target = recipe.selection.target
+        for other in self.stages:
+            place = self.place(other.name)
+            same = target is not None and _named(other.recipe.data.source) == _named(target)
+            if same and other is not node and (place.data / "train.arrow").exists():
+                chosen = recipe.selection.model_copy(update={"target": str(place.path)})
+                return recipe.model_copy(update={"selection": chosen})
+        return recipe
 
     def _with_text(self, node: Node) -> Recipe:
         """With the general text in a file where it is asked for."""
@@ -123,6 +165,12 @@ class Series:
         return recipe.model_copy(update={"head": recipe.head.model_copy(update={"pooling": found})})
 
 
+def _named(source: str) -> str:
+    """The same of one source, however it is written; a hub id as it stands."""
+    path = Path(source).expanduser()
+    return str(path.resolve()) if path.exists() else source
+
+
 def carry_out(
     recipe: Recipe,
     folder: RunFolder,
@@ -134,7 +182,7 @@ def carry_out(
     """Make every run of ``recipe``; yield what happens.
 
     :raises Interrupted: ``should_stop`` said so; everything needed to go on is in the folder.
-    :raises UserError: F030, a stage needs the model of one that failed; and what the failed one raised.
+    :raises UserError: F030, a run needs the model of one that failed; and what the failed one raised.
     """
     with _recorded(recipe, folder):
         series = Series(recipe, folder, tell, should_stop, fit_one)
@@ -260,13 +308,14 @@ def _remedy(series: Series) -> str:
 
 
 def _take_rows(series: Series, node: Node) -> None:
-    """The rows that another node of the same stage read, with what was chosen of them."""
+    """The rows that another node of the same stage read, with what was chosen of them; not what it said of them."""
     if node.rows_of is None:
         return
     given, place = series.place(node.rows_of), series.place(node.name)
     if (place.data / "fingerprint.json").exists():
         return
-    shutil.copytree(given.data, place.data, dirs_exist_ok=True, ignore=shutil.ignore_patterns("fingerprint.json"))
+    own = ("fingerprint.json", *OF_A_TRAINING)
+    shutil.copytree(given.data, place.data, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*own))
     for name in ("read", "choose rows", "audit"):
         if (given.stages / f"{name}.json").exists():
             write_json(place.stages / f"{name}.json", {"seconds": 0.0})
@@ -295,9 +344,9 @@ def _as_long(series: Series, node: Node, recipe: Recipe) -> tuple[Recipe, str]:
 
 
 def _finish(series: Series, failed: dict[str, Exception], not_begun: dict[str, Problem]) -> Iterator[Event]:
-    """Results of all nodes, the comparison with controls, findings, the page.
+    """Results of all nodes, the comparison with controls, findings, the page; of those that failed, too.
 
-    :raises UserError: F030, the last stage has no model.
+    :raises UserError: F030, a run was not begun; and what those raised that failed.
     """
     folder, last = series.folder, series.stages[-1]
     why = {**{name: str(error) for name, error in failed.items()}, **{n: p.what for n, p in not_begun.items()}}
@@ -309,16 +358,23 @@ def _finish(series: Series, failed: dict[str, Exception], not_begun: dict[str, P
             found += together.findings(series.recipe, {node.name: series.place(node.name) for node in series.nodes})
         found += transferring.findings(series.recipe, series.stages, series.place)
         found += controlling.compare(series.folder, series.recipe, series.nodes, series.place)
-        found += controlling.seen_before(series.stages, series.place)
+        found += controlling.seen_before(series.stages, series.place, bool(series.recipe.tasks))
         for name in ("scores.json", "verdict.json"):
             shutil.copy(series.place(last.name).path / name, folder.path / name)
+        folder.write_state(RUNNING, **_answers(folder))  # even if another run failed
     write_json(folder.findings, [finding.to_json() for finding in found])
     for finding in found:
         yield Said(f"{finding.code} {finding.message}")
     write_report(folder.path)
     yield Said(f"report: {folder.report}")
-    if not series.is_finished(last.name):
+    if failed or not_begun:
+        yield Said(_remedy(series))
         raise_failed(series, failed, not_begun)
+
+
+def _answers(folder: RunFolder) -> dict[str, str]:
+    """Which run answers where the whole is asked."""
+    return {"answers": f"{RUNS}/{read_json(folder.path / stage_results.FILE)['last']}"}
 
 
 def raise_failed(series: Series, failed: dict[str, Exception], not_begun: dict[str, Problem]) -> None:
@@ -336,13 +392,11 @@ def _recorded(recipe: Recipe, folder: RunFolder) -> contextlib.AbstractContextMa
     begun = not folder.recipe.exists()
 
     def undone(error: BaseException) -> bool:
-        if not begun or not isinstance(error, UserError) or (folder.path / stage_results.FILE).exists():
+        worth = any(folder.path.glob(f"{RUNS}/*/stages/encode.json")) or (folder.path / stage_results.FILE).exists()
+        if not begun or not isinstance(error, UserError) or worth:
             return False
         shutil.rmtree(folder.path, ignore_errors=True)  # refused before anything was trained
         forget_run(folder.path)
         return True
 
-    def ended() -> dict[str, str]:
-        return {"answers": f"{RUNS}/{read_json(folder.path / stage_results.FILE)['last']}"}
-
-    return recorded(recipe, folder, undone, ended)
+    return recorded(recipe, folder, undone, lambda: _answers(folder))

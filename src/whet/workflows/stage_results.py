@@ -19,8 +19,7 @@ FILE = "stages.json"
 def result(place: RunFolder, node: Node, why: str | None) -> dict[str, Any]:
     """What a node is, its state and why, and of a finished one its rows, score, verdict, time and size.
 
-    ``model`` is the one that was trained by the recipe's method, or its variant, ``score`` its own; ``ships`` what the
-    verdict says.
+    ``model`` is that of :func:`model_of`, ``score`` its own; ``ships`` what the verdict says.
     """
     known: dict[str, Any] = {
         "name": node.name,
@@ -36,7 +35,7 @@ def result(place: RunFolder, node: Node, why: str | None) -> dict[str, Any]:
         return known
     scores, verdict, ledger = (read_json(p) for p in (place.scores, place.verdict, place.data / "ledger.json"))
     metric = str(scores["primary"])
-    model = next((one for one in reversed(VARIANTS) if one in scores["models"]), trained(place))
+    model = model_of(place)
     facts = read_json(place.facts(model))
     return {
         **known,
@@ -63,6 +62,12 @@ def resolved(place: RunFolder, name: str) -> Any:
 def trained(place: RunFolder) -> str:
     """The model of a run's method."""
     return str(resolved(place, "method"))
+
+
+def model_of(place: RunFolder) -> str:
+    """The model that a finished run was carried out for: its last variant, or that of its method; never a baseline."""
+    known = read_json(place.scores)["models"]
+    return next((one for one in reversed(VARIANTS) if one in known), trained(place))
 
 
 def tokens(place: RunFolder) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from whet.data import general
 from whet.errors import Problem, UserError
+from whet.evaluation.retention import layers_in_words
 from whet.files import read_json
 from whet.models import loading, places, shrinking
 from whet.models.places import Place
@@ -60,7 +61,7 @@ def make(run: Running) -> Iterator[Event]:
     found = record(run.folder.path)
     assert found is not None
     before, after = int(found["parameters_before"]), int(found["parameters"])
-    parts = [f"layers {', '.join(map(str, found['layers']))}"] if "layers" in found else []
+    parts = [named] if (named := layers_in_words(found)) else []
     parts += [f"{found['width']} numbers a token, {found['heads']} heads"] if "width" in found else []
     yield Said(f"student: {' and '.join(parts)} of {found['made_of']}: {after:,} of {before:,} weights")
 

@@ -36,7 +36,7 @@ def searched(recipe: Recipe, folder: RunFolder) -> Recipe:
     if not recipe.stages:
         return recipe
     series = _series(recipe, folder)
-    found, names = series.final(series.stages[-1]), {node.name for node in series.stages[:-1]}
+    found, names = series.final(series.stages[-1], foreseen=True), {node.name for node in series.stages[:-1]}
     if found.search.space == "auto":
         return found
     space = dict(found.search.space)

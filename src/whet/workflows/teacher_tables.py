@@ -45,10 +45,11 @@ def token_tables(run: Running, teacher: Teacher, whole: Encoded) -> dict[str, ND
     assert isinstance(task, LanguageTask)
     words, logs, numbers = list[torch.Tensor](), list[torch.Tensor](), list[NDArray[np.int64]]()
     tell, done = run.telling("teacher on training rows", len(whole)), 0
+    size = teachers.num_words(run.tokenizer)
     with torch.inference_mode():
         for batch in for_prediction(whole, BATCH_TOKENS):
             asked = task.choose(batch)
-            found = likeliest_of(teacher.model, asked, wish.top_k, wish.temperature)
+            found = likeliest_of(teacher.model, asked, wish.top_k, wish.temperature, size)
             words.append(found[0].int())
             logs.append(found[1])
             numbers.append(token_numbers(whole.offsets, batch.sequences)[asked.said.numpy()])

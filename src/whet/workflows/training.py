@@ -98,31 +98,42 @@ def set_probe_head(run: Running, model: TaskModel, spare: Sequence[str] = ()) ->
 
 def fine_tune(run: Running, name: str) -> Iterator[Event]:
     """Train the model ``name`` by its method, with another seed if the result is not above majority."""
-    recipe = run.recipe
-    floor = run.task.floor(run.examples("validation"))
-    for attempt in range(recipe.training.restarts + 1):
-        keeper = FolderKeeper(run.folder.checkpoints / name / str(attempt))
-        outcome = keeper.folder / "outcome.json"
-        if not outcome.exists():
-            memory.count_anew()
-            ended = yield from _attempt(run, name, attempt, keeper)
-            ended["peak_bytes"] = memory.peak()  # of this process: one that goes on from a checkpoint begins anew
-            if ended["best_score"] <= floor:
-                yield OfModel(name, Noted("E003", not_better(attempt, run.task.score, floor), 0), attempt)
-            write_json(outcome, {**ended, "attempt": attempt, "failed": ended["best_score"] <= floor})
-        if not read_json(outcome)["failed"]:
+    for attempt in range(run.recipe.training.restarts + 1):
+        failed = yield from _tried(run, name, attempt)
+        if not failed:
             break
+
+
+def as_long(run: Running, name: str) -> Iterator[Event]:
+    """Train the control ``name`` once more, as many steps as its self-trained variant; the better one is kept."""
+    begun = int(best_outcome(run, learning.SELF_TRAINED)["attempt"])
+    yield from _tried(run, name, learning.AS_LONG + begun)
+
+
+def _tried(run: Running, name: str, attempt: int) -> Generator[Event, None, bool]:
+    """One attempt, unless it is done already; returns whether it failed."""
+    keeper = FolderKeeper(run.folder.checkpoints / name / str(attempt))
+    outcome = keeper.folder / "outcome.json"
+    if not outcome.exists():
+        floor = run.task.floor(run.examples("validation"))
+        memory.count_anew()
+        ended = yield from _attempt(run, name, attempt, keeper)
+        ended["peak_bytes"] = memory.peak()  # of this process: one that goes on from a checkpoint begins anew
+        if ended["best_score"] <= floor:
+            yield OfModel(name, Noted("E003", not_better(attempt, run.task.score, floor), 0), attempt)
+        write_json(outcome, {**ended, "attempt": attempt, "failed": ended["best_score"] <= floor})
+    return bool(read_json(outcome)["failed"])
 
 
 def not_better(attempt: int, metric: str, floor: float) -> str:
     """E003 in words: what always saying the same gets, as the metric is written."""
     level = f"{MEASURES[metric].words} {number(floor, metric)}"
-    return f"attempt {attempt + 1} was not better than always saying the same ({level})"
+    return f"attempt {attempt % learning.AS_LONG + 1} was not better than always saying the same ({level})"
 
 
 def seed_of(run: Running, name: str, attempt: int) -> int:
     """Where an attempt of model ``name`` begins; models of one method begin alike, so that they may be compared."""
-    return seeds.derive(run.recipe.seed, run.method_of(name), attempt)
+    return seeds.derive(run.recipe.seed, run.method_of(name), attempt % learning.AS_LONG)
 
 
 def _attempt(run: Running, name: str, attempt: int, keeper: FolderKeeper) -> Generator[Event, None, dict[str, Any]]:
@@ -132,7 +143,7 @@ def _attempt(run: Running, name: str, attempt: int, keeper: FolderKeeper) -> Gen
     distilling.equip(run, name, model, seed)
     weights = Weights(model, run.dtype, exact=exact_names(model))
     batches = regularising.noisy(run, regularising.plain_batches(run, seed, name))
-    plan = plan_of(run, batches, seed)
+    plan = _paced(run, name, attempt, batches, seed)
     look: Callable[[], Evaluation] = Look(run, model)
     if contrasting.wanted(run, name):
         plan, look = contrasting.paced(run, plan), contrasting.Look(run, model, name, keeper.load("last") is None)
@@ -225,11 +236,21 @@ def groups(run: Running, model: TaskModel, masters: Mapping[str, nn.Parameter]) 
     ]
 
 
-def plan_of(run: Running, batches: Batches[Any], seed: int) -> Plan:
-    """How training goes, every number decided."""
+def _paced(run: Running, name: str, attempt: int, batches: Batches[Any], seed: int) -> Plan:
+    """How an attempt of model ``name`` goes: of a control as its variant, to the last step."""
+    longer = learning.as_long_as(run, name, attempt)
+    if longer is None:
+        return plan_of(run, batches, seed, name)
+    plan = plan_of(run, regularising.plain_batches(run, seed, longer), seed, longer)
+    steps = plan.num_steps if attempt < learning.AS_LONG else int(best_outcome(run, longer)["steps"])
+    return replace(plan, num_steps=steps, patience=steps // plan.evaluate_every + 2)
+
+
+def plan_of(run: Running, batches: Batches[Any], seed: int, name: str | None = None) -> Plan:
+    """How training goes, every number decided; of model ``name``, or of the one of the method."""
     training = run.recipe.training
     per_epoch = batches.per_epoch
-    num_steps = max(1, round(per_epoch * run.value("training.epochs")))
+    num_steps = max(1, round(per_epoch * learning.epochs(run, name)))
     return Plan(
         num_steps=num_steps,
         evaluate_every=max(1, round(per_epoch / training.evaluations_per_epoch)),
@@ -319,8 +340,12 @@ def finished(run: Running, name: str, share: float | None = None) -> Trained:
 
 def best_outcome(run: Running, name: str) -> dict[str, Any]:
     """How the best attempt of model ``name`` ended."""
-    found = [dict(read_json(path)) for path in sorted((run.folder.checkpoints / name).glob("*/outcome.json"))]
-    return max(found, key=lambda outcome: float(outcome["best_score"]))
+    return max(outcomes(run, name), key=lambda outcome: float(outcome["best_score"]))
+
+
+def outcomes(run: Running, name: str) -> list[dict[str, Any]]:
+    """How each attempt of model ``name`` ended that came to its end."""
+    return [dict(read_json(path)) for path in sorted((run.folder.checkpoints / name).glob("*/outcome.json"))]
 
 
 def forget_checkpoints(folder: Path) -> None:

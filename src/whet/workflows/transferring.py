@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from whet.data import reading
 from whet.data.predictions import load as load_predictions
-from whet.errors import UserError
+from whet.errors import Problem, UserError
 from whet.evaluation.paired import Comparison, compare, with_holm
 from whet.evaluation.wording import amount, number
 from whet.files import read_json
 from whet.findings import Finding
 from whet.folder import RunFolder
 from whet.inference.trained import TrainedModel
+from whet.models import mixing, saving
+from whet.models.about import load_about
 from whet.models.sharing import tie
+from whet.models.task_model import TaskModel
 from whet.recipe import Recipe
 from whet.recipe.names import LANGUAGE
 from whet.workflows import stage_results
 from whet.workflows.nodes import Node
 from whet.workflows.using import kept_models
 
+POOLER = "pooler"
+"""The only part of an earlier trunk that a later task may not have: no other one reads it."""
+MERGED = ("LORA", "IA3")
+"""Kinds of adapters that become weights of their base."""
 Place = Callable[[str], RunFolder]
 
 
@@ -56,16 +64,44 @@ def _ancestors(node: Node, by_name: Mapping[str, Node]) -> list[Node]:
 def _after(recipe: Recipe, earlier: RunFolder, later: RunFolder, name: str) -> Comparison:
     """The earlier task's test rows by its own head on the later trunk, against what its own model said.
 
-    :raises UserError: M080, the trunks have no weights in common; M030 and on, a model cannot be loaded.
+    :raises UserError: M080, the trunks are not of the same weights; M068, the later one is no trunk by itself; M030 and
+        on, a model cannot be loaded.
     """
-    before = stage_results.trained(earlier)
+    before = stage_results.model_of(earlier)
     model = TrainedModel.load(kept_models(earlier)[before])
-    tie(TrainedModel.load(kept_models(later)[stage_results.trained(later)]).model, model.model)
+    kept = tie(trunk_left(kept_models(later)[stage_results.model_of(later)]), model.model)
+    _refuse_half(name, [weight for weight in kept if weight.partition(".")[0] != POOLER])
     rows = reading.reopen(earlier.data).splits["test"]
     now = replace(model.predict(rows), model=f"after {name}")
     metric, wanted = str(read_json(earlier.scores)["primary"]), recipe.evaluation
     own = load_predictions(earlier.predictions(before, "test"))
     return compare(now, own, metric, seed=recipe.seed, num_resamples=wanted.resamples, level=1 - wanted.alpha)
+
+
+def trunk_left(folder: Path) -> TaskModel:
+    """A saved model whose trunk has the weights that it computes with: an adapter is merged into its base.
+
+    :raises UserError: M068, what is read before a text cannot be merged into weights; as
+        :func:`whet.models.saving.load`.
+    """
+    about = load_about(folder)
+    if about.kind != "adapter":
+        return TrainedModel.load(folder).model
+    kind = mixing.look(folder).kind
+    if kind not in MERGED:
+        what = f"is an adapter of kind {kind}: no earlier head can be put on it, since it is no trunk by itself."
+        raise UserError(Problem("M068", str(folder), what, "Train the last stage by lora, or by full."))
+    model, adapted, _ = saving.load_adapted(folder, about, whole=about.quantisation is not None)
+    model.network = adapted.merge_and_unload()
+    model.eval()
+    return model
+
+
+def _refuse_half(later: str, own: Sequence[str]) -> None:
+    """:raises UserError: M080, some weights of the earlier trunk would stand among those of the later one."""
+    if own:
+        what = f"has no weights for {len(own):,} of an earlier trunk, such as {own[0]}: its head cannot be asked on it."
+        raise UserError(Problem("M080", f"stage {later!r}", what, "Keep vocabulary and base as they were."))
 
 
 def _finding(name: str, one: Comparison, last: str, alpha: float) -> Finding:

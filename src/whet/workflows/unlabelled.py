@@ -9,7 +9,7 @@ from pathlib import Path
 from whet.batches import encoding
 from whet.batches.encoding import Encoded
 from whet.batches.replay import joined
-from whet.data import reading
+from whet.data import other_reading
 from whet.data.forms import Examples
 from whet.data.row_form import Choice
 from whet.engine.events import Event
@@ -17,11 +17,12 @@ from whet.errors import Problem, UserError
 from whet.files import read_json, write_json
 from whet.inference.answers import unanswered
 from whet.workflows.events import Said
-from whet.workflows.rows import form_of
+from whet.workflows.rows import Tell, form_of
 from whet.workflows.running import SPLITS, Running
 
 FILE, TOKENS = "unlabelled.json", "unlabelled"
 OPTION = "distillation.unlabelled"
+LINES = "one text on each line"
 
 
 def keep(run: Running, source: str | None = None, option: str = OPTION) -> None:
@@ -33,7 +34,7 @@ def keep(run: Running, source: str | None = None, option: str = OPTION) -> None:
     source = source or str(run.recipe.distillation.unlabelled)
     if run.examples("train").has_pairs:
         raise UserError(Problem("T025", option, "is set, but rows are pairs of texts.", "Remove it."))
-    texts = read(source, run.recipe.seed)
+    texts, column = read(source, _column(run), run.tell)
     seen = {int(one) for split in SPLITS for one in run.examples(split).hashes}
     rows = unanswered(texts)
     found, among = list[str](), 0
@@ -46,20 +47,40 @@ def keep(run: Running, source: str | None = None, option: str = OPTION) -> None:
     if not found:
         what = f"{source!r} holds {len(texts):,} texts, all of which stand among the rows already."
         raise UserError(Problem("T025", option, what, "Name other texts, or remove it."))
-    write_json(run.folder.data / FILE, {"source": source, "read": len(texts), "left_out": among, "texts": found})
+    known = {"source": source, "column": column, "read": len(texts), "left_out": among, "texts": found}
+    write_json(run.folder.data / FILE, known)
 
 
-def read(source: str, seed: int) -> list[str]:
-    """The texts of a file, a folder or a hub id, whatever its splits; of a .txt file each line.
+def _column(run: Running) -> str | None:
+    """Where the texts of the run's own rows stand, as far as columns have names."""
+    chosen = run.data.columns
+    return chosen.tokens or chosen.text or None
 
+
+def read(source: str, column: str | None, tell: Tell) -> tuple[list[str], str]:
+    """The texts of a file, a folder or a hub id, whatever its splits, and where they stand; of a .txt file each line.
+
+    :param column: taken where the source has it; else one is chosen by its name and what it holds.
     :raises UserError: as reading does.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        form = form_of("language-modeling")
-        found = reading.read(source, into=Path(folder), form=form, choice=Choice(), seed=seed)
-        return [
-            text for split in found.splits.values() for block in split.column_blocks(["text"]) for text in block["text"]
-        ]
+    try:
+        found, where = _read(source, Choice(text=column), tell)
+    except UserError as error:
+        if column is None or {problem.code for problem in error.problems} != {"D020"}:
+            raise
+        found, where = _read(source, Choice(), tell)
+    return [text for text in found if text.strip()], where
+
+
+def _read(source: str, choice: Choice, tell: Tell) -> tuple[list[str], str]:
+    form = form_of("language-modeling")
+    with tempfile.TemporaryDirectory(prefix="whet-") as work:
+        read = other_reading.read_unlabelled(
+            source, into=Path(work), form=form, choice=choice, progress=tell, whole=True
+        )
+        texts = [text for block in read.examples.column_blocks(["text"]) for text in block["text"]]
+    lines = read.columns.reasons.get("text") == LINES
+    return texts, LINES if lines else f"column {read.columns.text!r}"
 
 
 def rows(run: Running) -> Examples:
@@ -74,9 +95,14 @@ def encode(run: Running, into: Path) -> Iterator[Event]:
     blocks = run.task.blocks(texts, run.embed, run.recipe.seed)
     found = run.task.encode(run.tokenizer, blocks, int(run.value("data.max_length")), run.tokens_folder(TOKENS), tell)
     joined(run.encoded["train"], found, into)
+    yield Said(in_words(run))
+
+
+def in_words(run: Running) -> str:
+    """How many texts there are, and what they were taken from."""
     known = read_json(run.folder.data / FILE)
-    yield Said(
-        f"texts without labels: {len(texts):,} of {known['source']}"
+    return (
+        f"texts without labels: {len(known['texts']):,} of {known['source']}, {known['column']}"
         f" ({known['left_out']:,} of {known['read']:,} stand among the rows or twice and are left out)"
     )
 

@@ -7,6 +7,7 @@ text that did not end by itself, or that is empty, is no target: such a row keep
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from whet.batches.encoding import Encoded
@@ -104,13 +105,24 @@ def _answered(messages: Sequence[Mapping[str, Any]], text: str) -> list[Mapping[
 
 
 def _from_model(run: Running) -> list[tuple[str, bool]]:
-    task, teacher, train = run.task, run.teacher, run.examples("train")
-    assert isinstance(task, TextGeneration)
+    task, teacher, train = _writer(run), run.teacher, run.examples("train")
     sequences.set_languages(teacher.tokenizer, *_languages(run))
     encoded = task.encode(teacher.tokenizer, task.blocks(train), teacher.about.max_length, None)
     tell = run.telling("teacher writes", len(train))
     said = task.say(teacher.model, teacher.tokenizer, encoded, train, tell)
     return [(one.text.strip(), one.finished) for one in said]
+
+
+def _writer(run: Running) -> TextGeneration:
+    """The task, whose answers are as long as ``distillation.max_tokens`` says."""
+    task, longest = run.task, run.recipe.distillation.max_tokens
+    assert isinstance(task, TextGeneration)
+    if not isinstance(longest, int):
+        return task
+    setting = replace(task.setting, options={**task.setting.options, "generation.max_tokens": longest})
+    found = type(task)(setting)
+    found.learn(run.examples("train"))
+    return found
 
 
 def _languages(run: Running) -> tuple[str | None, str | None]:

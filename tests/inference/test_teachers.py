@@ -1,0 +1,54 @@
+"""Who teaches: runs, series and their models; what a teacher has seen before, and what it cannot read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests import made_rows
+from tests.data.labelled_reading import read
+from whet.errors import UserError
+from whet.inference import teachers
+from whet.models.about import ABOUT
+
+
+def saved(folder: Path, state: dict[str, Any]) -> Path:
+    """A run's folder, as far as a teacher is looked for in it."""
+    (folder / "model").mkdir(parents=True)
+    (folder / "model" / ABOUT).write_text("{}")
+    (folder / "state.json").write_text(json.dumps(state))
+    return folder
+
+
+def test_of_a_series_the_last_stage_teaches(tmp_path: Path):
+    last = saved(tmp_path / "series" / "runs" / "last", {"state": "finished"})
+    (tmp_path / "series" / "state.json").write_text(json.dumps({"state": "finished", "answers": "runs/last"}))
+    series = str(tmp_path / "series")
+    assert teachers._saved(series) == last / "model"
+    assert teachers.run_of(series) == last
+    assert teachers.run_of(str(last / "model")) == last, "a run's model is of that run"
+    assert teachers.run_of(str(tmp_path)) is None
+
+
+def test_rows_that_a_teacher_knows_are_counted(tmp_path: Path):
+    rows = made_rows.single(tmp_path)
+    run = saved(tmp_path / "run", {"state": "finished"})
+    same, other = (read(rows, into=tmp_path / name, seed=seed) for name, seed in (("same", 0), ("other", 1)))
+    read(rows, into=run / "data", seed=0)
+    assert teachers.seen_before(str(run), same.splits["test"]) == {"train": 0, "validation": 0}
+    found = teachers.seen_before(str(run), other.splits["test"])
+    assert found is not None and found["train"] > 0
+    (run / "data" / "validation.arrow").unlink()
+    assert teachers.seen_before(str(run), same.splits["test"]) is None, "what is not known is not said to be nothing"
+    assert teachers.seen_before("somebody/else", same.splits["test"]) is None
+
+
+def test_what_is_too_long_for_a_teacher_is_refused():
+    short: Any = SimpleNamespace(name="short", about=SimpleNamespace(max_length=20))
+    teachers.refuse_longer(short, 20)
+    with pytest.raises(UserError, match=r"T024.*20 tokens at most.*up to 21"):
+        teachers.refuse_longer(short, 21)
