@@ -164,7 +164,11 @@ def grid(found: Sequence[Dimension], methods: Sequence[str]) -> list[Setting]:
 
 def base_in_words(base: str) -> str:
     """``runs/domain`` for the model of a run, however long its path is; another base as it is called."""
-    return "/".join(base.split("/")[-3:-1]) if base.endswith("/model") else base
+    parts = base.split("/")
+    for inside, length in (("model", 1), ("models", 2)):  # RUN/model, RUN/models/NAME
+        if len(parts) > length + 1 and parts[-length] == inside:
+            return "/".join(parts[-length - 2 : -length])
+    return base
 
 
 def shares_tokens(setting: Mapping[str, Any]) -> bool:

@@ -114,11 +114,14 @@ class Series:
         place = self.place(name)
         return using.kept_models(place)[stage_results.model_of(place)]
 
+    def begun_from(self, name: str) -> Path:
+        """As :meth:`model_of`; of a node that is not finished, where its folder keeps a model."""
+        return self.model_of(name) if self.is_finished(name) else self.place(name).model
+
     def final(self, node: Node, foreseen: bool = False) -> Recipe:
         """A node's recipe with the places of what it needs.
 
-        :param foreseen: with models where a verdict will ship them, known before any is trained, as a search needs it;
-            else what is needed must be finished, and the model is that of :meth:`model_of`.
+        :param foreseen: also of nodes that are not finished, for what is looked at beforehand.
         """
         recipe = self._with_text(node)
         for option, name in node.needs.items():
@@ -126,7 +129,7 @@ class Series:
             part, _, leaf = option.partition(".")
             value = str(place.path)
             if option == "base":
-                value = str(place.model if foreseen else self.model_of(name))
+                value = str(self.begun_from(name) if foreseen else self.model_of(name))
             changed: Any = getattr(recipe, part).model_copy(update={leaf: value}) if leaf else value
             recipe = recipe.model_copy(update={part: changed})
         return self._with_pooling(node, self._with_target(node, recipe))

@@ -32,7 +32,10 @@ def refuse(recipe: Recipe) -> list[Problem]:
 
 
 def searched(recipe: Recipe, folder: RunFolder) -> Recipe:
-    """What is searched: the recipe itself; of one with stages the last, which begins from the models of the others."""
+    """What is searched: the recipe itself; of one with stages the last, which begins from the models of the others.
+
+    These are known once their runs are finished.
+    """
     if not recipe.stages:
         return recipe
     series = _series(recipe, folder)
@@ -41,7 +44,7 @@ def searched(recipe: Recipe, folder: RunFolder) -> Recipe:
         return found
     space = dict(found.search.space)
     if isinstance(given := space.get("base"), list):
-        space["base"] = [str(series.place(one).model) if one in names else one for one in given]
+        space["base"] = [str(series.begun_from(str(one))) if one in names else one for one in given]
     return found.model_copy(update={"search": found.search.model_copy(update={"space": space})})
 
 
@@ -53,7 +56,7 @@ def bases(recipe: Recipe, folder: RunFolder) -> tuple[str, ...]:
     node: Node = series.stages[-1]
     while "base" in node.needs:
         node = series.by_name[node.needs["base"]]
-        found.append(str(series.place(node.name).model))
+        found.append(str(series.begun_from(node.name)))
     return (*found, node.recipe.base) if found else ()
 
 
@@ -68,13 +71,13 @@ def before(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[
     *earlier, last = series.stages
     if not all(series.is_finished(node.name) for node in earlier):
         yield from look_ahead(series)
-        shutil.rmtree(series.place(last.name).path)  # its rows lie with the sweep
     failed: dict[str, Exception] = {}
     not_begun: dict[str, Problem] = {}
     for number, node in enumerate(earlier, 1):
         yield from make(series, node, number, failed, not_begun)
     if failed or not_begun:
         raise_failed(series, failed, not_begun)
+    shutil.rmtree(series.place(last.name).path, ignore_errors=True)  # its rows, which others may be like, lie above
 
 
 def has_trained(recipe: Recipe, folder: RunFolder) -> bool:

@@ -92,12 +92,20 @@ class Study:
     """The trials of one sweep, in ``folder``.
 
     :param methods: those that are tried; the only one is not drawn.
+    :param digest: :func:`hash_of` the recipe as it is written, where that is another one.
     """
 
     def __init__(
-        self, recipe: Recipe, folder: RunFolder, dimensions: Sequence[Dimension], methods: Sequence[str], *, new: bool
+        self,
+        recipe: Recipe,
+        folder: RunFolder,
+        dimensions: Sequence[Dimension],
+        methods: Sequence[str],
+        *,
+        new: bool,
+        digest: str = "",
     ) -> None:
-        digest = hash_of(recipe)
+        digest = digest or hash_of(recipe)
         name = f"whet-{digest[:12]}-{folder.read_state()['id'][:12]}"
         self.recipe, self.folder, self.dimensions, self.methods = recipe, folder, dimensions, tuple(methods)
         self.known = studies.open_study(name, digest, new=new)

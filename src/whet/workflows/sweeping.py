@@ -71,22 +71,21 @@ def help_with(folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]) ->
     if not (folder.path / SPACE).exists():
         what = "is still being prepared by another process."
         raise UserError(Problem("O009", str(folder.path), what, "Wait until its first trial begins."))
-    study = _study(sweep_stages.searched(recipe, folder), folder)
+    study = _study(recipe, folder)
     yield from _trials(study, Clock(folder, recipe.search, leads=False), tell, should_stop)
 
 
-def _led(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]) -> Iterator[Event]:
-    whole, recipe = recipe, sweep_stages.searched(recipe, folder)
+def _led(whole: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]) -> Iterator[Event]:
     path = folder.path / SPACE
-    if path.exists() and read_json(path)["recipe"] != hash_of(recipe):
+    if path.exists() and read_json(path)["recipe"] != hash_of(whole):
         raise changed_recipe(folder.path)
-    clock = Clock(folder, recipe.search, leads=True)
+    clock = Clock(folder, whole.search, leads=True)
     before = sweep_stages.before(whole, folder, tell, should_stop)
-    bases = sweep_stages.bases(whole, folder)
-    for event in itertools.chain(before, _prepared(recipe, bases, folder, tell, should_stop)):
+    for event in itertools.chain(before, _prepared(whole, folder, tell, should_stop)):
         clock.beat()
         yield event
-    study = _study(recipe, folder)
+    study = _study(whole, folder)
+    recipe = study.recipe
     with sweep_workers.helpers(folder, recipe.search.workers) as others:
         yield from _trials(study, clock, tell, should_stop)
         while any(one.state == "running" for one in study.trials()) or sweep_workers.are_at_work(others):
@@ -107,10 +106,9 @@ def _led(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[]
 # --- before the first trial ---------------------------------------------------------------------------
 
 
-def _prepared(
-    recipe: Recipe, bases: Sequence[str], folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]
-) -> Iterator[Event]:
+def _prepared(whole: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]) -> Iterator[Event]:
     """Rows, tokens and decisions that all trials begin from; and the space, written once."""
+    recipe = sweep_stages.searched(whole, folder)
     run = Running(recipe, folder, tell, should_stop)
     for event in stages(run):
         yield event
@@ -118,9 +116,9 @@ def _prepared(
             break
     path = folder.path / SPACE
     if not path.exists():
-        methods, space = yield from drawn_from(run, bases)
-        known = {"recipe": hash_of(recipe), "methods": list(methods), "dimensions": [asdict(one) for one in space]}
-        studies_begun = Study(recipe, folder, space, methods, new=True)
+        methods, space = yield from drawn_from(run, sweep_stages.bases(whole, folder))
+        known = {"recipe": hash_of(whole), "methods": list(methods), "dimensions": [asdict(one) for one in space]}
+        studies_begun = Study(recipe, folder, space, methods, new=True, digest=hash_of(whole))
         write_json(path, known)
         yield Said(f"search: {studies_begun.wanted} trials over {', '.join(one.name for one in space)}")
     _vectors(folder).mkdir(exist_ok=True)
@@ -164,14 +162,15 @@ def _rate(run: Running, method: str) -> float:
     return float(resolve(plain, preparing.facts_of(run))["training.learning_rate"].value)
 
 
-def _study(recipe: Recipe, folder: RunFolder) -> Study:
+def _study(whole: Recipe, folder: RunFolder) -> Study:
     """The study that :func:`_prepared` began.
 
     :raises UserError: O002, it is of another recipe; O003, the store does not know it.
     """
     known = read_json(folder.path / SPACE)
     space = [Dimension(**{**one, "choices": tuple(one["choices"])}) for one in known["dimensions"]]
-    return Study(recipe, folder, space, known["methods"], new=False)
+    searched = sweep_stages.searched(whole, folder)
+    return Study(searched, folder, space, known["methods"], new=False, digest=hash_of(whole))
 
 
 def _vectors(folder: RunFolder) -> Path:
