@@ -52,7 +52,7 @@ def test_learning_labels_by_heart(fit: Fit, tmp_path: Path):
     named = {"training__epochs": 60.0, "training__learning_rate": 0.01, "training__patience": 100}
     found = fit(shuffled(tmp_path), head__start="random", **named)
     assert found["W001"]["bin"] == "tip" and found["W001"]["message"].startswith("Overfits from step")
-    assert found["V005"]["message"] == found["W001"]["message"]
+    assert found["V005"]["message"] == "It overfits; W001 says how."
     assert found["W003"]["bin"] == "passed"
     losses = found["W001"]["evidence"]
     assert losses["train_loss"][-1] < losses["train_loss"][0]
@@ -83,7 +83,7 @@ def test_a_rate_beyond_measure(fit: Fit, tmp_path: Path):
         head__start="random",
     )
     assert found["W003"]["bin"] == "issue" and "training.learning_rate" in found["W003"]["remedy"]
-    assert found["V005"]["message"] == found["W003"]["message"]
+    assert found["V005"]["message"] == "The rate looks too high; W003 says how."
     assert found["W004"]["bin"] == "issue" and found["W004"]["message"].startswith("Collapsed")
 
 
