@@ -64,7 +64,9 @@ def test_label_smoothing_alone_is_no_rate_too_high():
 def test_leaving_a_head_fitted_to_training_rows_is_no_rate_too_high():
     """Training rows lose what the fit had, validation does not."""
     assert diagnose_curves(curve([0.46, 0.48, 0.5, 0.48], [0.05, 0.3, 0.28, 0.25]))[2].bin == "passed"
-    assert diagnose_curves(curve([0.46, 0.78, 0.7, 0.68], [0.05, 0.6, 0.4, 0.35]))[2].bin == "issue"
+    assert diagnose_curves(curve([0.46, 0.58, 0.56, 0.52], [0.03, 0.2, 0.1, 0.06]))[2].bin == "passed"
+    thrown = diagnose_curves(curve([0.46, 1.6, 1.5, 1.4], [0.05, 1.4, 1.2, 1.1]))[2]
+    assert thrown.bin == "issue" and "that of validation before any step, from 0.46 to 1.4 (step 100)" in thrown.message
 
 
 def test_a_rate_that_was_lowered_or_never_held_needs_no_curve():

@@ -28,9 +28,9 @@ LEARNT = 0.05
 
 JUMP, JUMP_NATS = 0.2, 0.15
 """Share of the lowest training loss so far, and nats beside it, by which a later one must lie above it to count as
-thrown back; that of validation must lie above its own by the share, too: a head that was fitted to the training rows
-before any step is nowhere lower on them, and leaves that without harm. The nats are more than label smoothing alone can
-raise a loss that began at nothing."""
+thrown back; that of validation must lie above its own by the share, too. A head that was fitted to the training rows
+before any step is nowhere lower on them, and leaves that without harm: until then the loss on validation counts. The
+nats are more than label smoothing alone can raise a loss that began at nothing."""
 
 LESS = "regularisation.dropout, regularisation.r_drop or training.weight_decay"
 IN_SHORT = {"W001": "It overfits", "W002": "It underfits", "W003": "The rate looks too high"}
@@ -171,10 +171,11 @@ def _rate(points: Sequence[Mapping[str, Any]], model: str, evidence: dict[str, A
         how = f"the rate was halved {times} time{'s' if times != 1 else ''}" if times else "training was given up"
         message = f"The rate was too high: losses were no longer finite, and {how}."
         return Finding("W003", "issue", message, model, remedy, evidence)
+    known = [max(own[0], seen[0]), *own[1:]] if steps and steps[0] == 0 else own  # before any step it knows no row
     back = [
         place
         for place, (lowest, best) in enumerate(
-            zip(accumulate(own[:-1], min), accumulate(seen[:-1], min), strict=True), start=1
+            zip(accumulate(known[:-1], min), accumulate(seen[:-1], min), strict=True), start=1
         )
         if own[place] > lowest * (1 + JUMP) + JUMP_NATS and seen[place] > best * (1 + JUMP)
     ]
@@ -182,12 +183,14 @@ def _rate(points: Sequence[Mapping[str, Any]], model: str, evidence: dict[str, A
         message = "The losses on training rows and validation never rose by much together from one look to a later one."
         return Finding("W003", "passed", message, model, "", evidence)
     worst = max(back, key=lambda place: own[place])
-    before = min(range(worst), key=lambda place: own[place])
+    before = min(range(worst), key=lambda place: known[place])
+    rose = f"rose from {known[before]:.3g} (step {steps[before]:,}) to"
+    if steps[before] == 0:
+        rose = f"came above that of validation before any step, from {known[before]:.3g} to"
     message = (
-        f"The rate looks too high: the loss on the same training rows rose from {own[before]:.3g} (step "
-        f"{steps[before]:,}) to {own[worst]:.3g} (step {steps[worst]:,})"
+        f"The rate looks too high: the loss on the same training rows {rose} {own[worst]:.3g} (step {steps[worst]:,})"
     )
-    lost = own[-1] > own[before]
+    lost = own[-1] > known[before]
     message += f", and ended at {own[-1]:.3g}." if lost else f"; by the end it was back, at {own[-1]:.3g}."
     evidence = evidence | {"before": steps[before], "worst": steps[worst]}
     return Finding("W003", "issue" if lost else "tip", message, model, remedy, evidence)
