@@ -22,7 +22,7 @@ from whet.workflows import preparing, selecting, series, sweep_stages, sweep_sta
 from whet.workflows.events import Said
 from whet.workflows.fit import fit
 from whet.workflows.nodes import Node, nodes_of
-from whet.workflows.rows import Tell
+from whet.workflows.rows import Tell, never
 from whet.workflows.running import Running
 from whet.workflows.series import Series
 
@@ -43,7 +43,7 @@ def check(recipe: Recipe, tell: Tell) -> Choices:
     if is_search:
         sweep_starting.refuse(recipe)
     with tempfile.TemporaryDirectory(prefix="whet-") as work:
-        run = Running(recipe, RunFolder(Path(work)), tell, _never)
+        run = Running(recipe, RunFolder(Path(work)), tell, never)
         list(preparing.read(run))  # what a run would say meanwhile is in the reasons
         if recipe.selection.way != "none":
             selecting.refuse_target(run)
@@ -64,9 +64,9 @@ def check_parts(recipe: Recipe, tell: Tell) -> dict[str, Choices]:
         sweep_starting.refuse(recipe)
     with tempfile.TemporaryDirectory(prefix="whet-") as work:
         folder = folders.create(Path(work) / "run", version("whet"))
-        known = Series(recipe, folder, tell, _never, fit)
+        known = Series(recipe, folder, tell, never, fit)
         list(series.look_ahead(known))
-        runs = {node.name: Running(known.early(node), known.place(node.name), tell, _never) for node in known.stages}
+        runs = {node.name: Running(known.early(node), known.place(node.name), tell, never) for node in known.stages}
         found, problems = dict[str, Choices](), list[Problem]()
         for node in known.stages:
             try:
@@ -80,17 +80,13 @@ def check_parts(recipe: Recipe, tell: Tell) -> dict[str, Choices]:
         if problems:
             raise UserError(problems)
         if recipe.tasks:
-            together.refuse(together.Joint(recipe, folder, runs, _never))
+            together.refuse(together.Joint(recipe, folder, runs, never))
         return found
 
 
 def runs_of(recipe: Recipe) -> list[str]:
     """The names of all runs of a recipe of several, those of controls and further seeds among them."""
     return [node.name for node in nodes_of(recipe)]
-
-
-def _never() -> bool:
-    return False
 
 
 def _decided(run: Running, recipe: Recipe) -> Choices:

@@ -5,7 +5,7 @@ And were these test rows learnt from before, in an earlier stage or in a task th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from whet.folder import FINISHED, RunFolder
 from whet.recipe import Recipe
 from whet.recipe.expanding import ADAPTING
 from whet.workflows import stage_results
-from whet.workflows.nodes import ADAPTED, Node
+from whet.workflows.nodes import ADAPTED, Node, came_of
 
 FILE = "controls.json"
 WORDS = {
@@ -175,18 +175,8 @@ def seen_before(stages: Sequence[Node], place: Callable[[str], RunFolder], toget
     if together:
         asked = [(node, [one for one in stages if one is not node]) for node in stages]
     else:
-        asked = [(stages[-1], _learnt_from(stages[-1], {node.name: node for node in stages}))]
+        asked = [(stages[-1], came_of(stages[-1], {node.name: node for node in stages}, TAUGHT_BY))]
     return [_seen(node, before, place) for node, before in asked if before and node.recipe.task not in ADAPTING]
-
-
-def _learnt_from(node: Node, by_name: Mapping[str, Node]) -> list[Node]:
-    """The stages whose models a stage began from or was taught by, and theirs; the first of them first."""
-    found: list[Node] = []
-    for option in TAUGHT_BY:
-        if node.needs.get(option) in by_name:
-            before = by_name[node.needs[option]]
-            found += [one for one in [*_learnt_from(before, by_name), before] if one not in found]
-    return found
 
 
 def _seen(node: Node, before: Sequence[Node], place: Callable[[str], RunFolder]) -> Finding:

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from whet.data.rows import silent
 from whet.errors import Problem, UserError
 from whet.files import Lock, read_json
 from whet.findings import Finding
 from whet.folder import RunFolder
 from whet.workflows import starting
+from whet.workflows.rows import never
 from whet.workflows.summary import summary
 
 if TYPE_CHECKING:
@@ -130,7 +132,7 @@ def sweep(
     given = {"data.source": str(data), "task": task, "base": base, "method": method, "seed": seed}
     recipe = _recipe_of(given, {"text": text, "label": label}, options)
     _, folder = sweep_starting.start(recipe, None if out is None else Path(out))
-    return _listened(sweeping.carry_out(recipe, folder, _silent, _never), folder, on_event)
+    return _listened(sweeping.carry_out(recipe, folder, silent, never), folder, on_event)
 
 
 def resume(path: str | Path, on_event: OnEvent = None) -> Run:
@@ -142,7 +144,7 @@ def resume(path: str | Path, on_event: OnEvent = None) -> Run:
         from whet.workflows import sweep_starting, sweeping
 
         recipe, folder = sweep_starting.reopen(Path(path), {})
-        return _listened(sweeping.carry_out(recipe, folder, _silent, _never), folder, on_event)
+        return _listened(sweeping.carry_out(recipe, folder, silent, never), folder, on_event)
     recipe, folder = starting.reopen(Path(path))
     return _carry_out(recipe, folder, on_event)
 
@@ -177,7 +179,7 @@ def gate(run: Run | str | Path, against: Run | str | Path, **limits: Any) -> dic
     from whet.workflows.gating import gate as hold
     from whet.workflows.limits_file import wanted
 
-    return hold(_place(run), _place(against), wanted(None, limits), _silent)
+    return hold(_place(run), _place(against), wanted(None, limits), silent)
 
 
 def _place(run: Run | str | Path) -> Path:
@@ -200,7 +202,7 @@ def _carry_out(recipe: Recipe, folder: RunFolder, on_event: OnEvent) -> Run:
     from whet.workflows.fit import fit as carry_out
 
     with Lock(folder.path):
-        return _listened(carry_out(recipe, folder, _silent, _never), folder, on_event)
+        return _listened(carry_out(recipe, folder, silent, never), folder, on_event)
 
 
 def _listened(events: Iterable[Event], folder: RunFolder, on_event: OnEvent) -> Run:
@@ -209,11 +211,3 @@ def _listened(events: Iterable[Event], folder: RunFolder, on_event: OnEvent) -> 
         if on_event is not None:
             on_event(event)
     return Run(folder.path)
-
-
-def _silent(*_: object) -> None:
-    return None
-
-
-def _never() -> bool:
-    return False

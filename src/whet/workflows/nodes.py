@@ -62,6 +62,16 @@ class Node:
         return list(dict.fromkeys([*models, *rows, *self.tokens_of]))
 
 
+def came_of(node: Node, by_name: Mapping[str, Node], options: Sequence[str] = ("base",)) -> list[Node]:
+    """The nodes whose models a node began from, or needed by other ``options``, and theirs; the first of them first."""
+    found: list[Node] = []
+    for option in options:
+        before = by_name.get(node.needs.get(option, ""))
+        if before is not None:
+            found += [one for one in [*came_of(before, by_name, options), before] if one not in found]
+    return found
+
+
 def nodes_of(recipe: Recipe) -> list[Node]:
     """The nodes of a recipe with stages, or with tasks that are learnt together.
 

@@ -15,6 +15,11 @@ Tell = Callable[[str, int, int | None], None]
 """Progress within a stage: what, how much is done, how much there is."""
 
 
+def never() -> bool:
+    """Nobody asks a workflow to stop."""
+    return False
+
+
 def form_of(task: str) -> RowForm:
     """What the rows of a task hold."""
     form: RowForm = registry.load(ROW_FORMS, task, "task")()

@@ -10,14 +10,15 @@ import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from whet.data.rows import silent
 from whet.engine.events import Event
 from whet.errors import Problem
 from whet.folder import RunFolder
 from whet.recipe import Recipe
 from whet.recipe.stages import ControlsRecipe
 from whet.workflows.fit import fit
-from whet.workflows.nodes import Node
-from whet.workflows.rows import Tell
+from whet.workflows.nodes import came_of
+from whet.workflows.rows import Tell, never
 from whet.workflows.series import Series, look_ahead, make, raise_failed
 
 CONTROLS = "Remove them for a search; hold the winner against controls by whet fit --controls."
@@ -52,12 +53,10 @@ def bases(recipe: Recipe, folder: RunFolder) -> tuple[str, ...]:
     """What the last stage may begin from, the latest first; () where it begins from no earlier stage."""
     if not recipe.stages:
         return ()
-    series, found = _series(recipe, folder), list[str]()
-    node: Node = series.stages[-1]
-    while "base" in node.needs:
-        node = series.by_name[node.needs["base"]]
-        found.append(str(series.begun_from(node.name)))
-    return (*found, node.recipe.base) if found else ()
+    series = _series(recipe, folder)
+    earlier = came_of(series.stages[-1], series.by_name)
+    models = [str(series.begun_from(node.name)) for node in reversed(earlier)]
+    return (*models, earlier[0].recipe.base) if earlier else ()
 
 
 def before(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]) -> Iterator[Event]:
@@ -87,13 +86,5 @@ def has_trained(recipe: Recipe, folder: RunFolder) -> bool:
 
 
 def _series(recipe: Recipe, folder: RunFolder, *how: Any) -> Series:
-    tell, should_stop = how or (_silent, _never)
+    tell, should_stop = how or (silent, never)
     return Series(recipe, folder, tell, should_stop, fit)
-
-
-def _silent(*_: object) -> None:
-    return None
-
-
-def _never() -> bool:
-    return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from whet.models.task_model import TaskModel
 from whet.recipe import Recipe
 from whet.recipe.names import LANGUAGE
 from whet.workflows import stage_results
-from whet.workflows.nodes import Node
+from whet.workflows.nodes import Node, came_of
 from whet.workflows.using import kept_models
 
 POOLER = "pooler"
@@ -38,9 +38,7 @@ def findings(recipe: Recipe, stages: Sequence[Node], place: Place) -> list[Findi
     Language models say what they forgot by themselves (V009), and have no head that could be put back.
     """
     last = stages[-1]
-    earlier = [
-        node for node in _ancestors(last, {node.name: node for node in stages}) if node.recipe.task not in LANGUAGE
-    ]
+    earlier = [one for one in came_of(last, {node.name: node for node in stages}) if one.recipe.task not in LANGUAGE]
     if not earlier or last.recipe.task in LANGUAGE:
         return []
     measured, found = dict[str, Comparison](), list[Finding]()
@@ -53,12 +51,6 @@ def findings(recipe: Recipe, stages: Sequence[Node], place: Place) -> list[Findi
     for name, one in zip(measured, corrected, strict=True):
         found.append(_finding(name, one, last.name, recipe.evaluation.alpha))
     return found
-
-
-def _ancestors(node: Node, by_name: Mapping[str, Node]) -> list[Node]:
-    """The stages from whose models a stage began, the first of them first."""
-    before = by_name.get(node.needs.get("base", ""))
-    return [] if before is None else [*_ancestors(before, by_name), before]
 
 
 def _after(recipe: Recipe, earlier: RunFolder, later: RunFolder, name: str) -> Comparison:
