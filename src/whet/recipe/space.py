@@ -213,6 +213,8 @@ def _of_option(option: str, given: Any, recipe: Recipe) -> Iterator[tuple[str, s
         return
     if _is_of(option, NEVER) and option not in STILL:
         remedy = "Take it out; seeds are repeated by search.seeds."
+        if option == "stages":
+            remedy = "Search over base in its place: the names of stages, and the first base."
         yield "R085", where, f"{option} says what is measured, or on which rows, and is not searched.", remedy
         return
     if recipe.task in LANGUAGE and _is_of(option, TOKENS):
