@@ -1,7 +1,7 @@
 """Is it worth reading texts of a domain before its task? All controls, several seeds.
 
 ``minilm`` reads pubmed_trials_text with words hidden, then learns chemprot or ncbi_disease. Held against: the task
-alone, as much reading of other text (wikitext2), and the task alone for as many more tokens.
+alone, as much reading of other text (test articles of wikitext2, which has no training part here), and the task alone for as many more tokens.
 
     python benchmarks/domain.py FOLDER [set ...] [--seeds N]
 
@@ -25,7 +25,7 @@ SETS = {"chemprot": ("chemprot", "text-classification"), "ncbi_disease": ("ncbi_
 RECIPE = """\
 base: minilm
 seed: 0
-controls: {{kinds: [none, irrelevant, equal-compute], seeds: {seeds}, irrelevant: {root}/wikitext2}}
+controls: {{kinds: [none, irrelevant, equal-compute], seeds: {seeds}, irrelevant: {root}/wikitext2/test.jsonl.gz}}
 stages:
   - name: domain
     task: fill-mask

@@ -23,7 +23,7 @@ Command: `python benchmarks/domain.py FOLDER`; `minilm` reads pubmed_trials_text
 task. Differences with 95 % intervals over seeds and test rows; the last column is what the run itself concludes."""
 WORDS_OF_DISTILLING = """\
 Command: `python benchmarks/distilling.py FOLDER`; the teacher is `minilm` tuned whole, the control is the same
-student tuned on labels alone. Kept: share of the teacher's score. Speed: rows a second on two cores, in turn, as a
+student tuned on labels alone. Kept: share of the teacher's score. Speed: rows a second on one core, in turn, as a
 multiple of the teacher's. Differences with 95 % intervals over test rows."""
 WORDS_OF_FEW = """\
 Command: `python benchmarks/few_shot.py`; means over draws on the whole test split, and the difference of contrastive
@@ -155,19 +155,36 @@ def preferences() -> list[str]:
     return lines
 
 
+COSTS = (
+    ("trainable_parameters", 1e6, ".2f"),
+    ("peak_bytes", MIB, ",.0f"),
+    ("train_seconds", 1, ".0f"),
+    ("size_bytes", 1e6, ".1f"),
+)
+"""Of a model of the search: where it stands, its unit, and how it is written."""
+
+
+def _cost(costs: dict[str, Any], name: str, unit: float, form: str) -> str:
+    return "-" if costs.get(name) is None else f"{costs[name] / unit:{form}}"
+
+
+def _latency(costs: dict[str, Any]) -> str:
+    rate = costs.get("predict_rows_per_second")
+    return f"{1000 / rate:.2f}" if rate else "-"
+
+
 def search() -> list[str]:
     """The search, killed and resumed."""
     found = read("sweeping")
     if not found:
         return []
-    head = ["model", "quality", "seeds", "training, s", "to ship, MB", "memory, MiB"]
+    head = ["model", "quality", "seeds", "forgotten", "moves, M", "memory, MiB", "training, s", "to ship, MB", "ms a row"]
     metric, rows = found["metric"], []
     for one in found["table"]:
-        costs = one["costs"]
         cells = [one["words"], _with_interval(one["value"], metric), str(one["num_seeds"])]
-        cells += [f"{costs['train_seconds']:.0f}" if costs.get("train_seconds") else "-"]
-        cells += [f"{costs['size_bytes'] / 1e6:.1f}" if costs.get("size_bytes") else "-"]
-        rows.append([*cells, f"{costs['peak_bytes'] / MIB:,.0f}" if costs.get("peak_bytes") else "-"])
+        forgotten = one.get("forgetting")
+        cells.append(f"{100 * forgotten['value']:.1f}" if forgotten else "-")
+        rows.append([*cells, *(_cost(one["costs"], *cost) for cost in COSTS), _latency(one["costs"])])
     counts, killed = found["counts"], found["killed"]
     told = f"{len(found['trials'])} trials on {found['set']} in {found['seconds']:.0f} s (limit "
     told += f"{60 * found['wanted']['minutes']:.0f}): {counts['complete']} complete, {counts['pruned']} given up, "
