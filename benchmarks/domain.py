@@ -1,7 +1,8 @@
 """Is it worth reading texts of a domain before its task? All controls, several seeds.
 
 ``minilm`` reads pubmed_trials_text with words hidden, then learns chemprot or ncbi_disease. Held against: the task
-alone, as much reading of other text (test articles of wikitext2, which has no training part here), and the task alone for as many more tokens.
+alone, as much reading of other text (test articles of wikitext2, which has no training part here), and the task alone
+for as many more tokens.
 
     python benchmarks/domain.py FOLDER [set ...] [--seeds N]
 

@@ -178,7 +178,8 @@ def search() -> list[str]:
     found = read("sweeping")
     if not found:
         return []
-    head = ["model", "quality", "seeds", "forgotten", "moves, M", "memory, MiB", "training, s", "to ship, MB", "ms a row"]
+    costs = ["moves, M", "memory, MiB", "training, s", "to ship, MB", "ms a row"]
+    head = ["model", "quality", "seeds", "forgotten", *costs]
     metric, rows = found["metric"], []
     for one in found["table"]:
         cells = [one["words"], _with_interval(one["value"], metric), str(one["num_seeds"])]
