@@ -90,7 +90,7 @@ whet fit tickets.csv --set training.epochs=3      # the same options without a f
 ```
 
 `auto` means: derived from the data and the base when the run starts, never from scores. What it
-became and why is in the run's `resolved.yaml` and report. An unknown name, a value out of range
+became and why is in the run's `resolved.yaml` and report. An unknown name, one that stands twice, a value out of range
 and two options that contradict each other are refused, all at once, before anything is read. The same as a
 JSON schema, for editors: [recipe.schema.json](recipe.schema.json).
 

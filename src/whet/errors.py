@@ -7,9 +7,10 @@ escapes is our own fault and ends it with exit code 1.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 EXIT_USER = 2
 EXIT_OURS = 1
@@ -20,12 +21,16 @@ SHOWN_AT_ONCE = 20
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake: a code, the place, what is there, and what to do about it."""
+    """One mistake: a code, the place, what is there, and what to do about it.
+
+    ``option``: of the recipe, that the mistake comes of, where the place does not say so itself.
+    """
 
     code: str
     where: str
     what: str
     remedy: str = ""
+    option: str = ""
 
     def __str__(self) -> str:
         return f"{self.code} {self.where}: {self.what}" + (f" {self.remedy}" if self.remedy else "")
@@ -48,6 +53,16 @@ class UserError(Exception):
         if hidden > 0:
             lines.append(f"... and {hidden:,} more problems of this kind")
         return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def concerning(option: str) -> Iterator[None]:
+    """What is refused inside comes of ``option``, unless something nearer says of which."""
+    try:
+        yield
+    except UserError as error:
+        problems = [one if one.option else replace(one, option=option) for one in error.problems]
+        raise UserError(problems, error.num_problems) from error.__cause__
 
 
 class Interrupted(Exception):

@@ -22,6 +22,9 @@ BESIDE = ".partial-"
 REPLACED = ".replaced-"
 """Prefix of the folder that a new one is about to replace; it is the only copy until the new one is in place."""
 
+DAMAGED = "Put back a whole copy of it, or do the run anew in another folder."
+"""What helps where a file of a run is damaged: going on with the run reads the same file."""
+
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
@@ -173,9 +176,7 @@ def read_json(path: Path) -> Any:
             Problem("F010", str(path), "is missing.", "Is this a run folder, and did the run finish?")
         ) from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(
-            Problem("F011", str(path), f"is damaged: {error}.", "Run 'whet resume' on the run folder.")
-        ) from None
+        raise UserError(Problem("F011", str(path), f"is damaged: {error}.", DAMAGED)) from None
 
 
 def append_jsonl(path: Path, values: Iterable[Any]) -> None:
@@ -274,3 +275,17 @@ class Lock:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a living process has the :class:`Lock` of a folder; nothing is written, and nothing kept."""
+    import fcntl
+
+    try:
+        with (folder / ".lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from whet.errors import Problem, UserError
-from whet.files import read_json, write_json
+from whet.errors import Problem, UserError, one_of
+from whet.files import DAMAGED, read_json, write_json
 
 RUNNING, INTERRUPTED, FAILED, FINISHED = "running", "interrupted", "failed", "finished"
+STATES = (RUNNING, INTERRUPTED, FAILED, FINISHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +140,15 @@ class RunFolder:
         """Predictions of one model on one split."""
         return self.path / "predictions" / f"{model}.{split}.parquet"
 
-    def read_state(self) -> dict[str, Any]:
-        """Identity and state.
+    @property
+    def is_run(self) -> bool:
+        """Whether a run lies here, whole or damaged; a data set that ``datasets`` saved has a state.json, too."""
+        return self.state.exists() and not (self.path / "dataset_info.json").exists()
 
-        :raises UserError: F012, this is not a run folder.
+    def read_state(self) -> dict[str, Any]:
+        """Identity and state: at least ``state``; ``id`` is text and ``answers`` a path where they are there.
+
+        :raises UserError: F012, this is not a run folder; F011, state.json is damaged.
         """
         if not self.state.exists():
             raise UserError(
@@ -150,12 +156,71 @@ class RunFolder:
                     "F012", str(self.path), "is not a run folder (it has no state.json).", "'whet runs' lists runs."
                 )
             )
-        return dict(read_json(self.state))
+        known = read_json(self.state)
+        if wrong := _wrong(known):
+            raise _damaged(self.state, wrong)
+        return dict(known)
+
+    @property
+    def identity(self) -> str:
+        """What tells the run apart from every other.
+
+        :raises UserError: as :meth:`read_state`; F011, it has none.
+        """
+        if "id" not in (known := self.read_state()):
+            raise _damaged(self.state, "'id' is missing")
+        return str(known["id"])
 
     def write_state(self, state: str, **more: Any) -> None:
         """Note the run's state, keeping what was known before."""
-        known: Mapping[str, Any] = read_json(self.state) if self.state.exists() else {}
+        known: Mapping[str, Any] = self.read_state() if self.state.exists() else {}
         write_json(self.state, {**known, "state": state, **more})
+
+    @property
+    def ships(self) -> str:
+        """The model that the verdict ships.
+
+        :raises UserError: F010 there is no verdict; F011 it names none.
+        """
+        return _named(self.verdict, "ship")
+
+    @property
+    def saved(self) -> str:
+        """The model that lies in ``model``.
+
+        :raises UserError: F010 nothing says so; F011 what should names none.
+        """
+        return _named(self.shipped, "model")
+
+    @property
+    def going_on(self) -> str:
+        """The command that goes on with it where it is not finished."""
+        is_search = self.state.exists() and self.read_state().get("sweep")
+        return f"whet {'sweep --resume' if is_search else 'resume'} {self.path}"
+
+
+def _named(path: Path, key: str) -> str:
+    known = read_json(path)
+    if not isinstance(known, dict) or not isinstance(known.get(key), str):
+        raise _damaged(path, f"{key!r} is missing, or no text")
+    return str(known[key])
+
+
+def _damaged(path: Path, wrong: str) -> UserError:
+    return UserError(Problem("F011", str(path), f"is damaged: {wrong}.", DAMAGED))
+
+
+def _wrong(state: Any) -> str:
+    """What of a state.json cannot be; "" where it is one."""
+    if not isinstance(state, dict):
+        return f"it holds {type(state).__name__}, and no object"
+    if "state" not in state:
+        return "'state' is missing"
+    if state["state"] not in STATES:
+        return f"'state' is {state['state']!r:.80}, and not {one_of(STATES)}"
+    if not isinstance(state.get("id", ""), str):
+        return "'id' is no text"
+    return "" if isinstance(state.get("answers"), str | None) else "'answers' is no path"
 
 
 def create(path: Path, version: str) -> RunFolder:
@@ -168,7 +233,7 @@ def create(path: Path, version: str) -> RunFolder:
         what = "holds a run already" if folder.state.exists() else "exists and is not empty"
         remedy = "Choose another folder with --out."
         if folder.state.exists():
-            remedy = f"Continue it with 'whet resume {path}', or choose another folder with --out."
+            remedy = f"Continue it with '{folder.going_on}', or choose another folder with --out."
         raise UserError(Problem("F013", str(path), f"{what}.", remedy))
     new = not path.exists()
     try:
@@ -184,10 +249,23 @@ def create(path: Path, version: str) -> RunFolder:
 
 
 def answering_run(path: Path) -> Path:
-    """The run that answers where ``path`` is asked: of a finished series its last stage, else ``path`` itself."""
-    state = path / "state.json"
-    named = read_json(state).get("answers") if state.exists() else None
+    """What answers where ``path`` is asked: of a finished series its last stage, of a search the model that it ships.
+
+    Anything else, such as a run or a file, is ``path`` itself.
+
+    :raises UserError: F011, its state.json is damaged.
+    """
+    folder = RunFolder(path)
+    named = folder.read_state().get("answers") if folder.is_run else None
     return path / str(named) if named else path
+
+
+def run_behind(path: Path) -> Path:
+    """The run whose recipe and rows stand behind what :func:`answering_run` finds: of a search that of the trial."""
+    place = answering_run(path)
+    if place == path or RunFolder(place).is_run:
+        return place
+    return next((one for one in (place.parent, place.parent.parent) if RunFolder(one).is_run), path)
 
 
 def instead(ships: str, answers: str) -> str:

@@ -154,6 +154,28 @@ def unfinished(command: str) -> Case:
     return case
 
 
+def damaged(command: str, *more: str) -> Case:
+    """A command on a run whose state.json holds an object and nothing in it."""
+
+    def case(place: Place) -> list[str]:
+        known = {"RUN": str(place.runs.finished("full")), "ROWS": str(place.good())}
+        place.write("broken/state.json", "{}")
+        return [command, str(place.folder / "broken"), *(known.get(word, word) for word in more)]
+
+    return case
+
+
+def search(command: str, *more: str) -> Case:
+    """A command on a search that is under way."""
+
+    def case(place: Place) -> list[str]:
+        place.write("search/state.json", json.dumps({"state": "interrupted", "id": "x", "sweep": True}))
+        known = {"RUN": str(place.runs.finished("full")), "ROWS": str(place.good())}
+        return [command, str(place.folder / "search"), *(known.get(word, word) for word in more)]
+
+    return case
+
+
 def evaluate_unknown_label(place: Place) -> list[str]:
     rows = place.write("new.csv", "message,intent\nwhere is my card,card\nwhere is it,Card\nwhat,lost\n")
     return ["evaluate", str(place.runs.finished("full")), str(rows)]
@@ -332,7 +354,15 @@ CASES: dict[str, tuple[Case, tuple[str, ...]]] = {
     "compare a run with itself": (of_run("compare", "RUN", "RUN"), ("F016",)),
     "compare with no run": (of_run("compare", "RUN", "HERE"), ("F012",)),
     "compare on other rows": (compare_other_rows, ("V101",)),
-    "compare on other labels": (compare_other_labels, ("V102", "Compare models of one task.")),
+    "compare on other labels": (compare_other_labels, ("V102", "answer with different labels: only", "Compare models of the same labels.")),
+    "predict with a search under way": (search("predict", "ROWS"), ("F015", "Go on with: whet sweep --resume")),
+    "compare with a search under way": (search("compare", "RUN"), ("F015", "Go on with: whet sweep --resume")),
+    "a damaged state, by gate": (damaged("gate", "--against", "RUN"), ("F011", "state.json: is damaged")),
+    "a damaged state, by compare": (damaged("compare", "RUN"), ("F011", "'state' is missing")),
+    "a damaged state, by predict": (damaged("predict", "ROWS"), ("F011", "Put back a whole copy")),
+    "a damaged state, by report": (damaged("report"), ("F011",)),
+    "a damaged state, by show": (damaged("show"), ("F011",)),
+    "a damaged state, by resume": (damaged("resume"), ("F011",)),
     "report of no run": (of_run("report", "HERE"), ("F012",)),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ from whet.cli.runs import _row as listed
 from whet.data import reading
 from whet.data.predictions import load as load_predictions
 from whet.files import Lock
+from whet.folder import RunFolder
+from whet.store.index import note_run
 from whet.store.rows import RunRow, ScoreRow
 
 from .calling import Answer, Whet
@@ -347,6 +350,26 @@ def test_a_run_is_listed_when_it_ends(whet: Whet, runs: Runs, tmp_path: Path):
     whet(runs.line("probe", tmp_path / "run"))
     (one,) = last_object(whet(["runs", "--json"]))["runs"]
     assert (one["folder"], one["state"]) == (str(tmp_path / "run"), "finished")
+
+
+@pytest.mark.usefixtures("no_report")
+def test_what_a_folder_cannot_say_is_listed(whet: Whet, runs: Runs, tmp_path: Path):
+    """A killed process left 'running' behind, and a folder that was deleted says nothing at all."""
+
+    def state() -> str:
+        (one,) = last_object(whet(["runs", "--json"]))["runs"]
+        assert one["state"] in whet(["runs"]).out
+        return str(one["state"])
+
+    run = tmp_path / "run"
+    whet(runs.line("probe", run))
+    RunFolder(run).write_state("running")
+    note_run(run)
+    with Lock(run):
+        assert state() == "running"
+    assert state() == "stopped"
+    shutil.rmtree(run)
+    assert state() == "gone"
 
 
 def test_a_run_in_use(runs: Runs, tmp_path: Path):

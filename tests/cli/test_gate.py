@@ -25,8 +25,9 @@ def test_exit_codes_of_gate(whet: Whet, tmp_path: Path):
     assert stopped.out.rstrip().endswith("Failed: quality, flips.")
     assert whet([*words, "--max-drop", "0.5", "--max-flips", "0.5"]).code == 0
     assert whet(["gate", str(old), "--against", str(new), "--limits", str(limits)]).out.rstrip().endswith("Passed.")
-    wrong = whet([*words, "--max-flips", "5"])
-    assert wrong.code == 2 and "V122 --max-flips" in wrong.err
+    wrong = whet([*words, "--max-flips", "5", "--metric", "acuracy", "--max-drop=-1"])
+    assert wrong.code == 2 and all(f"V122 --{name}" in wrong.err for name in ("max-flips", "metric", "max-drop"))
+    assert "'acuracy', which is no metric. Did you mean 'accuracy'?" in wrong.err
     assert whet(["gate", str(new)]).code == 2
 
 
@@ -40,6 +41,18 @@ def test_what_nobody_can_tell(whet: Whet, tmp_path: Path):
     assert "Cannot tell: quality" in open_.out and "so go on" in open_.out
     strict = whet([*words, "--strict"])
     assert strict.code == 1 and "--strict stops here" in strict.out
+
+
+def test_equal_answers_are_said_in_the_table(whet: Whet, tmp_path: Path):
+    limits = tmp_path / "gate.yaml"
+    limits.write_text("max_slower: null\nmax_ece: null\n")
+    old, new = two(tmp_path / "same", 200)
+    answer = whet(["gate", str(new), "--against", str(old), "--limits", str(limits), "--max-flips", "0"])
+    assert answer.code == 0
+    for name in ("quality", "flips", "flips in slices"):
+        (row,) = (line for line in answer.out.splitlines() if line.startswith(f" {name}  "))
+        assert "passed" in row and "equal answers" in row and " - " not in row, row
+    assert "equal answers to every row" in " ".join(whet(["gate", "--help"]).out.split())
 
 
 def test_where_nothing_was_looked_at_nothing_has_passed(whet: Whet, tmp_path: Path):

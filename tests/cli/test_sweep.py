@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
+from tests.report.test_sweep_page import made
+from whet.cli import sweep
 
 from .calling import caller
 
@@ -27,3 +32,19 @@ def test_mistakes_of_the_search(capsys: pytest.CaptureFixture[str], monkeypatch:
     assert said.code == 2 and "R085" in said.err and not out.exists()
     said = whet(["sweep", str(tmp_path / "a.csv"), "--out", str(out), "--method", "full"])
     assert said.code == 2 and not out.exists()  # there is no such file
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_the_table_shows_every_column_however_narrow_the_screen(width: int, tmp_path: Path):
+    """Full tuning moves 100 % and not 1e+02 %, and an adapter is shipped with its base."""
+    found = made()
+    found["verdict"] |= {"code": "ship"}
+    found["table"][2]["costs"] = {**found["table"][2]["costs"], "trainable_parameters": 2.3e7}
+    screen = Console(file=StringIO(), width=width, highlight=False, soft_wrap=True)
+    sweep._show(screen, tmp_path, found)
+    text = screen.file.getvalue()  # type: ignore[attr-defined]
+    for part in ("accuracy", "forgot", "moves", "training", "size", "ms a row", "100 %", "2.17 %", "94.4 MB", "1 min"):
+        assert part in text, part
+    assert text.count("> trial 7, lora") == (2 if width == 80 else 1)
+    assert max(map(len, text.split("Test rows")[0].splitlines())) <= width
+    assert "of an adapter its base, too" in text and "e+02" not in text

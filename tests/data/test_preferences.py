@@ -153,6 +153,27 @@ def test_equal_answers_are_refused_or_dropped_on_record(tmp_path: Path):
     assert "two answers that are equal" in json.dumps((tmp_path / "data" / "ledger.json").read_text())
 
 
+def test_a_missing_answer_is_told_with_its_own_column_and_line(tmp_path: Path):
+    """Line 3 lacks the worse answer, and line 4 has a prompt that is none: 'chosen' has nothing to do with either."""
+    rows = [HELLO, {**HELLO, "chosen": ""}, {**HELLO, "rejected": None}, {**HELLO, "prompt": 12}, HELLO]
+    with pytest.raises(UserError) as caught:
+        read(tmp_path, rows, times=1)
+    found = {one.code: one for one in caught.value.problems}
+    assert found["D102"].where == "rows.jsonl:4"
+    told = "2 rows have no answer to judge in column 'chosen' (line 2) and in column 'rejected' (line 3)."
+    assert found["D030"].what == told
+
+
+def test_a_missing_thumb_and_a_missing_answer_are_told_apart(tmp_path: Path):
+    liked = {"prompt": "Hello", "completion": "Good day", "label": True}
+    rows = [liked, {**liked, "label": None}, {**liked, "completion": None}, {**liked, "label": 3}]
+    with pytest.raises(UserError) as caught:
+        read(tmp_path, rows, times=1)
+    found = {one.code: one for one in caught.value.problems}
+    assert found["D101"].where == "rows.jsonl:4"
+    assert "in column 'label' (line 2) and in column 'completion' (line 3)" in found["D030"].what
+
+
 def test_rows_that_cannot_be_used_are_on_record(tmp_path: Path):
     turn = {"role": "assistant", "content": "a"}
     long = [*({"role": "user", "content": "Hello %"}, turn), {"role": "user", "content": "b"}, turn]

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from whet.engine import memory
+from whet.engine.precision import Weights
 
 MIB = 2**20
 
@@ -23,3 +29,29 @@ def test_the_peak_is_counted_anew():
     low = memory.peak()
     assert low is not None
     assert low < high - 32 * MIB
+
+
+def test_what_was_held_before_is_not_counted_as_added():
+    held = np.ones(64 * MIB, np.uint8)
+    watch = memory.Watch()
+    more = np.ones(48 * MIB, np.uint8)
+    used = watch.used()
+    if used["added_bytes"] is None:
+        pytest.skip("this system does not say")
+    assert used["peak_bytes"] is not None and used["peak_bytes"] > held.nbytes + more.nbytes
+    assert 40 * MIB < used["added_bytes"] < 60 * MIB
+    watch.counts = False
+    assert watch.used()["added_bytes"] is None, "the peak is then of some time before"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_model_that_was_trained_is_let_go_of(dtype: torch.dtype):
+    """Many are trained in one process, one after the other."""
+    model = nn.Linear(4, 2)
+    weights = Weights(model, dtype)
+    model(torch.ones(3, 4, dtype=model.weight.dtype)).sum().backward()
+    assert all(one.grad is not None for one in weights.masters.values())
+    kept = weakref.ref(model)
+    del model, weights
+    gc.collect()
+    assert kept() is None

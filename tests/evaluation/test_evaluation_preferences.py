@@ -7,6 +7,7 @@ import pytest
 
 from whet.data.predictions import PreferencePredictions, load, save
 from whet.evaluation import preferences, preferred
+from whet.evaluation.degenerate import degenerate
 from whet.evaluation.kinds import values_of
 from whet.evaluation.paired import compare
 from whet.evaluation.scoring import score_all
@@ -104,12 +105,33 @@ def test_findings_of_length_and_distance():
     parts["shorter_accuracy"] = {"value": 0.2, "low": 0.1, "high": 0.3}
     found = preferred.by_length("full", {"models": {"full": parts}}, None)
     assert found.bin == "issue" and "long answers for good ones" in found.message
+    turned = {"longer_accuracy": parts["shorter_accuracy"], "shorter_accuracy": parts["longer_accuracy"]}
+    other = preferred.by_length("full", {"models": {"full": turned}}, None)
+    assert other.bin == "issue" and "short answers for good ones" in other.message and "is long" in other.remedy
     kl = {"value": 3.0, "low": 2.0, "high": 4.0}
     assert preferred.distance("full", {"kl": kl, "kl_per_token": 0.1, "prompts": 8}).bin == "passed"
     assert preferred.distance("full", {"kl": kl, "kl_per_token": 0.9, "prompts": 8}).bin == "tip"
     assert preferred.distance("full", None).bin == "not_applicable"
     moved = {"better": {"nats": -2.0, "nats_per_token": -0.1}, "worse": {"nats": -9.0, "nats_per_token": -0.5}}
     assert preferred.displaced("full", {"moved": moved}).bin == "tip"
+
+
+def test_answers_that_all_hit_the_limit_measure_no_length():
+    """16 tokens against 16, for generation.max_tokens is 16."""
+    none = {"value": 0.0, "low": 0.0, "high": 0.0}
+    cut = {"tokens": {"base": 16.0, "tuned": 16.0, "difference": none}, "finished": {"base": 0.0, "tuned": 0.0}}
+    found = preferred.by_length("full", {"models": {}}, cut)
+    assert found.bin == "not_applicable" and "was not measured" in found.message and "+0.0" not in found.message
+    even = {"value": 0.5, "low": 0.4, "high": 0.6}
+    parts = {"longer_accuracy": even, "shorter_accuracy": even}
+    assert preferred.by_length("full", {"models": {"full": parts}}, cut).bin == "passed", "pairs were measured"
+    ended = preferred.by_length("full", {"models": {}}, {**cut, "finished": {"base": 1.0, "tuned": 0.8}})
+    assert ended.bin == "passed" and "16 tokens" in ended.message and "80 % of its own answers" in ended.message
+
+
+def test_of_preferences_it_is_not_said_that_nothing_is_written():
+    found = degenerate(pairs(np.zeros((3, 2))))
+    assert found.bin == "not_applicable" and "writes no texts" not in found.message
 
 
 def test_told_apart_may_not_be_told():

@@ -62,6 +62,7 @@ def test_other_labels_and_other_truth_are_refused():
     with pytest.raises(UserError) as error:
         same_rows(one, replace(one, labels=("a", "z")))
     assert code_of(error) == "V102"
+    assert "different labels: only full has 'b'; only full has 'z'." in str(error.value)
     with pytest.raises(UserError) as error:
         same_rows(one, replace(one, gold=np.array([1, 1, 0])))
     assert code_of(error) == "V107"

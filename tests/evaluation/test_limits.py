@@ -58,7 +58,11 @@ def test_equal_answers_pass_however_few():
     new, old = pair(30, 20, 0, 0)
     assert of(new, old, 0.001).state == "passed"
     held = replace(NONE, max_flips=0.01, max_slice_flips=0.01)
-    assert {one.state for one in limit_checks.flips(new, old, held, "accuracy", {}, ())} == {"passed"}
+    found = [of(new, old, 0.001), *limit_checks.flips(new, old, held, "accuracy", {}, ())]
+    for one in found:
+        assert one.state == "passed" and one.evidence["alike"] and one.high is not None and one.high > 0.01
+        assert "Both runs give equal answers to all" in one.message and "however few" in one.message
+        assert "may turn" not in one.message and "by chance" not in one.message, "which would contradict the state"
 
 
 def test_quality_where_less_is_better():
@@ -179,6 +183,15 @@ def test_latency():
     assert limit_checks.latency((), (), 0, "No model.", limits, ())[0].state == "not_applicable"
     assert limit_checks.latency((), (), 0, "No model.", limits, ("max_slower",))[0].state == "cannot_tell"
     assert limit_checks.latency((), (), 0, "", NONE, ()) == []
+
+
+def test_the_times_that_are_told_are_those_of_the_ratio():
+    """Of the medians of both the ratio would be another: 2 against 2, and 1.5 times as long."""
+    new, old = [1.0, 2.0, 2.0, 2.0, 3.0, 3.0, 6.0, 9.0, 1.5], [1.0, 1.0, 4.0, 2.0, 2.0, 2.0, 1.0, 5.0, 1.0]
+    (found,) = limit_checks.latency(new, old, 1000, "", replace(NONE, max_slower=1.2), ())
+    assert found.value == pytest.approx(1.5) and np.median(new) == np.median(old) == 2
+    told, against = (float(found.message.split()[place].rstrip(",")) for place in (0, 5))
+    assert told / against == pytest.approx(1.5), found.message
 
 
 def test_one_disturbed_round_of_nine_does_no_harm():

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.evaluation import made_kinds
 from whet.evaluation import retention
 
 
@@ -42,6 +43,49 @@ def test_a_control_of_fewer_steps_is_no_proof(student: int | None, control: int 
     found = retention.finding(told(student, control))
     assert found.bin == bin and words in found.message
     assert ("steps" in found.message) == bool(words)
+
+
+def tags(name: str, right: list[int]) -> Any:
+    """A tagger's answers to rows of one entity each, found in some of them."""
+    truth = [[(0, 4, 0)] for _ in right]
+    said = [[(0, 4, 0)] if there else [] for there in right]
+    return made_kinds.spans(truth, said, model=name)
+
+
+def test_equal_models_have_equal_intervals_and_draws_without_a_share_are_told():
+    few = [1, 1] + [0] * 18
+    one, other, teacher = (tags(name, few) for name in ("distilled", "full", "teacher"))
+    found = retention.retention(
+        {"distilled": one, "full": other, "teacher": teacher}, "entity_f1", "full", seed=0, alpha=0.05
+    )
+    kept = {name: {**value, "model": ""} for name, value in found["kept"].items()}
+    assert kept["distilled"] == kept["full"], "the same answers, drawn alike"
+    assert kept["distilled"]["share"] == 1.0 and kept["distilled"]["low"] == kept["distilled"]["high"] == 1.0
+    assert 0 < kept["distilled"]["undefined"] < 1000, "in some resamples the teacher finds nothing"
+    message = retention.finding({**found, "models": {}}).message
+    assert message.startswith("The student keeps 100.0 %") and "resamples have no score to take a share of" in message
+
+
+def test_a_sentence_begins_with_who_it_is_about():
+    alone = retention.finding(told(10, 10, kept={}))
+    assert alone.message.startswith("The student is")
+    nothing = {"distilled": {"share": None, "low": None, "high": None}}
+    assert "no share of a score of zero. It is" in retention.finding(told(10, 10, kept=nothing)).message
+
+
+@pytest.mark.parametrize(
+    ("kept", "bin", "words"),
+    [(None, "tip", "is not kept"), ("runs/a/models/full", "tip", "lies in runs/a/models/full")],
+)
+def test_a_tuned_model_that_does_not_teach_is_told(kept: str | None, bin: str, words: str):
+    by = {"model": "probe", "run": "runs/a", "tuned": "full", "kept": kept}
+    found = retention.who_teaches({"teacher": "runs/a", "taught_by": by})
+    assert (found.code, found.bin) == ("X012", bin)
+    assert "probe of runs/a" in found.message and words in found.message
+    assert (f"distillation.teacher={kept}" in found.remedy) == (kept is not None)
+    shipped = retention.who_teaches({"teacher": "runs/a", "taught_by": {**by, "model": "full", "tuned": None}})
+    assert shipped.bin == "passed" and "full of runs/a" in shipped.message
+    assert retention.who_teaches({"teacher": "somebody/else"}).message == "The teacher is somebody/else."
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,47 @@ def test_of_a_series_the_last_stage_teaches(tmp_path: Path):
     assert teachers.run_of(str(tmp_path)) is None
 
 
+def test_of_a_search_the_model_that_it_ships_teaches(tmp_path: Path):
+    trial = saved(tmp_path / "sweep" / "trials" / "0001", {"state": "finished"})
+    known = {"state": "finished", "sweep": True, "answers": "trials/0001/model"}
+    (tmp_path / "sweep" / "state.json").write_text(json.dumps(known))
+    assert teachers._saved(str(tmp_path / "sweep")) == trial / "model"
+
+
+def judged(folder: Path, ships: str, values: dict[str, float], kept: tuple[str, ...] = ()) -> Path:
+    """A run whose verdict ships a model, with those beside it that it kept."""
+    run = saved(folder, {"id": folder.name, "state": "finished"})
+    (run / "shipped.json").write_text(json.dumps({"model": ships}))
+    (run / "verdict.json").write_text(json.dumps({"metric": "accuracy", "values": values}))
+    for name in kept:
+        (run / "models" / name).mkdir(parents=True)
+        (run / "models" / name / ABOUT).write_text("{}")
+    return run
+
+
+def test_which_model_of_a_run_teaches_is_known(tmp_path: Path):
+    """A run whose verdict ships the frozen probe has a tuned model, too, and nobody said that it does not teach."""
+    values = {"majority": 0.1, "probe": 0.7, "full": 0.72, "self-trained": 0.71}
+    probe = judged(tmp_path / "probe", "probe", values, ("full", "tfidf_linear"))
+    found = teachers.taught_by(str(probe))
+    assert found is not None and found.words == f"probe of {probe}"
+    assert (found.tuned, found.kept) == ("full", probe / "models" / "full")
+    full = teachers.taught_by(str(probe / "models" / "full"))
+    assert full is not None and (full.words, full.tuned) == (f"full of {probe}", None), "it was named"
+    gone = teachers.taught_by(str(judged(tmp_path / "gone", "probe", values)))
+    assert gone is not None and (gone.tuned, gone.kept) == ("full", None)
+    tuned = teachers.taught_by(str(judged(tmp_path / "tuned", "full", values, ("probe",))))
+    assert tuned is not None and (tuned.model, tuned.tuned) == ("full", None)
+    assert teachers.taught_by("somebody/else") is None
+
+
+def test_a_teacher_that_is_not_there_is_called_by_its_option(tmp_path: Path):
+    with pytest.raises(UserError) as caught:
+        teachers.load(str(tmp_path / "none"), "classes", "text-classification", False)
+    (problem,) = caught.value.problems
+    assert problem.where.startswith("distillation.teacher ") and "minilm" not in problem.remedy
+
+
 def test_rows_that_a_teacher_knows_are_counted(tmp_path: Path):
     rows = made_rows.single(tmp_path)
     run = saved(tmp_path / "run", {"state": "finished"})

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from whet.errors import UserError
+from whet.errors import Problem, UserError
 from whet.recipe import Recipe, dump, from_options, load
+from whet.recipe.address import mistake_of
+from whet.recipe.locating import located
 from whet.recipe.reading import all_options, describe, option_names, parse_assignments
 from whet.recipe.rules import concerns, contradictions
 from whet.recipe.training import TrainingRecipe
@@ -185,6 +187,71 @@ def test_every_mistake_at_once_with_its_line(tmp_path: Path):
     assert found[f"{path}:7 training.learn-rate"] == ("R010", "Did you mean 'learning_rate'?")
     assert found[f"{path}:5 training.epochs"][0] == "R011"
     assert "'auto' or a number above 0" in found[f"{path}:5 training.epochs"][1]
+
+
+def test_keys_that_stand_twice_are_refused_among_all_other_mistakes(tmp_path: Path):
+    path = written("seed: 1\nmethd: full\ndata: {source: a.csv,\n  source: b.csv}\nseed: 2\nseed: -3\n", tmp_path)
+    with pytest.raises(UserError) as caught:
+        load(path)
+    assert codes(caught) == [
+        ("R007", f"{path}:4 data.source"),
+        ("R007", f"{path}:6 seed"),
+        ("R011", f"{path}:6 seed"),
+        ("R010", f"{path}:2 methd"),
+    ]
+    assert [one.what.partition(";")[0] for one in caught.value.problems[:2]] == [
+        "stands in lines 3 and 4",
+        "stands in lines 1, 5 and 6",
+    ]
+
+
+def test_keys_that_another_mapping_brings_in_stand_once(tmp_path: Path):
+    stages = (
+        "stages:\n  - {name: one, data: &rows {source: a.csv, text: t}}\n  - {name: two, data: {<<: *rows, text: u}}\n"
+    )
+    assert load(written(stages, tmp_path)).stages[1]["data"] == {"source": "a.csv", "text": "u"}
+
+
+def test_a_value_given_beside_the_file_is_not_blamed_on_it(tmp_path: Path):
+    path = written("data: {source: a.csv}\ntraining:\n  epochs: 3\n", tmp_path)
+    with pytest.raises(UserError) as caught:
+        load(path, {"training.epochs": -1, "training.patience": -1})
+    assert codes(caught) == [("R011", "training.epochs"), ("R011", "training.patience")]
+    with pytest.raises(UserError) as caught:
+        load(path, {"training": {"epochs": -1}})
+    assert codes(caught) == [("R011", "training.epochs")]
+
+
+def test_a_contradiction_names_line_and_option(tmp_path: Path):
+    with pytest.raises(UserError) as caught:
+        load(path := written("data: {source: a.csv}\nmethod: full\nlora: {rank: 4}\n", tmp_path))
+    assert codes(caught) == [("R021", f"{path}:3 lora")]
+
+
+def test_a_recipe_knows_where_it_was_read_and_is_the_same_wherever(tmp_path: Path):
+    path = written("data: {source: a.csv}\nseed: 1\n", tmp_path)
+    recipe = load(path, {"seed": 2})
+    assert recipe.lines == {"data": f"{path}:1", "data.source": f"{path}:1", "seed": ""}
+    assert recipe == from_options({"data.source": "a.csv", "seed": 2}) != from_options({"data.source": "a.csv"})
+    assert recipe.model_copy(update={"seed": 3}).lines == recipe.lines
+
+
+@pytest.mark.parametrize(
+    ("problem", "where"),
+    [
+        (Problem("D001", "no.csv", "", option="data.source"), "r.yaml:2 data.source, no.csv"),
+        (Problem("D020", "data.label", "", option="data.source"), "r.yaml:1 data.label"),
+        (Problem("M004", "base 'c'", "", option="base"), "r.yaml:3 base 'c'"),
+        (Problem("M004", "base 'c'", "", option="distillation.teacher"), "distillation.teacher, base 'c'"),
+        (Problem("T030", "student.layers of a/b", "", option="base"), "student.layers of a/b"),
+        (Problem("D006", "data/x.csv", "", option="data.source"), "r.yaml:2 data.source, data/x.csv"),
+        (Problem("T040", "method", ""), "method"),
+        (Problem("T001", "memory", ""), "memory"),
+    ],
+)
+def test_a_problem_of_a_run_is_found_in_its_recipe(problem: Problem, where: str):
+    lines = {"data": "r.yaml:1", "data.source": "r.yaml:2", "base": "r.yaml:3"}
+    assert located(problem, from_options(SOURCE).knowing(lines)).where == where
 
 
 @pytest.mark.parametrize("name", ["x-y", "2", "float", "auto", "str", "a b", "é"])
@@ -453,6 +520,8 @@ def test_a_text_with_a_colon_is_a_text():
         ({"judge.model": "m"}, "R032"),
         ({"judge.endpoint": "http://localhost/v1"}, "R032"),
         ({"prompting.endpoint": "http://localhost/v1"}, "R032"),
+        ({"prompting.endpoint": "localhost:8801", "prompting.base": "a"}, "P020"),
+        ({"judge.endpoint": "ftp://here/v1", "judge.model": "a"}, "P020"),
         ({"prompting.base": "m", "prompting.price_input": 1.0}, "R032"),
         ({"evaluation.baselines": ["base"], "prompting.shots": 2}, "R033"),
         ({"task": "translation", "chat.train": "all"}, "R027"),
@@ -462,3 +531,14 @@ def test_a_text_with_a_colon_is_a_text():
 def test_what_cannot_be_meant_of_texts_together(options: dict[str, Any], code: str):
     with pytest.raises(UserError, match=code):
         from_options({**SOURCE, "task": "text-generation", **options})
+
+
+def test_an_address_is_looked_at_before_rows_are_and_keeps_its_secret():
+    """A run folder was left behind by a teacher at 'localhost:8801'."""
+    with pytest.raises(UserError) as caught:
+        from_options({**SOURCE, "distillation.teacher": "a", "distillation.endpoint": "localhost:8801"})
+    problem = next(one for one in caught.value.problems if one.code == "P020")
+    assert "distillation.endpoint" in problem.where and "'localhost:8801'" in problem.what
+    for secret in ("http://me:qz7@here/v1", "me:qz7@here", "http://here/v1?key=qz7", "here:80?key=qz7"):
+        assert mistake_of(secret) and "qz7" not in mistake_of(secret)
+    assert not mistake_of(" http://localhost:8000/v1 ") and mistake_of("http://here:port/v1")

@@ -60,7 +60,7 @@ def test_what_a_method_does_not_use_is_not_drawn():
 
 
 def test_the_usual_space():
-    found = space.usual(("full", "lora"), {"full": 1e-4, "lora": 5e-4}, 4.0)
+    found = space.usual(("full", "lora"), {"full": 1e-4, "lora": 5e-4}, {"full": 4.0, "lora": 4.0})
     assert [one.name for one in found] == [
         "method",
         "training.learning_rate (full)",
@@ -71,7 +71,17 @@ def test_the_usual_space():
     ]
     assert found[2].low == pytest.approx(1e-4) and found[2].high == pytest.approx(2.5e-3)
     assert space.belongs(found[2], "lora") and not space.belongs(found[2], "full")
-    assert space.usual(("lora",), {"lora": 1e-3}, 3.0)[0].option == "training.learning_rate"
+    assert space.usual(("lora",), {"lora": 1e-3}, {"lora": 3.0})[0].option == "training.learning_rate"
+
+
+def test_methods_that_take_other_passes_have_passes_of_their_own():
+    rates, epochs = {"full": 1e-4, "contrastive": 5e-5}, {"full": 8.0, "contrastive": 10.0}
+    found = {one.name: one for one in space.usual(tuple(rates), rates, epochs)}
+    assert found["training.epochs (full)"].choices == (4.0, 8.0, 12.0)
+    assert found["training.epochs (contrastive)"].choices == (5.0, 10.0, 15.0)
+    assert found["contrastive.loss"].choices == ("supervised", "cosine")
+    (one,) = (one for one in space.usual(["full"], rates, {"full": 1.0}) if one.option == "training.epochs")
+    assert one.choices == (1.0, 2.0), "none of them twice"
 
 
 def test_a_setting_over_a_recipe():

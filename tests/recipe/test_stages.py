@@ -7,7 +7,8 @@ import pytest
 
 from whet.errors import UserError
 from whet.recipe import Recipe, dump, from_options, load
-from whet.recipe.expanding import Stage
+from whet.recipe.expanding import Stage, not_taken
+from whet.recipe.lines import line_of
 from whet.recipe.reading import stages_of
 
 ADAPT: dict[str, Any] = {"name": "adapt", "task": "fill-mask", "data": {"source": "pool.txt"}}
@@ -95,6 +96,7 @@ def test_a_recipe_with_stages_comes_back_from_its_text(tmp_path: Path):
         ([ADAPT, SORT], {"controls__irrelevant": "other.txt", "controls__kinds": ["none"]}, "R053"),
         ([ADAPT, SORT], {"controls__seeds": 5}, "R053"),
         ([ADAPT, {**SORT, "base": "later"}, {**SORT, "name": "later"}], {}, "R057"),
+        ([SORT, {**SORT, "name": "two", "distillation": {"teacher": "two"}}], {}, "R057"),
         ([ADAPT, SORT], {"task": "regression", "training__epochs": 2.0, "data__source": "x"}, "R054"),
         ([{**ADAPT, "selection": {"way": "dsir"}}], {}, "R056"),
         ([{**ADAPT, "selection": {"rows": 10}}, SORT], {}, "R055"),
@@ -131,3 +133,108 @@ def test_mistakes_of_all_stages_are_told_at_once_with_their_lines(tmp_path: Path
 def test_controls_without_stages_are_refused():
     with pytest.raises(UserError, match="R053"):
         from_options({"data.source": "x", "controls.kinds": ["none"]})
+
+
+WRONG = """\
+base: minilm
+epochs: 3
+stages:
+  - name: adapt
+    task: fill-mask
+    data: {source: pool.txt}
+    training: {epochs: -2}
+  - 7
+  - name: adapt
+    data: {source: rows.csv, labl: intent}
+    seed: x
+    search: {trials: 3}
+controls: {kinds: [none], seeds: 1}
+"""
+
+
+def told(path: Path, **changes: Any) -> list[tuple[str, str]]:
+    with pytest.raises(UserError) as caught:
+        load(path, {name.replace("__", "."): value for name, value in changes.items()})
+    return sorted((one.code, one.where.replace(str(path), "r.yaml")) for one in caught.value.problems)
+
+
+def test_mistakes_above_and_in_stages_are_told_together(tmp_path: Path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(WRONG)
+    assert told(path) == [
+        ("R010", "r.yaml:2 epochs"),
+        ("R010", "stage 'adapt', r.yaml:10 data.labl"),
+        ("R011", "r.yaml:13 controls.seeds"),
+        ("R011", "r.yaml:8 stages"),
+        ("R011", "stage 'adapt', r.yaml:11 seed"),
+        ("R011", "stage 'adapt', r.yaml:7 training.epochs"),
+        ("R050", "r.yaml:9 stages.2.name"),
+        ("R051", "r.yaml:12 stages.2.search"),
+    ]
+
+
+def test_a_name_that_is_none_hides_no_other_mistake(tmp_path: Path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "stages:\n"
+        "  - task: fill-mask\n"
+        "    data: {source: pool.txt}\n"
+        "    masking: {share: 2}\n"
+        "  - {name: sort, task: text-classification, data: {source: rows.csv}, method: full, lora: {rank: 4}}\n"
+        "  - {name: last, task: fill-mask}\n"
+        "data: {source: x}\n"
+        "task: text-classification\n"
+    )
+    assert told(path) == [
+        ("R011", "stage 1, r.yaml:4 masking.share"),
+        ("R012", "stage 'last', r.yaml:6 data"),
+        ("R021", "stage 'sort', r.yaml:5 lora"),
+        ("R050", "r.yaml:2 stages.0.name"),
+    ]
+
+
+def test_what_is_given_beside_the_file_is_not_blamed_on_a_stage(tmp_path: Path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "training: {epochs: 2}\n"
+        "stages:\n"
+        "  - {name: adapt, task: fill-mask, data: {source: pool.txt}, training: {epochs: 1}}\n"
+        "  - {name: sort, task: text-classification, data: {source: rows.csv}}\n"
+    )
+    assert told(path, training__epochs=-1) == [("R011", "training.epochs")]
+    assert told(path, method="probe") == [("R022", "stage 'sort', r.yaml:1 training")]
+
+
+def test_the_stages_of_a_recipe_know_their_lines(tmp_path: Path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "base: some/base\n"
+        "data: {text: message}\n"
+        "training: {epochs: 2}\n"
+        "stages:\n"
+        "  - {name: adapt, task: fill-mask, data: {source: pool.txt}}\n"
+        "  - name: sort\n"
+        "    task: text-classification\n"
+        "    data: {source: rows.csv}\n"
+        "    training: {patience: 3}\n"
+    )
+    adapt, sort = (one.recipe.lines for one in stages_of(load(path)))
+    assert (line_of("base", adapt), line_of("training.epochs", adapt)) == (f"{path}:1", f"{path}:5")
+    assert (line_of("training.epochs", sort), line_of("training.patience", sort)) == (f"{path}:3", f"{path}:9")
+    assert (line_of("base", sort), line_of("data.text", sort)) == (f"{path}:6", f"{path}:8")
+
+
+def test_a_teacher_behind_an_endpoint_is_no_stage():
+    asked = {"teacher": "adapt", "endpoint": "http://localhost/v1", "texts": "replace", "weight": 0}
+    found = expanded(ADAPT, {"name": "write", "task": "summarization", "data": {"source": "x"}, "distillation": asked})
+    assert found["write"].needs == {"base": "adapt"}
+
+
+def test_options_above_that_a_stage_does_not_take():
+    given = {"training__epochs": 2, "training__patience": 3, "method": "full", "data__test_share": 0.3}
+    adapt = {**ADAPT, "training": {"epochs": 1}}
+    assert not_taken(recipe(adapt, SORT, {"name": "more"}, data__source="x", **given)) == {
+        "adapt": ["method", "data.test_share", "training.patience"],
+        "sort": ["data.test_share"],
+        "more": [],
+    }

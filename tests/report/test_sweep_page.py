@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
-from whet.report import sweep_page
+import pytest
+
+from whet.report import sweep_page, tradeoff
 
 
 def value(mean: float) -> dict[str, Any]:
@@ -18,7 +21,8 @@ def made(**more: Any) -> dict[str, Any]:
         "trainable_parameters": 5e5,
         "total_parameters": 2.3e7,
         "size_bytes": 3.4e6,
-        "peak_bytes": 1.1e9,
+        "base_bytes": 9.1e7,
+        "added_bytes": 1.1e9,
         "predict_rows_per_second": 500.0,
     }
     row = {"is_baseline": False, "kind": "lora", "near_best": True, "failed": ["too large"], "left_out": 1}
@@ -41,13 +45,14 @@ def made(**more: Any) -> dict[str, Any]:
         "with full": {"num_trials": 10, "foretold": 0.0, "importance": {"training.learning_rate": 1.0}},
     }
     evidence = {"groups": weighed, "told": ["over all"]}
-    finding = {"code": "X032", "message": "Choices tell.", "remedy": "", "evidence": evidence}
+    finding = {"code": "X032", "bin": "passed", "title": "Choices that mattered", "message": "Choices tell.", "remedy": "", "evidence": evidence}
     return {
         "task": "text-classification",
         "base": "minilm",
         "metric": "accuracy",
         "num_test_rows": 784,
         "search": {"metric": "auto"},
+        "validation_metric": "accuracy",
         "trials": trials,
         "table": [base, row, own],
         "verdict": {"reason": "Trial 7 (LoRA) is 2 points better."},
@@ -71,7 +76,7 @@ def test_the_page(tmp_path: Path):
 
 def test_where_little_is_known(tmp_path: Path):
     found = made()
-    bare = {"code": "X032", "message": "Fewer than 10 trials.", "remedy": "", "evidence": {}}
+    bare = {"code": "X032", "bin": "not_applicable", "message": "Fewer than 10 trials.", "remedy": "", "evidence": {}}
     found |= {"findings": [bare], "trials": found["trials"][:1], "table": found["table"][:1]}
     page = sweep_page.write(tmp_path, found).read_text()
     assert "Fewer than 10 trials." in page and "Fewer than two models" in page
@@ -83,3 +88,58 @@ def test_settings_in_words():
         "full, training.epochs 2, lora.rank 4"
     )
     assert sweep_page.milliseconds(None) == "\N{EN DASH}"
+
+
+def test_validation_is_written_as_test_rows_are():
+    found = made()
+    assert sweep_page.look(0.9, found) == "90.0\N{NO-BREAK SPACE}%" and sweep_page.look(None, found) == "\N{EN DASH}"
+    assert sweep_page.look(0.9, made(validation_metric="")) == "0.9000", "an older search does not say"
+    assert sweep_page.look(-1.25, made(task="language-modeling", validation_metric="likelihood")) == "1.2500"
+    assert sweep_page.look(-0.25, made(search={"metric": "mae"})) == "0.250"
+
+
+def test_an_adapter_is_as_large_as_what_must_be_shipped(tmp_path: Path):
+    page = sweep_page.write(tmp_path, made()).read_text()
+    assert "94.4\N{NO-BREAK SPACE}MB" in page and "3.4\N{NO-BREAK SPACE}MB without its base" in page
+    assert sweep_page.shipped_bytes({"size_bytes": 5.0}) == 5.0 and sweep_page.shipped_bytes({}) is None
+
+
+def test_findings_have_marks_and_tables_become_blocks(tmp_path: Path):
+    page = sweep_page.write(tmp_path, made()).read_text()
+    assert '<li class="finding passed">' in page and page.count('class="stacked"') == 2
+
+
+# --- the trade-off --------------------------------------------------------------------------------
+
+
+def dots(*places: tuple[str, float, float]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "seconds": seconds, "value": at, "low": at - 2, "high": at + 2, "kind": "searched"}
+        for name, seconds, at in places
+    ]
+
+
+@pytest.mark.parametrize("width", [300, 620])
+def test_no_name_lies_over_another_or_leaves_the_drawing(width: int):
+    crowd = [(f"trial {number}, contrastive", 7.0 + 0.1 * number, 77.5 + 0.2 * number) for number in range(5)]
+    rows = dots(("majority", 0.02, 12.0), ("probe", 0.9, 77.5), *crowd)
+    across, down = tradeoff.axes(rows, width)
+    boxes = []
+    for one in tradeoff.names(rows, across, down):
+        at, length = across.place(one["seconds"]), tradeoff.LETTER * len(one["name"])
+        left = at if one["align"] == "left" else at - length
+        low = down.place(one["value"]) - tradeoff.LINE / 2
+        box = tradeoff.Box(left + 0.01, low + 0.01, left + length - 0.01, low + tradeoff.LINE - 0.01)
+        assert box.left >= 0 and box.right <= width, one
+        assert not any(box.meets(other) for other in boxes), one
+        boxes.append(box)
+    assert len(boxes) == len(rows)
+
+
+def test_the_axis_of_time_has_plain_numbers():
+    assert tradeoff.marks(tradeoff.Axis(0.02, 20.0, 300, ratios=True)) == [0.1, 1.0, 10.0]
+    assert tradeoff.marks(tradeoff.Axis(0.5, 9.0, 300, ratios=True)) == [0.5, 1.0, 2.0, 5.0]
+    axis = tradeoff.Axis(0.02, 20.0, 300, ratios=True)
+    assert axis.value(axis.place(3.0)) == pytest.approx(3.0)
+    svg = tradeoff.cloud(dots(("a", 0.01, 50.0), ("b", 30.0, 60.0)), "Accuracy, percent", 300)
+    assert "'~g'" in json.dumps(svg.to_dict()) and "10m" not in json.dumps(svg.to_dict())

@@ -13,6 +13,7 @@ TIMES = {
     "tokens_per_second",
     "mfu",
     "peak_bytes",
+    "added_bytes",
     "ceiling_flops",
     "started_at",
     "finished_at",

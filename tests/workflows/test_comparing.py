@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from tests.evaluation import made_kinds
 from tests.evaluation.made import single
 from tests.made_compared import run_of, texts, two
+from whet.cli import compare as cli
+from whet.files import write_json
+from whet.folder import FINISHED, RunFolder
 from whet.report.side_by_side import side_by_side
 from whet.workflows.comparing import Together, compare
 
@@ -117,3 +121,31 @@ def test_every_kind(tmp_path: Path, kind: str):
     assert one.slices.why_not == ""
     assert side_by_side(found.to_json(), {one.name: one.rows}, found.kind)
     json.dumps(found.to_json(), allow_nan=False)
+
+
+def test_a_name_is_written_as_it_is(found: Together):
+    """A run may be called new; it is not New."""
+    assert found.figures["verdict"]["reason"].startswith("new/full is ")
+
+
+def test_of_a_search_what_it_measures_is_no_difference(tmp_path: Path):
+    """A trial leaves baselines to the search; beside another run that would look like an option of the training."""
+    old, new = two(tmp_path, 60, named=("old", "trial"))
+    sweep, trial = RunFolder(tmp_path / "sweep"), RunFolder(tmp_path / "sweep" / "trials" / "0001")
+    trial.path.parent.mkdir(parents=True)
+    new.rename(trial.path)
+    measured = {"evaluation.baselines": ["majority", "probe"], "evaluation.label_noise": True, "forgetting.measure": True}
+    for place, more in ((RunFolder(old), measured), (sweep, measured), (trial, dict.fromkeys(measured))):
+        known = yaml.safe_load(place.resolved.read_text()) if place.resolved.exists() else {}
+        known |= {name: {"value": value, "reason": "default"} for name, value in more.items()}
+        place.resolved.write_text(yaml.safe_dump(known))
+    sweep.write_state(FINISHED, sweep=True, answers="trials/0001/model")
+    write_json(sweep.verdict, {"ship": "trial 1"})
+    write_json(trial.shipped, {"model": "full"})
+    found = compare([old, sweep.path], 0.01, 0.05)
+    assert [one["name"] for one in found.figures["differences"]] == ["method"]
+
+
+def test_values_are_no_python():
+    assert cli._value(["majority", "probe"]) == "majority, probe" and cli._value([]) == cli._value(None) == "none"
+    assert cli._value(False) == "false" and cli._value(0.5) == "0.5"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 import whet
 from tests import made_models, made_rows, made_tasks
 from tests.made_runs import MEAN, quiet_machine
+from whet.batches.encoding import Cut, Encoded
 from whet.errors import Interrupted, UserError
 from whet.files import Lock
 from whet.folder import RunFolder
@@ -21,7 +23,7 @@ from whet.recipe.distillation_rules import distilled
 from whet.report.distillation_section import distillation
 from whet.report.page import page
 from whet.report.run_files import read_run
-from whet.workflows import distilling
+from whet.workflows import distilling, retaining
 from whet.workflows.fit import fit
 
 SHORT: dict[str, Any] = {
@@ -91,6 +93,10 @@ def test_a_student_its_control_and_its_teacher_stand_on_the_same_rows(made: Path
     sizes = {name: one["parameters"] for name, one in told["models"].items()}
     assert sizes["full"] == sizes["distilled"] < sizes["teacher"]
     assert all(one["rows_per_second"] > 0 and one["size_bytes"] > 0 for one in told["models"].values())
+    assert 0 < told["timed_rows"] <= told["test_rows"]
+    ships = json.loads((made / "teacher" / "shipped.json").read_text())["model"]
+    assert told["taught_by"]["model"] == ships
+    assert f"{ships} of {made / 'teacher'}" in finding(run, "X012")["message"]
     verdict = json.loads((run / "verdict.json").read_text())
     assert "teacher" not in verdict["values"] and verdict["ship"] != "teacher"
     assert finding(run, "X010")["bin"] in ("passed", "tip", "issue")
@@ -130,6 +136,57 @@ def test_the_page_shows_what_is_kept(made: Path):
     assert "%" in rows["distilled"].cells[2].text
     assert section.content["made_of"].startswith("layers 0 of ")
     assert "What was learnt from a teacher" in page(found)
+    ships = json.loads((made / "teacher" / "shipped.json").read_text())["model"]
+    assert f"{ships} of {made / 'teacher'}" in str(rows["teacher"].cells[0])
+    assert "asked about 72 training rows and 30 texts" in section.content["how"]
+    assert "learns 50 % of a row from it, at temperature 2" in section.content["how"]
+
+
+def test_timing_is_bounded_by_tokens_and_seconds(monkeypatch: pytest.MonkeyPatch):
+    """Ten rows of five thousand tokens each took four minutes."""
+    lengths = np.full(500, 100)
+    long = Encoded(
+        np.zeros(0, np.uint32),
+        np.concatenate([[0], np.cumsum(lengths)]),
+        np.full(500, -1, np.int32),
+        Cut(100, 0, 0, 0),
+        rows=np.repeat(np.arange(10), 50),
+    )
+    assert retaining._first_rows(long, 10) == 1
+    assert retaining._first_rows(replace(long, rows=None), 500) == retaining.FIRST_TOKENS // 100
+    assert retaining._first_rows(replace(long, rows=None), 7) == 7
+    asked: list[int] = []
+    monkeypatch.setattr(retaining, "_model", lambda run, name: None)
+    monkeypatch.setattr(retaining, "_asks", lambda run, models, size: {name: lambda: size for name in models})
+    monkeypatch.setattr(retaining, "_seconds", lambda ask: asked.append(ask()) or float(ask()))
+    run: Any = SimpleNamespace(encoded={"test": long}, examples=lambda split: range(10))
+    rates, size = retaining._in_turn(run, ["full", "distilled"])
+    assert size == 2 and rates == {"full": 1.0, "distilled": 1.0}, "a second a row: two rows, five rounds, two models"
+    assert sum(asked) <= 2 + retaining.TIMED_SECONDS
+    slow: Any = SimpleNamespace(encoded={"test": long}, examples=lambda split: range(10))
+    monkeypatch.setattr(retaining, "_seconds", lambda ask: asked.append(ask()) or 15.0)
+    asked.clear()
+    assert retaining._in_turn(slow, ["full", "distilled"])[1] == 1 and len(asked) == 4, "one round where rows are slow"
+
+
+def test_how_far_a_teacher_is_counts_what_it_reads(monkeypatch: pytest.MonkeyPatch):
+    """'532 of 10': long rows are read in many pieces."""
+    told: list[int] = []
+    pieces: Any = SimpleNamespace(offsets=np.asarray([0, 5]), __len__=lambda: 1)
+    teacher = SimpleNamespace(reads_as=lambda *_: False, outputs=lambda *_: None)
+    task = SimpleNamespace(predictions=lambda *_: None)
+    monkeypatch.setattr(retaining.distilling, "teacher", lambda run: teacher)
+    monkeypatch.setattr(retaining.distilling, "tokenised", lambda *_: range(532))
+    monkeypatch.setattr(retaining.teachers, "known_texts", lambda examples: [])
+    run: Any = SimpleNamespace(
+        task=task,
+        tokenizer=None,
+        examples=lambda split: range(10),
+        encoded={"test": pieces},
+        telling=lambda what, total: told.append(total),
+    )
+    retaining._answers(run, "test")
+    assert told == [532]
 
 
 def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(made: Path, tmp_path: Path):

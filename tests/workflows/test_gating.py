@@ -62,6 +62,10 @@ def test_from_python(tmp_path: Path):
     found = whet.gate(new, old, max_drop=0.01, max_flips=0.001, max_slower=None, max_ece=None)
     assert states(found)["flips"] == "failed" and not found["go_on"]
     beside = whet.compare([old, new])
+    assert whet.compare(whet.Run(old), str(new), margin=0.01) == beside, "one after the other, or as one list"
+    for wrong in (([old, new], 0.01), (old,), ()):
+        with pytest.raises(UserError, match="F016"):
+            whet.compare(*wrong)
     (name,) = beside["beside"]
     assert (beside["beside"][name]["changed"]["fixed"], beside["beside"][name]["changed"]["broke"]) == (60, 20)
     with pytest.raises(UserError, match="V121"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from tests.made_tasks import preferences, thumbs
 from whet.data.predictions import PreferencePredictions
 from whet.data.predictions import load as load_predictions
 from whet.errors import Interrupted, UserError
+from whet.models.about import load_about
 from whet.recipe import from_options
 from whet.workflows.fit import fit
 from whet.workflows.starting import start
 from whet.workflows.talking import open_voices
+from whet.workflows.usage import usage
 from whet.workflows.using import open_model
 
 OPTIONS: dict[str, Any] = {
@@ -128,6 +131,16 @@ def test_the_tuned_model_talks_and_judges(lora: Path):
     with pytest.raises(UserError) as caught:
         whet.open_run(lora).predict(["where order"])
     assert codes(caught) == {"D105"}
+
+
+def test_the_card_says_how_the_adapter_writes(lora: Path, runs: Runs, capsys: pytest.CaptureFixture[str]):
+    """A decoder was loaded with 'num_labels=1', and nothing was asked of it."""
+    text = usage(load_about(lora / "model"), str(runs.base("decoder"))).replace("RUN", str(lora))
+    assert "num_labels" not in text
+    code = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    assert "AutoModelForCausalLM" in code and "generate(" in code
+    exec(code, {})
+    assert "Error" not in capsys.readouterr().out
 
 
 def test_a_run_begins_from_the_model_of_another(runs: Runs, tmp_path: Path, undrawn: None):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +16,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
+from rich.console import Console
 from typer.testing import CliRunner
 
 import whet
 from tests import made_rows, made_runs
 from tests.made_models import WORDS, make_base
 from whet.cli.app import app
+from whet.cli.live import render
 from whet.data.forms import Examples, Shape, writing
 from whet.data.predictions import load as load_predictions
 from whet.data.row_form import Choice
@@ -29,7 +35,7 @@ from whet.folder import RunFolder
 from whet.recipe import from_options, load
 from whet.seeds import generator
 from whet.store.index import open_store
-from whet.workflows import controlling, preparing, selecting, starting, training, using
+from whet.workflows import controlling, making, preparing, selecting, starting, training, using
 from whet.workflows.fit import fit
 from whet.workflows.nodes import Node, nodes_of
 from whet.workflows.running import Running
@@ -279,6 +285,33 @@ def test_a_control_that_failed_leaves_the_evidence_and_is_gone_on_with(
     assert (folder.path / "runs/sort/verdict.json").stat().st_mtime_ns == kept, "what was finished is not done again"
 
 
+def test_a_stage_teaches_another_one_on_texts_without_labels(place: Path, tmp_path: Path):
+    path = tmp_path / "taught.yaml"
+    options = f"evaluation: {QUICK}\nforgetting: {{measure: false}}\ntraining: {{epochs: 1, learning_rate: 0.01}}\n"
+    learnt = f"{{teacher: knows, unlabelled: {place / 'pool.txt'}}}"
+    path.write_text(
+        f"base: {place / 'base'}\nmethod: full\n{options}data: {{source: {place / 'messages.csv'}}}\n"
+        "task: text-classification\n"
+        f"stages:\n  - name: knows\n  - {{name: learns, base: {place / 'base'}, distillation: {learnt}}}\n"
+    )
+    run = whet.fit(path, out=tmp_path / "run")
+    assert len(read(run.path / "runs/learns/data/unlabelled.json")["texts"]) == 90
+    assert read(run.path / "runs/learns/teacher/teacher.json")["unlabelled"] == 90
+
+
+def test_a_teacher_that_is_a_stage_is_looked_at_before_it_is_asked(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """When rows were read it was not there."""
+    asked: list[str] = []
+    monkeypatch.setattr("whet.workflows.distilling.refuse_teacher", lambda run: asked.append("looked at"))
+    monkeypatch.setattr("whet.workflows.distilling.ask", lambda run: iter(asked.append("asked") or ()))
+    options = {"data.source": "rows.csv", "distillation.teacher": "knows"}
+    run = Running(from_options(options), RunFolder(tmp_path), lambda *_: None, lambda: False)
+    list(making.ready(run))
+    assert asked == ["looked at", "asked"]
+
+
 # --- choosing rows ------------------------------------------------------------------------------------
 
 
@@ -329,7 +362,7 @@ def test_of_a_target_the_training_rows_count(place: Path, tmp_path: Path):
     assert series.final(adapt).selection.target == str(series.place("sort").path)
 
     run = begun(place, tmp_path / "run", way="dsir", target="there")
-    write_json(tmp_path / "state.json", {"answers": "runs/sort"})
+    write_json(tmp_path / "state.json", {"state": "finished", "answers": "runs/sort"})
     assert selecting.target_texts(str(tmp_path), run) == ["of the series"]
     for split in ("train", "test"):
         (tmp_path / "splits").mkdir(exist_ok=True)
@@ -425,6 +458,17 @@ def test_every_command_that_meets_such_a_folder_knows_it(chain: whet.Run, place:
         assert expected in found.output, words
     found = CliRunner().invoke(app, ["plan", str(place / "chain.yaml")])
     assert isinstance(found.exception, UserError) and "R058" in str(found.exception)
+    advised = re.search(r"Ask about one of them: whet (plan .*) \('sort'", str(found.exception))
+    assert advised is not None
+    found = CliRunner().invoke(app, [*shlex.split(advised[1]), "--no-trial"])
+    assert found.exit_code == 0, (advised[1], found.output, found.exception)
+
+
+def test_the_model_that_is_named_at_the_end_is_there(chain: whet.Run):
+    told = io.StringIO()
+    render(Console(file=told, width=500), RunFolder(chain.path), chain.summary)
+    named = Path(re.search(r"^model: +(.*?) *$", told.getvalue(), re.MULTILINE)[1])  # type: ignore[index]
+    assert named == chain.path / "runs" / "sort" / "model" and named.is_dir()
 
 
 def test_the_flag_asks_for_all_controls(place: Path, monkeypatch: pytest.MonkeyPatch):
@@ -503,6 +547,24 @@ def test_a_control_by_text_gone_over_again_and_again_is_no_fair_one():
     assert "not against every control" in found(300, said(none="better", equal_compute="cannot tell")).message
 
 
+def test_going_without_alone_does_not_tell_what_it_was_that_helped():
+    def found(**kinds: str) -> Any:
+        held = [Held(kind.replace("_", "-"), word, 5, 0, 0.02, 0.01, 0.03) for kind, word in kinds.items()]  # type: ignore[arg-type]
+        told = {"metric": "accuracy", "values": {}, "epochs": {}, "other_text": {}, "controls": []}
+        return controlling._finding("sort", "accuracy", held, {"adapted": [0.8]}, told)
+
+    alone = found(none="better")
+    assert alone.bin == "tip" and "texts of the domain helped" not in alone.message
+    assert "Neither other text nor equal compute was tried, so that it may just be more training" in alone.message
+    assert "equal-compute" in alone.remedy
+    assert found(none="worse").bin == "issue" and "cannot be told" in found(none="cannot tell").message
+    both = found(none="better", irrelevant="better")
+    assert both.bin == "passed" and "texts of the domain helped." in both.message
+    assert (
+        "Against going without: +2 points (1.0 to 3.0), better; against as much training on other text" in both.message
+    )
+
+
 def test_controls_tell_whether_it_helped(place: Path, tmp_path: Path):
     path = written(place, "controls", more="controls: {kinds: [equal-compute], seeds: 2}\n")
     run = whet.fit(path, out=tmp_path / "run")
@@ -518,6 +580,9 @@ def test_controls_tell_whether_it_helped(place: Path, tmp_path: Path):
     rows = {one["name"]: one for one in found["stages"]}
     adapt, alone, longer = (rows[n] for n in ("adapt.adapted.1", "sort.adapted.1", "sort.equal-compute.1"))
     assert longer["epochs"] > alone["epochs"] == 2.0
+    resolved = yaml.safe_load((run.path / "runs/sort.equal-compute.0/resolved.yaml").read_text())["training.epochs"]
+    assert resolved["reason"].startswith("2 of its own, and as many tokens as adapt was trained on (")
+    assert len(str(resolved["value"])) <= len("2.345") and told["irrelevant"] is None
     assert longer["tokens"] == pytest.approx(alone["tokens"] + adapt["tokens"], rel=0.25)
     tests = [
         load_predictions(RunFolder(run.path / "runs" / name).predictions("full", "test"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +12,14 @@ import numpy as np
 import pytest
 
 from whet.errors import Interrupted
+from whet.evaluation.finalists import Chosen, Gap
 from whet.files import Lock
 from whet.folder import RunFolder, create
 from whet.recipe import from_options
 from whet.recipe.space import dimensions, methods_of
-from whet.workflows import sweep_finals, sweep_findings, sweep_workers
+from whet.workflows import sweep_copies, sweep_finals, sweep_findings, sweep_workers
 from whet.workflows.sweep_clock import Clock
-from whet.workflows.sweep_study import Study, Tried, hash_of
+from whet.workflows.sweep_study import Study, Tried, hash_of, write_trials
 
 pytest.importorskip("optuna", reason="the extra whet[sweep] is not installed")
 
@@ -137,6 +141,46 @@ def test_who_is_looked_at_again():
     assert sweep_finals.chosen([], 3) == []
 
 
+def test_what_says_always_the_same_is_not_looked_at_again():
+    constant = replace(tried(3, 0.5, "lora"), why="no better than a constant answer")
+    trials = [tried(1, 0.4, "full"), tried(2, 0.3, "full"), constant]
+    assert [one.number for one in sweep_finals.chosen(trials, 3)] == [2, 1]
+    assert [one.number for one in sweep_finals.chosen(trials, 1)] == [1]
+    assert [one.number for one in sweep_finals.chosen([trials[0], constant], 3)] == [1]
+    assert [one.number for one in sweep_finals.chosen([constant], 3)] == [3], "there is nothing else"
+
+
+VERDICT = Chosen("ship", "", "", "accuracy", 0.01, 0.05, "", "", 200, {}, {}, [])
+
+
+def finalist(number: int, validation: float, seeds: int = 2) -> dict[str, Any]:
+    words = "the recipe as it stands (full)" if number == 1 else f"trial {number} (LoRA)"
+    row = {"name": f"trial {number}", "words": words, "is_baseline": False, "trial": number}
+    return {**row, "validation": validation, "num_seeds": seeds}
+
+
+def test_whether_searching_helped_is_asked_of_what_validation_chose():
+    """Not of whatever test rows like best, nor of what was never chosen."""
+    baseline = {"name": "majority", "is_baseline": True}
+    gains = {"trial 2": Gap(0.03, 0.01, 0.05), "trial 3": Gap(-0.04, -0.06, -0.02)}
+    rows = [baseline, finalist(1, 0.8), finalist(2, 0.7), finalist(3, 0.9)]
+    told = sweep_findings._helped(VERDICT, gains, rows)
+    assert told.bin == "issue" and told.place == "trial 3" and "trial 3 (LoRA), which validation chose" in told.message
+    told = sweep_findings._helped(VERDICT, gains, [*rows[:3], finalist(3, 0.6)])
+    assert told.bin == "tip" and "found nothing better than the recipe" in told.message and told.place == "trial 1"
+    told = sweep_findings._helped(VERDICT, gains, [finalist(1, 0.8, 1), finalist(2, 0.85)])
+    assert told.bin == "passed" and "interval over rows, of one training" in told.message
+    assert sweep_findings._helped(VERDICT, {}, rows[:2]).bin == "not_applicable"
+
+
+def test_of_a_grid_as_many_trials_are_wanted_as_it_holds():
+    recipe = from_options({"data.source": "x", "search.minutes": 5, "search.trials": 20})
+    trials = [tried(number, 0.5, "full") for number in (1, 2, 3)]
+    told = sweep_findings._in_time(recipe, trials, 7, [])
+    assert told.bin == "tip" and "3 of 7 trials" in told.message and told.evidence["trials_left_out"] == 4
+    assert sweep_findings._in_time(recipe, trials, 3, []).bin == "passed"
+
+
 def test_which_choices_mattered(tmp_path: Path):
     known = study(tmp_path / "one", **{"search.trials": 24, "search.sampler": "random"})
     for _ in range(24):
@@ -173,6 +217,73 @@ def test_trials_that_time_cut_weigh_nothing(tmp_path: Path):
             known.tell(claim[0], "complete", value_of(claim[1]), ended="max_seconds" if turn % 2 else "completed")
     told = sweep_findings.mattering(known).evidence["groups"]["over all"]["num_trials"]
     assert told <= 12
+
+
+STATES = ("complete", "pruned", "complete", "failed", "complete")
+
+
+def told(known: Study, states: Sequence[str]) -> None:
+    """Trials that ended so, each with a folder."""
+    for state in states:
+        with known.claimed(True) as claim:
+            assert claim is not None
+            create(known.place(claim[0]).path, "0")
+            known.report(claim[0], 0.5, 0.4)
+            known.tell(claim[0], state, value_of(claim[1]) if state == "complete" else None, seconds=2.0, why="so")
+        write_trials(known)
+
+
+def copied(known: Study, to: Path) -> Study:
+    folder = RunFolder(Path(shutil.copytree(known.folder.path, to)))
+    return Study(known.recipe, folder, known.dimensions, known.methods, new=False)
+
+
+def test_a_copy_goes_on_by_itself(tmp_path: Path):
+    """Both draw on as if the other were not there, and neither counts what only the other holds."""
+    known = study(tmp_path / "one")
+    assert not sweep_copies.separate(known)
+    told(known, STATES)
+    first = copied(known, tmp_path / "copy")
+    create(first.place(7).path, "0")  # under way when it was copied, and on no record
+    assert sweep_copies.separate(first)
+    copy = again(first)
+    assert [one.to_json() for one in copy.trials()] == [one.to_json() for one in known.trials()]
+    assert not copy.place(7).path.exists() and copy.place(5).path.exists()
+    assert not sweep_copies.separate(copy) and not sweep_copies.separate(again(known)), "each has its own now"
+    for one in (copy, known):
+        told(one, ["complete"] * 2)
+    assert [one.setting for one in copy.trials()] == [one.setting for one in known.trials()]
+    shutil.rmtree(copy.folder.path)
+    assert len(again(known).trials()) == 7 and not sweep_copies.separate(again(known))
+
+
+def test_a_copy_without_a_record_takes_what_its_folder_holds(tmp_path: Path):
+    known = study(tmp_path / "one")
+    sweep_copies.separate(known)
+    told(known, STATES)
+    (known.folder.path / "trials.json").unlink()
+    copy = copied(known, tmp_path / "copy")
+    shutil.rmtree(copy.place(3).path)
+    assert sweep_copies.separate(copy)
+    assert [one.state for one in again(copy).trials()] == ["complete", "pruned"]
+
+
+def test_a_folder_that_was_moved_takes_its_study_along(tmp_path: Path):
+    known = study(tmp_path / "one")
+    sweep_copies.separate(known)
+    told(known, STATES)
+    known.folder.path.rename(tmp_path / "two")
+    moved = Study(known.recipe, RunFolder(tmp_path / "two"), known.dimensions, known.methods, new=False)
+    assert not sweep_copies.separate(moved) and len(again(moved).trials()) == len(STATES)
+    assert sweep_copies.separate(copied(moved, tmp_path / "one")), "where it lay before lies a copy"
+
+
+def test_trials_whose_folder_is_gone(tmp_path: Path):
+    known = study(tmp_path / "one")
+    told(known, STATES)
+    for number in (1, 2, 5):
+        known.place(number).resolved.touch()
+    assert [one.number for one in known.missing()] == [3], "what was given up or failed is not needed"
 
 
 def test_what_has_ended_is_not_told_anew(tmp_path: Path):

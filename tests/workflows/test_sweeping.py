@@ -109,6 +109,10 @@ def test_what_a_search_leaves(swept: Path):
         assert [text.count("seed: 1\n") for text in recipes] == [0, 1]
     assert [row["name"] for row in found["table"] if row["is_baseline"]] == ["majority", "probe"]
     assert found["verdict"]["ship"] in [row["name"] for row in found["table"]]
+    scores, metric = read(swept / "scores.json")["models"], found["metric"]
+    for name, value in found["verdict"]["values"].items():
+        assert scores[name][metric] == {part: value[part] for part in ("value", "low", "high")}, "one figure everywhere"
+    assert found["validation_metric"] == "accuracy"
     assert [one["code"] for one in found["findings"]] == ["X030", "X031", "X032", "X033"]
     page = (swept / "sweep.html").read_text()
     assert found["verdict"]["reason"].replace("'", "&#39;") in page and "<svg" in page
@@ -134,6 +138,13 @@ def test_it_answers(swept: Path):
     assert model.task == "text-classification"
 
 
+def test_its_rows_are_shown_as_the_model_that_it_ships_reads_them(swept: Path):
+    from whet.workflows import showing
+
+    shown = showing.show(str(swept), {}, "train", 2, silent)
+    assert shown.task == "text-classification" and len(shown.rows) == 2
+
+
 def test_from_python(runs: Runs, rows: Path, quick: None, tmp_path: Path):
     """Gone on with more trials through the same door as a run."""
     wanted = {name.replace(".", "__"): value for name, value in WANTED.items() if name != "method"}
@@ -142,6 +153,9 @@ def test_from_python(runs: Runs, rows: Path, quick: None, tmp_path: Path):
         found = whet.sweep(rows, base=str(runs.base("plain")), method="full", out=tmp_path / "sweep", **wanted)
         with pytest.raises(UserError, match="F014"):
             whet.resume(found.path)
+        with pytest.raises(UserError, match="F013.*sweep --resume.*another folder with out=") as caught:
+            whet.fit(rows, base=str(runs.base("plain")), out=found.path)
+        assert "--out" not in str(caught.value)
     assert len(found.search["trials"]) == 2 and found.report.name == "sweep.html"
     assert found.predict(["one text"])[0].label in made_rows.TOPICS
     with pytest.raises(UserError, match="F015"):
@@ -317,6 +331,26 @@ def test_another_recipe_and_another_store(
     recipe, folder = sweep_starting.reopen(copy, {"search.trials": 4})
     with pytest.raises(UserError, match="O002"):
         list(sweeping.carry_out(recipe, folder, silent, lambda: False))
+
+
+def test_a_copy_is_a_search_of_its_own(swept: Path, quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """With more trials than the original, which is left as it is; and one of them gone."""
+    import shutil
+
+    monkeypatch.setenv("WHET_STORE", f"sqlite:///{swept.parent}/runs.sqlite")
+    copy = Path(shutil.copytree(swept, tmp_path / "copy"))
+    shutil.rmtree(copy / "trials" / "0002")
+    wanted = {"search.trials": 4, "search.seeds": 1}
+    list(sweeping.carry_out(*sweep_starting.reopen(copy, wanted), silent, lambda: False))
+    found = read(copy / "sweep.json")
+    assert [one["number"] for one in found["trials"]] == [1, 2, 3, 4]
+    (told,) = (one for one in found["findings"] if one["code"] == "X031")
+    assert told["bin"] == "issue" and set(told["evidence"]["lost"]) == {"trial 2"} and "is not there" in told["message"]
+    assert 2 not in [row.get("trial") for row in found["table"]]
+    assert read(copy / "state.json")["id"] != read(swept / "state.json")["id"]
+    recipe = load(swept / "recipe.yaml")
+    assert len(sweeping._study(recipe, RunFolder(swept)).trials()) == 3
+    assert not (swept / "trials" / "0004").exists()
 
 
 def test_refused_before_anything_is_read(runs: Runs, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

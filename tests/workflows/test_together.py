@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
@@ -18,9 +20,10 @@ from tests.made_models import make_base
 from whet.cli.app import app
 from whet.engine.events import Evaluated
 from whet.errors import Interrupted, UserError
+from whet.evaluation.paired import Comparison
 from whet.folder import RunFolder
 from whet.recipe import load
-from whet.workflows import starting
+from whet.workflows import starting, together
 from whet.workflows.events import OfModel
 from whet.workflows.fit import fit
 
@@ -167,6 +170,46 @@ def test_other_mixtures_are_learnt_without_controls(place: Path, by: str) -> Non
     scores = json.loads(RunFolder(found.path / "runs" / "names").scores.read_text())["models"]
     assert "together" in scores and "lora" not in scores
     assert {one.bin for one in found.findings if one.code == "X025"} == {"not_applicable"}
+    learnt = [one for one in found.findings if one.code == "X027"]
+    assert bool(learnt) == (by == "uncertainty")
+    for one in learnt:
+        assert set(one.evidence["weights"]) == {"intents", "names"}
+        assert "intents" in one.message and all(weight > 0 for weight in one.evidence["weights"].values())
+    joint: Any = SimpleNamespace(tasks={"a": None, "b": None})
+    assert together._loss_weights(joint, torch.tensor([0.0, -np.log(2.0)])) == pytest.approx({"a": 1.0, "b": 2.0})
+
+
+def compared(difference: float, low: float, high: float, p: float) -> Comparison:
+    return Comparison("together", "full", "accuracy", difference, low, high, p, p, "test", 1, 1, 1, 1, 100, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("one", "bin", "words"),
+    [
+        (compared(-0.194, -0.282, -0.106, 0.001), "issue", "loses 19.4 points (10.6 to 28.2, "),
+        (compared(0.194, 0.106, 0.282, 0.001), "passed", "gains 19.4 points (10.6 to 28.2, "),
+        (compared(-0.027, -0.103, 0.049, 0.5), "tip", "it is 2.7 points (-4.9 to 10.3, p = 0.5 after Holm) worse than"),
+    ],
+)
+def test_ends_of_an_interval_count_as_the_sentence_does(one: Comparison, bin: str, words: str) -> None:
+    found = together._finding("intents", one, 0.05)
+    assert found.bin == bin and words in found.message
+
+
+@pytest.mark.parametrize("name", ["together", "full"])
+def test_a_training_that_was_cut_short_is_not_judged(tmp_path: Path, name: str) -> None:
+    """A task 'loses by learning with the others' that had no time to learn."""
+    place = RunFolder(tmp_path)
+    place.facts(name).parent.mkdir(parents=True)
+    place.resolved.write_text("method: {value: full}\n")
+    for one in ("together", "full"):
+        ended = "max_seconds" if one == name else "patience"
+        place.facts(one).write_text(json.dumps({"ended": ended, "steps": 55}))
+    cut = together._cut_short(place)
+    assert len(cut) == 1 and "max_seconds, after 55 steps" in cut[0]
+    found = together._finding("intents", compared(-0.194, -0.282, -0.106, 0.001), 0.05, cut)
+    assert found.bin == "not_applicable" and "loses" not in found.message and "not judged" in found.message
+    assert "max_seconds" in found.remedy
 
 
 @pytest.mark.parametrize(
@@ -190,6 +233,17 @@ def test_what_cannot_be_shared_is_refused_with_its_line(
         load(path)
     assert code in {problem.code for problem in caught.value.problems}
     assert any("wrong.yaml:" in problem.where for problem in caught.value.problems)
+
+
+def test_mistakes_of_tasks_are_told_at_once_each_with_its_line(place: Path) -> None:
+    task = f"    trainings: {{epochs: 1}}\n  - data: {{source: {place / 'messages.csv'}}}\n"
+    path = written(place, "many", "mixing: {by: sizes, temperature: 0.5}\n", task=task)
+    with pytest.raises(UserError) as caught:
+        load(path)
+    found = {problem.code: problem for problem in caught.value.problems}
+    assert [one.code for one in caught.value.problems].count("R011") == 2
+    assert {"R010", "R011", "R090"} <= set(found)
+    assert all("many.yaml:" in problem.where for problem in caught.value.problems)
 
 
 def test_options_that_became_different_are_refused_before_training(place: Path) -> None:

@@ -18,7 +18,7 @@ from tests.made_runs import Runs
 from whet.errors import Interrupted, UserError
 from whet.files import Lock
 from whet.tasks.text_classification import ClassificationLoss
-from whet.workflows import starting
+from whet.workflows import gathering, starting
 from whet.workflows.fit import fit
 from whet.workflows.training import not_better
 
@@ -286,3 +286,11 @@ def test_an_index_that_cannot_be_used_is_said_and_stops_nothing(
 def test_what_saying_the_same_gets_is_written_as_its_metric_is(metric: str, floor: float, level: str):
     """R² is no percentage."""
     assert not_better(0, metric, floor) == f"attempt 1 was not better than always saying the same ({level})"
+
+
+def test_each_model_that_kept_nothing_of_its_training_is_named() -> None:
+    """E014 stood there twice, and nobody could tell of whom."""
+    facts = {"best_step": 0, "steps": 9, "ended": "completed"}
+    found = list(gathering._endings({"full": facts, "distilled": facts}))
+    assert [one.code for one in found] == ["E014", "E014"]
+    assert [one.message.partition(":")[0] for one in found] == ["full", "distilled"]

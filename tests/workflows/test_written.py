@@ -16,6 +16,9 @@ from tests.made_models import make_base, tokenizer
 from tests.prompting.served import said, service
 from whet.batches import encoding
 from whet.errors import UserError
+from whet.report.distillation_section import distillation
+from whet.report.page import page
+from whet.report.run_files import read_run
 from whet.workflows import written
 
 SHORT: dict[str, Any] = {
@@ -54,6 +57,8 @@ def test_a_service_writes_the_targets(tmp_path: Path):
             distillation__teacher="some-model",
             distillation__endpoint=there.url,
             distillation__texts="join",
+            distillation__price_input=1.0,
+            distillation__price_output=1.0,
             **SHORT,
         ).path
         assert {body["model"] for body in there.asked} == {"some-model"}
@@ -66,11 +71,21 @@ def test_a_service_writes_the_targets(tmp_path: Path):
     assert {"full", "distilled"} <= set(scores) and "teacher" not in scores
     findings = {one["code"]: one for one in json.loads((run / "findings.json").read_text())}
     assert findings["X010"]["evidence"]["gain"]["against"] == "full"
+    told = json.loads((run / "distillation.json").read_text())
+    spent = told["spent"]
+    assert spent["requests"] + spent["cached"] == len(texts) == told["written"]
+    assert spent["tokens_in"] == 10 * spent["requests"] and spent["price"] == pytest.approx(12e-6 * spent["requests"])
+    section = distillation(read_run(run)).content
+    assert f"wrote to {len(texts)} of {len(texts)} training rows" in section["how"]
+    assert f"{spent['requests']} requests" in section["how"] and "was spent" in section["how"]
+    assert "temperature" not in section["how"] and not section["beside"] and section["control"]
+    page_of = page(read_run(run))
+    assert "The teacher stands beside" not in page_of and f"some-model at {there.url.split('/')[2]}" in page_of
 
 
 def test_nothing_that_can_be_learnt_is_said(tmp_path: Path):
     base = make_base(tmp_path / "base", "llama", language=True)
-    with service(lambda body, _: said("", "stop")) as there, pytest.raises(UserError, match=r"T028|P0"):
+    with service(lambda body, _: said("", "stop")) as there, pytest.raises(UserError, match=r"T028") as caught:
         whet.fit(
             rows_of(tmp_path),
             base=str(base),
@@ -80,6 +95,10 @@ def test_nothing_that_can_be_learnt_is_said(tmp_path: Path):
             distillation__texts="replace",
             **SHORT,
         )
+    (problem,) = caught.value.problems
+    assert "are empty" in problem.what and "max_tokens" not in problem.remedy, "no limit cut them off"
+    cut = written._nothing_written("some-model", [("thank", False), ("", True), ("you", False)])
+    assert "max_tokens" in cut.remedy
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def check(
     """
     from whet.cli.screen import ProgressLine, console, print_json
     from whet.workflows.checking import check as look
-    from whet.workflows.checking import check_parts, runs_of
+    from whet.workflows.checking import check_parts, not_taken, runs_of
     from whet.workflows.starting import recipe_of
 
     screen = console(to_stderr=json)
@@ -50,13 +50,18 @@ def check(
             _show(screen, choices, whole)
         return
     part, parts, runs = "task" if wanted.tasks else "stage", check_parts(wanted, progress.tell), runs_of(wanted)
+    left = not_taken(wanted)
     progress.clear()
     if json:
-        print_json({f"{part}s": {name: _as_json(choices) for name, choices in parts.items()}, "runs": runs})
+        told = {name: _as_json(choices) for name, choices in parts.items()}
+        print_json({f"{part}s": told, "runs": runs, "not_taken": left})
         return
     for name, choices in parts.items():
         screen.print(f"{part} {name}: {choices['task'].value}", style="bold", markup=False)
         _show(screen, choices, whole)
+        if name in left:
+            why = f"for {wanted.task}" if choices["task"].value != wanted.task else "beside other rows"
+            screen.print(f"Set above {why}, and not for this {part}: {', '.join(left[name])}", markup=False)
     if more := runs[len(parts) :]:
         screen.print(f"{len(more)} more runs, of controls and further seeds: {', '.join(more)}", markup=False)
 

@@ -158,4 +158,8 @@ def _differences(screen: Console, figures: dict[str, Any]) -> None:
 
 
 def _value(value: Any) -> str:
-    return "none" if value is None else str(value)
+    from whet.findings import in_words
+
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "none" if value is None else in_words(value) or "none"

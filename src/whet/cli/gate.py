@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 STOP = 1
 """The exit code where a limit does not hold."""
+EQUAL = "equal answers"
+"""In the place of what the rows leave open, where both runs say the same of every row."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -42,7 +44,8 @@ def gate(
     """May RUN take the other's place? Exit code 0: yes; 1: a limit does not hold; 2: the question was wrong.
 
     Each limit is passed where all that the rows leave open lies within it, failed where all lies beyond it, and
-    else nobody can tell, which stops nothing unless --strict. Both must have been tested on the same rows.
+    else nobody can tell, which stops nothing unless --strict. Runs that give equal answers to every row pass what
+    compares answers, however few rows there are. Both must have been tested on the same rows.
     """
     from whet.cli.screen import ProgressLine, console, print_json
     from whet.workflows.gating import gate as hold
@@ -111,6 +114,8 @@ def _figure(value: float | None, one: dict[str, Any]) -> str:
 
 
 def _spread(one: dict[str, Any]) -> str:
+    if one["evidence"].get("alike"):
+        return EQUAL
     if one["low"] is None:
         return "-"
     return f"{_figure(one['low'], one)} - {_figure(one['high'], one)}"

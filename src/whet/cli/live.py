@@ -14,14 +14,13 @@ from whet.cli.series_table import render_series
 from whet.errors import Interrupted
 from whet.evaluation.measures import MEASURES, lower_is_better
 from whet.files import read_json
-from whet.folder import INTERRUPTED
+from whet.folder import INTERRUPTED, RunFolder, answering_run
 from whet.report.kinds import words
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from whet.engine.events import Event
-    from whet.folder import RunFolder
     from whet.recipe import Recipe
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -161,8 +160,9 @@ def render(screen: Console, folder: RunFolder, found: dict[str, Any]) -> None:
         share = f", {found['mfu']:.0%} of the matrix-product ceiling" if found["mfu"] else ""
         screen.print(f"Training: {found['tokens_per_second']:,.0f} tokens a second{share}.", markup=False)
     screen.print(f"\nVerdict ({verdict['code'].replace('_', ' ')}): {verdict['reason']}", style="bold", markup=False)
+    model = RunFolder(answering_run(folder.path)).model  # of several trainings, that of the last
     screen.print(
-        f"\nreport:  {folder.report}\nmodel:   {folder.model}\npredict: whet predict {folder.path} FILE", markup=False
+        f"\nreport:  {folder.report}\nmodel:   {model}\npredict: whet predict {folder.path} FILE", markup=False
     )
 
 

@@ -26,7 +26,10 @@ def runs(
     limit: Annotated[int, typer.Option(help="How many, newest first.")] = 20,
     json: Json = False,
 ) -> None:
-    """List runs with their verdicts and scores."""
+    """List runs with their verdicts and scores.
+
+    A run whose folder was deleted is gone, one whose process was killed stopped; --rebuild forgets what is gone.
+    """
     from whet.cli.screen import console, print_json, table
     from whet.store.listing import list_runs
 
@@ -58,19 +61,22 @@ def _rebuild(screen: Any, roots: list[Path]) -> None:
 
 def _row(one: RunRow) -> list[str]:
     from whet.cli.screen import figure
+    from whet.store.standing import standing
 
     score = "-" if one.score is None else f"{one.metric} {figure(one.score.value, str(one.metric))}"
     started = "-" if one.started_at is None else f"{one.started_at:%m-%d %H:%M}"
-    return [one.name, one.state, one.data or "-", one.ship or "-", score, started]
+    return [one.name, standing(one), one.data or "-", one.ship or "-", score, started]
 
 
 def _object(one: RunRow) -> dict[str, Any]:
+    from whet.store.standing import standing
+
     score = None if one.score is None else {"value": one.score.value, "low": one.score.low, "high": one.score.high}
     return {
         "id": one.id,
         "folder": str(one.folder),
         "name": one.name,
-        "state": one.state,
+        "state": standing(one),
         "task": one.task,
         "data": one.data,
         "base": one.base,

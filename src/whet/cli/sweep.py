@@ -122,39 +122,73 @@ def _carry_out(recipe: Any, folder: Any, as_json: bool) -> None:
 
 def _show(screen: Console, folder: Path, found: dict[str, Any]) -> None:
     """For people: the table, the verdict, and where things are."""
-    from whet.cli.live import fitting
-    from whet.cli.screen import count_of, duration, measured, table
     from whet.evaluation.measures import MEASURES
 
     metric = str(found["metric"])
     titles = ["model", MEASURES[metric].words, "seeds", "forgot", "moves", "training", "size", "ms a row"]
-    rows = []
-    for one in found["table"]:
-        costs, forgotten = one["costs"], one.get("forgetting")
-        moved, total = costs.get("trainable_parameters"), costs.get("total_parameters")
-        rate = costs.get("predict_rows_per_second")
-        rows.append(
-            [
-                f"{'> ' if one['ships'] else '  '}{_name(one)}",
-                measured(one["value"], percent=MEASURES[metric].shown == "points"),
-                str(one["num_seeds"]),
-                "-" if forgotten is None else f"{100 * forgotten['value']:.1f}",
-                "-" if not moved else f"{100 * moved / total:.2g} %" if total else count_of(moved),
-                "-" if not costs.get("train_seconds") else duration(costs["train_seconds"]),
-                "-" if not costs.get("size_bytes") else f"{costs['size_bytes'] / 1e6:.1f} MB",
-                "-" if not rate else f"{1000 / rate:.2f}",
-            ]
-        )
-    most = fitting([titles, *rows], screen.width)
-    table(screen, titles[:most], [row[:most] for row in rows], right=range(1, most))
+    _side_by_side(screen, titles, [_row(one, metric) for one in found["table"]])
     told = "95 % interval over seeds and rows in brackets; of one training, over rows alone"
     screen.print(f"Test rows: {found['num_test_rows']:,}; {told}.", style="dim")
+    if any(one["costs"].get("base_bytes") for one in found["table"]):
+        screen.print("Size is of all that must be shipped: of an adapter its base, too.", style="dim")
     for one in found["findings"]:
         mark = "!" if one["bin"] == "issue" else "-"
         screen.print(f"{mark} {one['code']} {one['message']}", markup=False)
     verdict = found["verdict"]
     screen.print(f"\nVerdict ({verdict['code'].replace('_', ' ')}): {verdict['reason']}", style="bold", markup=False)
     screen.print(f"\nreport:  {folder / 'sweep.html'}\npredict: whet predict {folder} FILE", markup=False)
+
+
+def _side_by_side(screen: Console, titles: list[str], rows: list[list[str]]) -> None:
+    """A table; what the screen is too narrow for stands in a further one, beside the names again."""
+    from whet.cli.live import fitting
+    from whet.cli.screen import table
+
+    while True:
+        most = fitting([titles, *rows], screen.width)
+        table(screen, titles[:most], [row[:most] for row in rows], right=range(1, most))
+        if most == len(titles):
+            return
+        titles, rows = [titles[0], *titles[most:]], [[row[0], *row[most:]] for row in rows]
+
+
+def _row(one: dict[str, Any], metric: str) -> list[str]:
+    """What a contender is worth and what it costs."""
+    from whet.cli.screen import duration, measured
+    from whet.evaluation.measures import MEASURES
+    from whet.report.sweep_page import shipped_bytes
+
+    costs = one["costs"]
+    size, rate = shipped_bytes(costs), costs.get("predict_rows_per_second")
+    return [
+        f"{'> ' if one['ships'] else '  '}{_name(one)}",
+        measured(one["value"], percent=MEASURES[metric].shown == "points"),
+        str(one["num_seeds"]),
+        _forgot(one.get("forgetting")),
+        _moving(costs),
+        "-" if not costs.get("train_seconds") else duration(costs["train_seconds"]),
+        "-" if not size else f"{size / 1e6:.1f} MB",
+        "-" if not rate else f"{1000 / rate:.2f}",
+    ]
+
+
+def _forgot(told: dict[str, Any] | None) -> str:
+    """In points of accuracy where probes were asked, in nats a token where a text was read."""
+    if told is None:
+        return "-"
+    return f"{100 * told['value']:.1f}" if told["way"] == "probes" else f"{told['value']:.3f} nats"
+
+
+def _moving(costs: dict[str, Any]) -> str:
+    """The share of the weights that move, or their number: ``100 %``, ``0.74 %``, ``2.3 k``."""
+    from whet.cli.screen import count_of
+
+    moved, total = costs.get("trainable_parameters"), costs.get("total_parameters")
+    if not moved:
+        return "-"
+    if not total:
+        return count_of(moved)
+    return f"{100 * moved / total:.{0 if moved > 0.1 * total else 2}f} %"
 
 
 def _name(one: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,15 +15,26 @@ SHOWN_LINES = 20
 
 @dataclass(slots=True)
 class Unlabelled:
-    """Rows of one file whose label is missing: the first lines, and how many."""
+    """Rows of one file whose label is missing: how many, and the first lines of each column that lacks some."""
 
     count: int = 0
-    lines: list[int] = field(default_factory=list)
+    lines: dict[str, list[int]] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
 
-    def add(self, lines: Sequence[int]) -> None:
+    def add(self, lines: Sequence[int], column: str) -> None:
         """Note some more."""
         self.count += len(lines)
-        self.lines += lines[: SHOWN_LINES - len(self.lines)]
+        shown = self.lines.setdefault(column, [])
+        shown += lines[: SHOWN_LINES - len(shown)]
+        self.counts[column] = self.counts.get(column, 0) + len(lines)
+
+    def __str__(self) -> str:
+        """``in column 'chosen' (line 3, 6) and in column 'rejected' (line 7)``."""
+        parts = []
+        for column, lines in self.lines.items():
+            more = ", ..." if self.counts[column] > len(lines) else ""
+            parts.append(f"in column {column!r} (line {', '.join(f'{line:,}' for line in lines)}{more})")
+        return " and ".join(parts)
 
 
 @dataclass(slots=True)
@@ -80,13 +91,16 @@ class Intake:
         return kept
 
     def _without_unlabelled(
-        self, block: Block, kept: list[int], missing: Sequence[int], unlabelled: Unlabelled
+        self, block: Block, kept: list[int], missing: Sequence[int] | Mapping[int, str], unlabelled: Unlabelled
     ) -> list[int]:
         if not missing:
             return kept
         gone = {*missing} & {*kept}
         lines = [block.lines[row] for row in sorted(gone)]
-        unlabelled.add(lines)
+        truth = str(self.taking.columns.label)
+        columns = {row: missing.get(row, truth) if isinstance(missing, Mapping) else truth for row in sorted(gone)}
+        for column in sorted(set(columns.values()), key=lambda name: (name != truth, name)):
+            unlabelled.add([block.lines[row] for row, name in columns.items() if name == column], column)
         if self.taking.choice.drop_unlabelled:
             self.taking.ledger.drop("A013", f"no {self.form.truth_words}", self.taking.file, lines)
         return [row for row in kept if row not in gone]
@@ -99,11 +113,8 @@ class Intake:
         self.writer.write_rows(self.taking.file, lines, columns)
 
     def _refuse(self, unlabelled: Unlabelled) -> None:
-        lines = ", ".join(f"{line:,}" for line in unlabelled.lines)
-        more = ", ..." if unlabelled.count > len(unlabelled.lines) else ""
         rows = "1 row has" if unlabelled.count == 1 else f"{unlabelled.count:,} rows have"
-        column = self.taking.columns.label
-        what = f"{rows} no {self.form.truth_words} in column {column!r} (line {lines}{more})."
+        what = f"{rows} no {self.form.truth_words} {unlabelled}."
         remedy = "Fill them in, or drop these rows with --set data.drop_unlabelled=true."
         self.taking.problems.add("D030", self.taking.file, what, remedy)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from whet.data.chat_messages import ANSWERING, Message, MessageReader, Raw, holds_turns, listed, said
@@ -27,11 +27,17 @@ BEFORE = "answers that are given to different prompts"
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """``messages``: what is answered; ``answers``: one or two, () where one is missing; ``reason``: why not usable."""
+    """What is answered, and what to it.
+
+    - ``answers``: one or two; () where one is missing, which is number ``lacking`` of those that were given.
+    - ``reason``: why they are not usable; ``refused``: a problem was noted, and nothing else is to be said of them.
+    """
 
     messages: list[Message]
     answers: tuple[str, ...]
     reason: str = ""
+    lacking: int = 0
+    refused: bool = False
 
 
 @dataclass(slots=True)
@@ -45,8 +51,9 @@ class Reader:
     def pair(self, prompt: Any, one: Any, other: Any) -> Pair:
         """A prompt, or ABSENT where both answers begin with it, and two answers."""
         sides = [one, other]
-        if any(value is None or value is ABSENT for value in sides):
-            return Pair([], ())
+        for number, value in enumerate(sides):
+            if value is None or value is ABSENT:
+                return Pair([], (), lacking=number)
         if prompt is ABSENT:
             prompt, sides = _shared(*(_turns(value) for value in sides))
         return self._read(prompt, sides)
@@ -60,12 +67,12 @@ class Reader:
         if not isinstance(before, str | list):
             what = f"has the prompt {prompt!r:.60}, which is neither a text nor a list of messages."
             self.problems.add("D102", self.place.at(0), what, "Write prompts as texts, or as messages.")
-            return Pair([], ())
+            return Pair([], (), refused=True)
         asked = prompt if isinstance(prompt, str) else ""
         found = [self._side(before, asked, side) for side in sides]
-        for one in found:
+        for number, one in enumerate(found):
             if one.reason or not one.answers:
-                return Pair(one.messages, (), one.reason)
+                return replace(one, answers=(), lacking=number)
         if any(one.messages != found[0].messages for one in found[1:]):
             return Pair([], (), BEFORE)
         return Pair(found[0].messages, tuple(one.answers[0] for one in found))
@@ -76,7 +83,7 @@ class Reader:
         if not isinstance(last, str | list):
             what = f"has the answer {value!r:.60}, which is neither a text nor a list of messages."
             self.problems.add("D102", self.place.at(0), what, "Write answers as texts, or as messages.")
-            return Pair([], ())
+            return Pair([], (), refused=True)
         if isinstance(last, str):
             last = last.removeprefix(asked)  # some write the prompt before each answer
         if isinstance(before, str) and isinstance(last, str):
@@ -85,8 +92,10 @@ class Reader:
             first = [{"role": "user", "content": before}] if isinstance(before, str) else list(before)
             behind = [{"role": "assistant", "content": last}] if isinstance(last, str) else list(last)
             turns = [*first, *_behind(first, behind)]
-        reader = MessageReader(self.place, self.problems)
+        reader, known = MessageReader(self.place, self.problems), self.problems.count
         messages = reader.read(Raw(turns))
+        if self.problems.count > known:
+            return Pair(messages, (), refused=True)
         self.changes += [one for one in reader.changes if "empty turn" not in one]
         return self._answered(messages)
 

@@ -146,7 +146,7 @@ class _Rows:
         self.taking = taking
         names = [name for name in ("messages", "chosen", "rejected", "completion", "liked") if taking.shape.has(name)]
         self.columns: dict[str, list[Any]] = {"text": [], **{name: [] for name in names}}
-        self.missing: list[int] = []
+        self.missing: dict[int, str] = {}
         self.dropped: dict[str, list[int]] = {}
         self.changed: dict[str, list[int]] = {}
 
@@ -156,7 +156,8 @@ class _Rows:
         found = reader.pair(prompt, one, other)
         if found.answers and found.answers[0].strip() == found.answers[1].strip():
             self._equal(line)
-        self._add(found, reader, dict(zip(PAIRED, found.answers or ("", ""), strict=True)))
+        columns = dict(zip(PAIRED, found.answers or ("", ""), strict=True))
+        self._add(found, reader, columns, (self.taking.columns.label, self.taking.columns.negative))
 
     def thumb(self, line: int, prompt: Any, answer: Any, value: Any) -> None:
         """An answer and whether it is liked."""
@@ -164,11 +165,12 @@ class _Rows:
         found = reader.single(prompt, answer)
         columns: dict[str, Any] = {"completion": found.answers[0] if found.answers else ""}
         if "liked" in self.columns:
-            liked = thumb(value, Place(self.taking.file, [line], str(self.taking.columns.label)), self.taking.problems)
-            if liked is None and (not self.missing or self.missing[-1] != len(self.columns["text"])):
-                self.missing.append(len(self.columns["text"]))
+            column, known = str(self.taking.columns.label), self.taking.problems.count
+            liked = thumb(value, Place(self.taking.file, [line], column), self.taking.problems)
+            if liked is None and self.taking.problems.count == known and not found.refused:
+                self.missing[len(self.columns["text"])] = column
             columns["liked"] = bool(liked)
-        self._add(found, reader, columns)
+        self._add(found, reader, columns, (self.taking.columns.text_pair,))
 
     def _reader(self, line: int) -> Reader:
         return Reader(Place(self.taking.file, [line], self.taking.columns.text), self.taking.problems)
@@ -181,12 +183,13 @@ class _Rows:
         remedy = "Remove the row, or drop such rows, on record, with --set data.drop_unlabelled=true."
         self.taking.problems.add("D100", f"{self.taking.file}:{line}", what, remedy)
 
-    def _add(self, found: Pair, reader: Reader, columns: dict[str, Any]) -> None:
+    def _add(self, found: Pair, reader: Reader, columns: dict[str, Any], given: Sequence[str | None]) -> None:
+        """One row more; ``given``: the columns that its answers stand in."""
         row = len(self.columns["text"])
         if found.reason:
             self.dropped.setdefault(found.reason, []).append(row)
-        elif not found.answers and row not in self.missing[-1:]:
-            self.missing.append(row)
+        elif not found.answers and not found.refused:
+            self.missing.setdefault(row, str(given[found.lacking]))
         shown = [readable(found.messages), *(f"- {answer}" for answer in sorted(found.answers))]
         self.columns["text"].append("\n".join(shown) if found.messages else found.reason or "-")
         self.columns["messages"].append(found.messages)

@@ -59,12 +59,13 @@ def named(column: str | None) -> str | None:
 class Taken:
     """One block as rows of the form: a list for every column of the shape but id, line, hash and group.
 
-    ``unlabelled``: positions of rows whose truth is missing; ``dropped``: (code, reason, positions) of
+    ``unlabelled``: positions of rows whose truth is missing, maybe with the column that lacks it, where that is not
+    always the one of the truth; ``dropped``: (code, reason, positions) of
     rows that cannot be used, ``changed``: the same of rows that are kept, but not as they stood.
     """
 
     columns: dict[str, list[Any]]
-    unlabelled: Sequence[int] = ()
+    unlabelled: Sequence[int] | Mapping[int, str] = ()
     dropped: Sequence[tuple[str, str, Sequence[int]]] = ()
     changed: Sequence[tuple[str, str, Sequence[int]]] = ()
 

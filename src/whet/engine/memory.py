@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import re
 from pathlib import Path
 
@@ -20,14 +22,43 @@ def resident() -> int:
 
 
 def count_anew(device: torch.device | None = None) -> bool:
-    """Forget the peak so far; False where the system cannot, so that :func:`peak` is that of the whole process."""
+    """Forget the peak so far; False where the system cannot, so that :func:`peak` is that of the whole process.
+
+    What nobody uses any more is handed back first: it would be counted again with whatever comes next.
+    """
     if device is not None and device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return True
+    gc.collect()
+    _hand_back()
     with contextlib.suppress(OSError):
         _REFERENCES.write_text(_RESET_PEAK, encoding="ascii")
         return True
     return False
+
+
+def _hand_back() -> None:
+    """Give the system what the allocator keeps for later, where it is the one of glibc."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+class Watch:
+    """What is used from now on, by a process that may hold much else already."""
+
+    def __init__(self) -> None:
+        self.counts = count_anew()
+        self.before = resident()
+
+    def used(self) -> dict[str, int | None]:
+        """``peak_bytes`` of the process, and ``added_bytes``: by how much it grew.
+
+        The latter can be compared between models that one process trains one after the other, the former cannot. None
+        where it was not measured.
+        """
+        most = peak()
+        added = max(0, most - self.before) if most is not None and self.counts else None
+        return {"peak_bytes": most, "added_bytes": added}
 
 
 def peak(device: torch.device | None = None) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -38,7 +39,8 @@ class Weights:
             if not name.startswith(tuple(exact)) and parameter.is_floating_point():
                 parameter.data = parameter.data.to(dtype)
         for name, parameter in self.trained.items():
-            parameter.register_post_accumulate_grad_hook(partial(self._collect, name))
+            # weakly: Python cannot tell that such a circle is let go of, so that every trained model would stay
+            parameter.register_post_accumulate_grad_hook(partial(_collected, weakref.ref(self), name))
 
     def _collect(self, name: str, parameter: Tensor) -> None:
         """Add a gradient to its master's, in fp32, as soon as it is there and still in the cache.
@@ -101,6 +103,11 @@ class Weights:
         for name, master in self.masters.items():
             master.copy_(state[name])
         self.publish()
+
+
+def _collected(weights: weakref.ref[Weights], name: str, parameter: Tensor) -> None:
+    if (known := weights()) is not None:
+        known._collect(name, parameter)
 
 
 def fastest_dtype(device: torch.device) -> tuple[torch.dtype, str]:

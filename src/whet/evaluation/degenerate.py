@@ -32,6 +32,9 @@ def degenerate(predictions: Predictions) -> Finding:
     of all runs of four words stood earlier in the same text.
     """
     name = predictions.model
+    if predictions.kind == "preferences":
+        message = "Rewards of given answers are judged; answers of its own (preference.samples) are looked at in X021."
+        return Finding("V008", "not_applicable", message, name)
     if predictions.kind != "texts" or cast("TextPredictions", predictions).said is None:
         return Finding("V008", "not_applicable", "This model writes no texts.", name)
     evidence = _figures(cast("TextPredictions", predictions))

@@ -18,7 +18,7 @@ from whet.evaluation.intervals import RESAMPLES, Estimate, bootstrap, paired_dif
 from whet.evaluation.kinds import primary_of, shared_metrics
 from whet.evaluation.measures import MEASURES, lower_is_better
 from whet.evaluation.two_level import TwoLevel, two_level, two_level_difference
-from whet.evaluation.wording import amount, number
+from whet.evaluation.wording import amount, number, sentence
 
 if TYPE_CHECKING:
     from whet.data.predictions import Predictions
@@ -229,19 +229,19 @@ def _reason(
     stands = f"{MEASURES[metric].words} {number(field_.value(ship).value, metric)}"
     lead = max(gains, key=lambda name: gains[name].value, default=None)
     if lead is None:
-        return _sentence(f"{ship.words} ({stands}) stands alone.")
+        return sentence(f"{ship.words} ({stands}) stands alone.")
     leader = next(one for one in field_.ordered if one.name == lead)
     if code == "ship":
         text = f"{_relation(ship, baseline, gains[ship.name], metric, field_.alpha)}: ship {ship.words} ({stands})."
         if ship.name != best.name and field_.near(ship, best, margin):
             text += f" {best.words} costs more and is better by less than the margin of {amount(margin, metric)}."
-        return _sentence(text)
+        return sentence(text)
     told = _relation(leader, baseline, gains[lead], metric, field_.alpha)
     if code == "keep_baseline":
         within = "" if ship.name == baseline.name else f", the cheapest within {amount(margin, metric)} of the best"
         sure = f"surely no gain of {amount(margin, metric)} or more"
-        return _sentence(f"{told}: {sure}, so keep {ship.words} ({stands}){within}.")
-    return _sentence(f"{told}: cannot tell. Until more test rows or seeds decide, use {ship.words} ({stands}).")
+        return sentence(f"{told}: {sure}, so keep {ship.words} ({stands}){within}.")
+    return sentence(f"{told}: cannot tell. Until more test rows or seeds decide, use {ship.words} ({stands}).")
 
 
 def _relation(one: Contender, other: Contender, gap: Gap, metric: str, alpha: float) -> str:
@@ -250,7 +250,3 @@ def _relation(one: Contender, other: Contender, gap: Gap, metric: str, alpha: fl
         how = f"exactly as good as {other.words}"
     level = f"{100 * (1 - alpha):.0f} % interval over {over_words(one, other)}"
     return f"{one.words} is {how} ({level} {number(gap.low, metric)} to {number(gap.high, metric)})"
-
-
-def _sentence(text: str) -> str:
-    return ". ".join(part[:1].upper() + part[1:] for part in text.split(". "))

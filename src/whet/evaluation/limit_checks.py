@@ -48,7 +48,8 @@ def quality(found: Comparison, limits: Limits, shared: bool = False) -> list[Out
     figures: dict[str, Any] = {"limit": limit, "value": drop, "low": low, "high": high, "unit": found.metric}
     evidence = found.to_json()
     if found.alike:
-        return [Outcome(QUALITY, "passed", f"Both runs say the same of all {rows}.", **figures, evidence=evidence)]
+        message = f"{_equal(rows)} It is neither better nor worse; the limit is {amount(limit, found.metric)} worse."
+        return [Outcome(QUALITY, "passed", message, **figures, evidence=evidence)]
     state = state_of(low, high, limit)
     message = (
         f"{MEASURES[found.metric].words} is {_moved(drop, found.metric)}; {rows} leave open anything from "
@@ -59,6 +60,11 @@ def quality(found: Comparison, limits: Limits, shared: bool = False) -> list[Out
         evidence["rows_to_decide"] = needed
         message += f" About {needed:,} {MEASURES[found.metric].rows} would tell, if they turn out like these."
     return [Outcome(QUALITY, state, _sentence(message), **figures, evidence=evidence)]
+
+
+def _equal(rows: str) -> str:
+    """Why a limit on answers is passed, however few rows there are."""
+    return f"Both runs give equal answers to all {rows}, which passes however few they are."
 
 
 def _rows_needed(found: Comparison, shared: bool, drop: float, limit: float) -> int | None:
@@ -121,7 +127,10 @@ def _over_all(whole: Rights, limit: float, meaning: str, alike: bool) -> Outcome
         f"({_percent(counts.negative_rate)}) and {counts.positive:,} from wrong to right. On other rows of this sort "
         f"{_percent(low)} to {_percent(high)} may turn to wrong; the limit is {_percent(limit)}.{meaning}"
     )
-    evidence = {"num_rows": counts.num_rows, "negative": counts.negative, "positive": counts.positive}
+    if alike:
+        rows = f"{counts.num_rows:,} rows"
+        message = f"{_equal(rows)} None turned from right to wrong; the limit is {_percent(limit)}."
+    evidence = {"num_rows": counts.num_rows, "negative": counts.negative, "positive": counts.positive, "alike": alike}
     state = "passed" if alike else state_of(low, high, limit)
     return Outcome(FLIPS, state, message, limit, counts.negative_rate, low, high, "share", evidence)
 
@@ -151,16 +160,17 @@ def _in_slices(parts: Mapping[str, Rights], limit: float, asked: Asked, alike: b
         f"{worst['negative']:,} of {worst['num_rows']:,} ({_percent(worst['value'])}; by chance it may stand for "
         f"{_percent(worst['low'])} to {_percent(worst['high'])}). The limit is {_percent(limit)} in each."
     ]
-    for name, words in (
-        () if alike else (("failed", "Surely beyond it: rows"), ("cannot_tell", "Nobody can tell of rows"))
-    ):
+    for name, words in (("failed", "Surely beyond it: rows"), ("cannot_tell", "Nobody can tell of rows")):
         sentences += [f"{words} {listed(by_state[name])}."] if by_state[name] else []
-    if (few := len(by_state["too_few"])) and not alike:
+    if few := len(by_state["too_few"]):
         small = "1 is too small" if few == 1 else f"{few:,} are too small"
         sentences.append(f"{small} to show that the limit holds, even without a single such row.")
     figures = {name: worst[name] for name in ("value", "low", "high")}
-    state = "passed" if alike else state
-    return Outcome(SLICES, state, " ".join(sentences), limit, unit="share", evidence={"slices": told}, **figures)
+    if alike:
+        rows = f"rows in {len(told):,} parts"
+        state, sentences = "passed", [f"{_equal(rows)} None turned in any; the limit is {_percent(limit)} in each."]
+    evidence = {"slices": told, "alike": alike}
+    return Outcome(SLICES, state, " ".join(sentences), limit, unit="share", evidence=evidence, **figures)
 
 
 def _p_of_more(part: Rights, limit: float) -> float:
@@ -270,10 +280,13 @@ def latency(
     if why_not:
         return [missing(LATENCY, why_not, limit, asked, "max_slower", "times")]
     found = ratio(new, old)
-    medians = [1000 * float(np.median(some)) / num_rows for some in (new, old)]
+    ratios = np.asarray(new) / np.asarray(old)
+    middle = int(np.argmin(np.abs(ratios - found.value)))
+    shown = [1000 * some[middle] / num_rows for some in (new, old)]
     message = (
-        f"{medians[0]:.3g} ms a row against {medians[1]:.3g}, which is {found.value:.2f} times as long; "
-        f"{len(new)} rounds in turn leave open {found.low:.2f} to {found.high:.2f} times, and the limit is {limit:.2f}."
+        f"{shown[0]:.3g} ms a row against {shown[1]:.3g}, which is {found.value:.2f} times as long, in the middle one "
+        f"of {len(new)} rounds in turn; they leave open {found.low:.2f} to {found.high:.2f} times, and the limit is "
+        f"{limit:.2f}."
     )
     evidence = {"new_seconds": list(new), "old_seconds": list(old), "num_rows": num_rows}
     state = state_of(found.low, found.high, limit)

@@ -1,7 +1,9 @@
 """What a new run may cost at most where it replaces an old one: limits, and what of them holds.
 
 A figure is never alone: it has an interval, which says how far the rows leave it open. A limit is *passed* where the
-whole interval lies within it, *failed* where the whole interval lies beyond it, and else nobody can tell.
+whole interval lies within it, *failed* where the whole interval lies beyond it, and else nobody can tell. Where both
+runs give equal answers to every row, what compares answers is passed whatever the interval: no row speaks against the
+change, and a run that is only trained again must not be stopped for having few rows.
 """
 
 from __future__ import annotations

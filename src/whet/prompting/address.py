@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from whet.errors import Problem, UserError
+from whet.recipe.address import REMEDY, mistake_of
 
 PATH = "/chat/completions"
 """What follows an address in every request."""
@@ -16,25 +17,15 @@ def read_address(url: str) -> tuple[str, str]:
 
     :raises UserError: P020.
     """
-    try:
-        parts = urlsplit(url.strip())
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = port = None
-    if not host or parts.scheme not in ("http", "https"):
-        raise UserError(_no_address("is no address of a service."))
-    if parts.username or parts.password or parts.query or parts.fragment:
-        # nothing of it is repeated: it may hold a secret
-        raise UserError(_no_address("carries more than a place: a name, a password or a query."))
+    wrong = mistake_of(url)
+    if wrong:
+        raise UserError(Problem("P020", "the address of the endpoint", wrong, REMEDY))
+    parts = urlsplit(url.strip())
+    host, port = str(parts.hostname), parts.port
     shown = f"[{host}]" if ":" in host else host
     shown += f":{port}" if port else ""
     path = parts.path.rstrip("/").removesuffix(PATH)
     return f"{parts.scheme}://{shown}{path}", shown
-
-
-def _no_address(what: str) -> Problem:
-    remedy = "Give one such as http://localhost:8000/v1; the key stands in an environment variable."
-    return Problem("P020", "the address of the endpoint", what, remedy)
 
 
 def is_here(host: str) -> bool:

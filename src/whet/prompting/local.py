@@ -19,6 +19,9 @@ from whet.models.places import find
 from whet.prompting.layouts import layout_of
 from whet.prompting.speaker import Progress, Prompt, Reply, Spent, said_in
 
+OPTION = "prompting.base"
+"""Of the recipe: what names another model than the run's own."""
+
 
 class Local:
     """A :class:`~whet.prompting.speaker.Speaker` on this machine; how it reads prompts says its ``layout``."""
@@ -111,13 +114,13 @@ def open_local(where: str, template: str | None = None) -> Local:
     :raises UserError: M001 to M008, it is not there, cannot be loaded or has no layer over its vocabulary; P030, it
         is none that answers a text.
     """
-    place = find(where)
+    place = find(where, OPTION)
     loading.refuse_unusable(place, "language", "auto")
     if guesses_of(place) not in ("next", "target"):
         kind = str(place.config.get("model_type"))
         what = f"is a model of type {kind!r}, which does not go on from a text, so that it cannot be asked."
         remedy = "Name a decoder, an encoder-decoder, or an endpoint."
-        raise UserError(Problem("P030", f"base {where!r}", what, remedy))
+        raise UserError(Problem("P030", f"{OPTION} {where!r}", what, remedy))
     tokenizer = loading.load_tokenizer(place)
     model = loading.load_model(place, Head("language"), tokenizer, seed=0)
     return Local(model.network.eval(), tokenizer, place.hub_id or place.folder.name, template)

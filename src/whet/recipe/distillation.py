@@ -30,7 +30,8 @@ class DistillationRecipe(Asked):
 
     teacher: str | None = Field(
         None,
-        description="A run, a model folder or a hub id; with an endpoint the model's name there, which only writes.",
+        description="A run, whose shipped model it is, a model folder or a hub id; with an endpoint the model's name "
+        "there, which only writes.",
     )
     temperature: Positive = Field(2.0, description="What both models' logits are divided by (arXiv 1503.02531).")
     weight: Annotated[float, Field(ge=0, le=1)] = Field(

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from whet.errors import Problem, UserError
+from whet.recipe.lines import at, within
 from whet.recipe.names import SOFT
 from whet.recipe.schema import Recipe
 from whet.recipe.stages import ControlsRecipe
@@ -32,6 +33,10 @@ OF_ONE_RECIPE = {
     "search": "Move it to the top of the recipe: whet sweep searches over the last stage.",
 }
 """What has no place among stages at all, and what to do in its place."""
+FOREIGN = (*OF_THE_WHOLE, *OF_ONE_RECIPE)
+"""Both."""
+PART = "stage"
+"""What one of several trainings is called here."""
 OF_ALL_STAGES = ("version", "task", "base", "seed", "data", "search", *OF_THE_WHOLE)
 """What above stages is not lost where no stage has its task."""
 UNMERGED = (*SOFT, "ia3")
@@ -73,19 +78,25 @@ def expand(recipe: Recipe, lines: Mapping[str, str], build: Build) -> list[Stage
         controls without anything to control, R054 options without effect, R057 a stage that comes later; and, of each
         stage, as ``build``.
     """
-    problems = [*_of_names(recipe, lines), *_of_controls(recipe, lines), *_without_effect(recipe, lines)]
-    if problems:
-        raise UserError(problems)
-    found: list[Stage] = []
+    given = dict(enumerate(recipe.stages))
+    problems = [*of_names(given, lines), *_of_controls(recipe, lines), *_without_effect(recipe, lines)]
+    found: dict[int, Stage] = {}
     for number, (name, values) in enumerate(_laid_out(recipe)):
         try:
-            found.append(Stage(name, build(values, _lines_of(number, lines)), _needs(values, recipe, number)))
+            stage = build(values, _lines_of(recipe, number, lines))
+            found[number] = Stage(name, stage, _needs(values, recipe, number))
         except UserError as error:
-            problems += [Problem(p.code, f"stage {name!r}, {p.where}", p.what, p.remedy) for p in error.problems]
+            problems += [of_part(problem, PART, number, given[number]) for problem in error.problems]
     problems += _of_bases(found, lines)
     if problems:
         raise UserError(problems)
-    return found
+    return list(found.values())
+
+
+def of_part(problem: Problem, part: str, number: int, given: Mapping[str, Any]) -> Problem:
+    """A problem, said to be of one of several trainings: by its name, or by its place where it has none."""
+    name = repr(given["name"]) if isinstance(given.get("name"), str) else number + 1
+    return replace(problem, where=f"{part} {name}, {problem.where}")
 
 
 def _names(recipe: Recipe) -> list[str]:
@@ -97,10 +108,10 @@ def _laid_out(recipe: Recipe) -> Iterator[tuple[str, dict[str, Any]]]:
     above, names = recipe.model_dump(exclude={*OF_THE_WHOLE, "search"}), _names(recipe)
     begun_from = _begun_from(recipe)
     for number, given in enumerate(recipe.stages):
-        own = {name: value for name, value in given.items() if name != "name"}
+        own = {name: value for name, value in given.items() if name != "name" and name not in FOREIGN}
         if own.get("task", recipe.task) == recipe.task:
             values = _over(above, own)
-            if isinstance(own.get("data"), Mapping) and "source" in own["data"]:
+            if _has_rows(own):
                 values["data"] = dict(own["data"])
         else:
             values = {"seed": recipe.seed, "base": recipe.base, **own}
@@ -115,6 +126,29 @@ def _laid_out(recipe: Recipe) -> Iterator[tuple[str, dict[str, Any]]]:
             following = names[number + 1 : number + 2]
             values = _over(values, {"selection": {"target": following[0]}}) if following else values
         yield names[number], values
+
+
+def not_taken(recipe: Recipe) -> dict[str, list[str]]:
+    """Options that are set above and do not hold for a stage, which says nothing of them itself, by its name."""
+    found = dict[str, list[str]]()
+    for given in recipe.stages:
+        foreign = given.get("task", recipe.task) != recipe.task
+        found[str(given["name"])] = [
+            name
+            for name in _set_above(recipe)
+            if (foreign or (name.startswith("data.") and _has_rows(given))) and _given(given, name) is None
+        ]
+    return found
+
+
+def _set_above(recipe: Recipe) -> Iterator[str]:
+    """Options above stages by their dotted names, but for those that all stages have, and where rows are."""
+    fresh = Recipe(data=type(recipe.data)(source=recipe.data.source)).model_dump()
+    for part, value in recipe.model_dump(exclude=set(OF_ALL_STAGES) - {"data"}).items():
+        if not isinstance(value, dict):
+            yield from [part] if value != fresh[part] else []
+        else:
+            yield from (f"{part}.{leaf}" for leaf, one in value.items() if one != fresh[part][leaf])
 
 
 def _over(above: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,43 +173,71 @@ def _begun_from(recipe: Recipe) -> set[str]:
 def _needs(values: Mapping[str, Any], recipe: Recipe, number: int) -> dict[str, str]:
     names, found = _names(recipe), {}
     for option, meant in NAMED.items():
-        part, _, leaf = option.partition(".")
-        value = values.get(part)
-        named = value.get(leaf) if leaf and isinstance(value, Mapping) else value
+        named = _given(values, option)
+        if option == "distillation.teacher" and _given(values, "distillation.endpoint") is not None:
+            continue  # it is what a service calls its model
         if named in (names if meant == "rows" else names[:number]) and named != names[number]:
             found[option] = str(named)
     return found
 
 
-def _lines_of(number: int, lines: Mapping[str, str]) -> dict[str, str]:
-    """Lines of a stage's options, those from above among them."""
-    own = f"stages.{number}."
-    above = {name: line for name, line in lines.items() if not name.startswith("stages.")}
-    return above | {name.removeprefix(own): line for name, line in lines.items() if name.startswith(own)}
+def _lines_of(recipe: Recipe, number: int, lines: Mapping[str, str]) -> dict[str, str]:
+    """Lines of a stage's options, those from above among them that hold for it."""
+    given = recipe.stages[number]
+    if given.get("task", recipe.task) != recipe.task:
+        above = {name: lines[name] for name in ("seed", "base") if name in lines}
+    else:
+        foreign = ("stages", "data") if _has_rows(given) else ("stages",)
+        above = {name: line for name, line in lines.items() if name.partition(".")[0] not in foreign}
+    if number:
+        above.pop("base", None)  # it begins from the stage before
+    return above | within(f"stages.{number}", lines)
 
 
-def _at(name: str, lines: Mapping[str, str]) -> str:
-    return f"{lines[name]} {name}" if name in lines else name
+def _has_rows(given: Mapping[str, Any]) -> bool:
+    """Whether a stage names rows of its own."""
+    return isinstance(given.get("data"), Mapping) and "source" in given["data"]
 
 
-def _of_names(recipe: Recipe, lines: Mapping[str, str]) -> Iterator[Problem]:
-    names = _names(recipe)
-    for number, given in enumerate(recipe.stages):
-        where, name = _at(f"stages.{number}.name", lines), given.get("name")
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+def is_name(text: str) -> bool:
+    """Whether a stage may be called so."""
+    return bool(_NAME.fullmatch(text))
+
+
+def of_names(stages: Mapping[int, Mapping[str, Any]], lines: Mapping[str, str]) -> Iterator[Problem]:
+    """R050, R051 and R057 of stages by their numbers, each as it was given."""
+    names = {number: str(one.get("name")) for number, one in stages.items()}
+    for number, given in stages.items():
+        here, name = f"stages.{number}", given.get("name")
+        earlier = [one for other, one in names.items() if other < number]
+        if not isinstance(name, str) or not is_name(name):
             what = "has no name." if name is None else f"is called {name!r}."
-            yield Problem("R050", where, f"the stage {what}", "Give it a name of letters, digits, - and _.")
-        elif name in names[:number]:
-            yield Problem("R050", where, f"two stages are called {name!r}.", "Give each a name of its own.")
+            remedy = "Give it a name of letters, digits, - and _."
+            yield Problem("R050", at(f"{here}.name", lines), f"the stage {what}", remedy)
+        elif name in earlier:
+            what = f"two stages are called {name!r}."
+            yield Problem("R050", at(f"{here}.name", lines), what, "Give each a name of its own.")
         for option in sorted(given.keys() & set(OF_THE_WHOLE)):
             what = "belongs to the whole recipe, not to one stage."
-            yield Problem("R051", _at(f"stages.{number}.{option}", lines), what, "Move it to the top of the recipe.")
+            yield Problem("R051", at(f"{here}.{option}", lines), what, "Move it to the top of the recipe.")
         for option in sorted(given.keys() & set(OF_ONE_RECIPE)):
             what = "has no place in a stage."
-            yield Problem("R051", _at(f"stages.{number}.{option}", lines), what, OF_ONE_RECIPE[option])
-        if given.get("base") in names[number:]:
-            what = f"is {given['base']!r}, a stage that does not come before this one."
-            yield Problem("R057", _at(f"stages.{number}.base", lines), what, "Name an earlier stage, or a base.")
+            yield Problem("R051", at(f"{here}.{option}", lines), what, OF_ONE_RECIPE[option])
+        later = [one for other, one in names.items() if other >= number and one not in earlier]
+        for option, meant in NAMED.items():
+            if option == "distillation.teacher" and _given(given, "distillation.endpoint") is not None:
+                continue
+            if meant == "model" and (value := _given(given, option)) in later:
+                what = f"is {value!r}, a stage that does not come before this one."
+                remedy = f"Name an earlier stage, or a {'base' if option == 'base' else 'model'}."
+                yield Problem("R057", at(f"{here}.{option}", lines), what, remedy)
+
+
+def _given(values: Mapping[str, Any], option: str) -> Any:
+    """The value of a dotted option; None where there is none."""
+    part, _, leaf = option.partition(".")
+    found = values.get(part)
+    return (found.get(leaf) if isinstance(found, Mapping) else None) if leaf else found
 
 
 def _of_controls(recipe: Recipe, lines: Mapping[str, str]) -> Iterator[Problem]:
@@ -184,17 +246,17 @@ def _of_controls(recipe: Recipe, lines: Mapping[str, str]) -> Iterator[Problem]:
     if not wanted.kinds:
         if wanted != ControlsRecipe():
             what = "options of it are set, but no kinds of controls."
-            yield Problem("R053", _at("controls", lines), what, "Set controls.kinds, or remove them.")
+            yield Problem("R053", at("controls", lines), what, "Set controls.kinds, or remove them.")
         return
     if num_adapting(recipe) in (0, len(recipe.stages)):
         what = f"hold a training on texts ({' or '.join(ADAPTING)}) against going without, and the stages do not begin "
         remedy = "Put such a stage first and the task behind it, or remove controls."
-        yield Problem("R053", _at("controls.kinds", lines), f"{what}with one that a task follows.", remedy)
+        yield Problem("R053", at("controls.kinds", lines), f"{what}with one that a task follows.", remedy)
     if wanted.irrelevant is not None and "irrelevant" not in wanted.kinds:
         what = "is set, but 'irrelevant' is not among controls.kinds."
-        yield Problem("R053", _at("controls.irrelevant", lines), what, "Add it, or remove this.")
+        yield Problem("R053", at("controls.irrelevant", lines), what, "Add it, or remove this.")
     if len(set(wanted.kinds)) < len(wanted.kinds):
-        yield Problem("R053", _at("controls.kinds", lines), "names one twice.", "Name each once.")
+        yield Problem("R053", at("controls.kinds", lines), "names one twice.", "Name each once.")
 
 
 def num_adapting(recipe: Recipe) -> int:
@@ -211,15 +273,15 @@ def _without_effect(recipe: Recipe, lines: Mapping[str, str]) -> Iterator[Proble
     for name in Recipe.model_fields:
         if name not in OF_ALL_STAGES and getattr(recipe, name) != getattr(fresh, name):
             what = f"is set above, for {recipe.task}, which no stage has as its task."
-            yield Problem("R054", _at(name, lines), what, "Move it into the stages that it is meant for.")
+            yield Problem("R054", at(name, lines), what, "Move it into the stages that it is meant for.")
 
 
-def _of_bases(stages: list[Stage], lines: Mapping[str, str]) -> Iterator[Problem]:
+def _of_bases(stages: Mapping[int, Stage], lines: Mapping[str, str]) -> Iterator[Problem]:
     """Stages whose model is needed, but is an adapter that cannot be merged."""
-    methods = {one.name: one.recipe.method for one in stages}
-    for number, one in enumerate(stages):
+    methods = {one.name: one.recipe.method for one in stages.values()}
+    for number, one in stages.items():
         named = one.needs.get("base")
         if methods.get(str(named)) in UNMERGED:
             what = f"begins from stage {named!r}, whose method {methods[str(named)]} leaves an adapter that no other "
             remedy = "Train that stage by full, lora, top-layers or bitfit, or name another base for this one."
-            yield Problem("R052", _at(f"stages.{number}", lines), f"{what}training can begin from.", remedy)
+            yield Problem("R052", at(f"stages.{number}", lines), f"{what}training can begin from.", remedy)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
 from whet.errors import Problem, UserError
+from whet.recipe.lines import at, within
 from whet.recipe.part import Part
 
 if TYPE_CHECKING:
@@ -19,6 +21,10 @@ ALONE = ("stages", "controls", "student", "distillation", "self_training", "sele
 """Parts of a recipe that have no meaning for tasks learnt together."""
 OF_ALL = ("base", "seed", "method", "vocabulary", "tasks", "mixing", "version")
 """Options that all tasks have in common, so that none has one of its own."""
+FOREIGN = tuple(dict.fromkeys((*OF_ALL, *ALONE)))
+"""What no task has for itself."""
+PART = "task"
+"""What one of several trainings is called here."""
 
 
 class MixingRecipe(Part):
@@ -46,16 +52,15 @@ def tasks_of(
     :raises UserError: R090 names, R091 what no task can have, R092 methods and parts that do not go with several
         tasks; and, of each task, as ``build``.
     """
-    problems = [*_of_names(recipe, lines), *_of_the_whole(recipe, lines)]
-    if problems:
-        raise UserError(problems)
+    given = dict(enumerate(recipe.tasks))
+    problems = [*of_names(given, lines), *_of_the_whole(recipe, lines)]
     found = dict[str, Any]()
-    for number, given in enumerate(recipe.tasks):
-        name = str(given["name"])
+    for number, one in given.items():
+        name = str(one.get("name"))
         try:
-            found[name] = build(_values(recipe, given), _lines_of(number, lines))
+            found[name] = build(_values(recipe, one), _lines_of(recipe, number, lines))
         except UserError as error:
-            problems += [Problem(p.code, f"task {name!r}, {p.where}", p.what, p.remedy) for p in error.problems]
+            problems += [replace(p, where=f"task {name!r}, {p.where}") for p in error.problems]
     if problems:
         raise UserError(problems)
     return found
@@ -63,55 +68,63 @@ def tasks_of(
 
 def _values(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
     above = recipe.model_dump(exclude={"tasks", "mixing", "version"})
-    own = {name: value for name, value in given.items() if name != "name"}
+    own = {name: value for name, value in given.items() if name != "name" and name not in FOREIGN}
     if own.get("task", recipe.task) != recipe.task:
         return {**{name: above[name] for name in OF_ALL if name in above}, **own}
     for name, value in own.items():
         both = isinstance(value, Mapping) and isinstance(above.get(name), dict)
-        names_rows = name == "data" and isinstance(value, Mapping) and "source" in value
+        names_rows = name == "data" and _has_rows(own)
         above[name] = {**above[name], **value} if both and not names_rows else value
     return above
 
 
-def _lines_of(number: int, lines: Mapping[str, str]) -> dict[str, str]:
-    own = f"tasks.{number}."
-    above = {name: line for name, line in lines.items() if not name.startswith("tasks.")}
-    return above | {name.removeprefix(own): line for name, line in lines.items() if name.startswith(own)}
+def _lines_of(recipe: Recipe, number: int, lines: Mapping[str, str]) -> dict[str, str]:
+    """Lines of a task's options, those from above among them that hold for it."""
+    given = recipe.tasks[number]
+    if given.get("task", recipe.task) != recipe.task:
+        above = {name: line for name, line in lines.items() if name.partition(".")[0] in OF_ALL}
+    else:
+        foreign = ("tasks", "data") if _has_rows(given) else ("tasks",)
+        above = {name: line for name, line in lines.items() if name.partition(".")[0] not in foreign}
+    return above | within(f"tasks.{number}", lines)
 
 
-def _at(name: str, lines: Mapping[str, str]) -> str:
-    return f"{lines[name]} {name}" if name in lines else name
+def _has_rows(given: Mapping[str, Any]) -> bool:
+    """Whether a task names rows of its own."""
+    return isinstance(given.get("data"), Mapping) and "source" in given["data"]
 
 
-def _of_names(recipe: Recipe, lines: Mapping[str, str]) -> Iterator[Problem]:
-    names = [given.get("name") for given in recipe.tasks]
-    if len(names) < 2:
+def of_names(tasks: Mapping[int, Mapping[str, Any]], lines: Mapping[str, str]) -> Iterator[Problem]:
+    """R090 and R091 of tasks by their numbers, each as it was given."""
+    if len(tasks) == 1:
         what = "holds one task alone, which shares its model with no other."
-        yield Problem("R090", _at("tasks", lines), what, "Add another, or put its options at the top of the recipe.")
-    for number, (given, name) in enumerate(zip(recipe.tasks, names, strict=True)):
-        where = _at(f"tasks.{number}.name", lines)
+        yield Problem("R090", at("tasks", lines), what, "Add another, or put its options at the top of the recipe.")
+    earlier: list[Any] = []
+    for number, given in tasks.items():
+        where, name = at(f"tasks.{number}.name", lines), given.get("name")
         if not isinstance(name, str) or not name.replace("-", "").replace("_", "").isalnum() or not name.isascii():
             what = "the task has no name." if name is None else f"the task is called {name!r}."
             yield Problem("R090", where, what, "Give it a name of letters, digits, - and _.")
-        elif name in names[:number]:
+        elif name in earlier:
             yield Problem("R090", where, f"two tasks are called {name!r}.", "Give each a name of its own.")
+        earlier.append(name)
         if not isinstance(given.get("data"), Mapping):
             what = "names no rows."
-            yield Problem("R090", _at(f"tasks.{number}", lines), what, "Give it data, with its source or its label.")
-        for option in sorted(given.keys() & {*OF_ALL, *ALONE}):
+            yield Problem("R090", at(f"tasks.{number}", lines), what, "Give it data, with its source or its label.")
+        for option in sorted(given.keys() & set(FOREIGN)):
             what = "belongs to all tasks together, not to one of them."
-            yield Problem("R091", _at(f"tasks.{number}.{option}", lines), what, "Move it to the top of the recipe.")
+            yield Problem("R091", at(f"tasks.{number}.{option}", lines), what, "Move it to the top of the recipe.")
 
 
 def _of_the_whole(recipe: Recipe, lines: Mapping[str, str]) -> Iterator[Problem]:
     if recipe.method not in TOGETHER:
         what = f"is {recipe.method!r}, which several tasks cannot share."
-        yield Problem("R092", _at("method", lines), what, f"Use one of {', '.join(TOGETHER)}.")
+        yield Problem("R092", at("method", lines), what, f"Use one of {', '.join(TOGETHER)}.")
     fresh = type(recipe)(data=recipe.data)
     for name in ALONE:
         if getattr(recipe, name) != getattr(fresh, name):
             what = "is set, but has no meaning for tasks that are learnt together."
-            yield Problem("R092", _at(name, lines), what, "Remove it, or learn the tasks in a recipe each.")
+            yield Problem("R092", at(name, lines), what, "Remove it, or learn the tasks in a recipe each.")
     unshared = {
         "layers.gradual": recipe.layers.gradual > 0,
         "regularisation.l2_start": recipe.regularisation.l2_start > 0,
@@ -122,7 +135,7 @@ def _of_the_whole(recipe: Recipe, lines: Mapping[str, str]) -> Iterator[Problem]
     for name, is_set in unshared.items():
         if is_set:
             what = "is set, but is not known how to share among tasks."
-            yield Problem("R092", _at(name, lines), what, "Remove it.")
+            yield Problem("R092", at(name, lines), what, "Remove it.")
     if recipe.mixing.by != "temperature" and recipe.mixing.temperature != MixingRecipe().temperature:
         what = f"is set, but mixing.by is {recipe.mixing.by!r}."
-        yield Problem("R092", _at("mixing.temperature", lines), what, "Set mixing.by to 'temperature', or remove it.")
+        yield Problem("R092", at("mixing.temperature", lines), what, "Set mixing.by to 'temperature', or remove it.")

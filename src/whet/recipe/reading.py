@@ -10,7 +10,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from whet.errors import Problem, UserError, did_you_mean
+from whet.recipe import expanding, lines, mixing
 from whet.recipe.expanding import Stage, completed, expand
+from whet.recipe.lines import at, line_of
 from whet.recipe.mixing import tasks_of
 from whet.recipe.rules import contradictions
 from whet.recipe.schema import Recipe
@@ -19,7 +21,8 @@ from whet.recipe.schema import Recipe
 def load(path: Path, changes: Mapping[str, Any] | None = None) -> Recipe:
     """Read a recipe file; ``changes`` (dotted names) win over what it says.
 
-    :raises UserError: R001 unreadable, R002 not YAML, R003 not a mapping, and what :func:`build` raises.
+    :raises UserError: R001 unreadable, R002 not YAML, R003 not a mapping; R007 keys that stand twice, and with them
+        what :func:`build` raises.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -38,8 +41,15 @@ def load(path: Path, changes: Mapping[str, Any] | None = None) -> Recipe:
         raise UserError(
             Problem("R003", str(path), "a recipe is a mapping of options to values.", "See docs/recipe.md.")
         )
-    lines = {name: f"{path}:{line}" for name, line in _lines(node)}
-    return build(_merged(values, changes or {}), lines)
+    given = changes or {}
+    problems = list(lines.repeated(node, path))
+    try:
+        recipe = build(_merged(values, given), lines.overridden(lines.read(node, path), given))
+    except UserError as error:
+        raise UserError([*problems, *error.problems]) from None
+    if problems:
+        raise UserError(problems)
+    return recipe
 
 
 def from_options(changes: Mapping[str, Any]) -> Recipe:
@@ -50,24 +60,54 @@ def from_options(changes: Mapping[str, Any]) -> Recipe:
     return build(_merged({}, changes), {})
 
 
-def build(values: Mapping[str, Any], lines: Mapping[str, str]) -> Recipe:
+def build(values: Mapping[str, Any], read_at: Mapping[str, str]) -> Recipe:
     """Check ``values`` and make the recipe.
 
-    :param lines: where each dotted name was read, for the messages.
+    :param read_at: where each option was read, for the messages; see :mod:`whet.recipe.lines`.
     :raises UserError: R010 unknown option, R011 wrong value, R012 missing, R02x contradictions; with stages as
         :func:`whet.recipe.expanding.expand`.
     """
     try:
-        recipe = Recipe.model_validate(completed(values))
+        recipe = Recipe.model_validate(completed(values)).knowing(read_at)
     except ValidationError as error:
-        raise UserError(_problems(error, lines)) from None
+        raise UserError(_at_once(values, error, read_at)) from None
     if recipe.stages or recipe.tasks:  # what is checked is each of them
-        _ = tasks_of(recipe, lines, build) if recipe.tasks else expand(recipe, lines, build)
+        _ = tasks_of(recipe, read_at, build) if recipe.tasks else expand(recipe, read_at, build)
         return recipe
-    found = [Problem(code, lines.get(name, name), what, remedy) for code, name, what, remedy in contradictions(recipe)]
+    found = [Problem(code, at(name, read_at), what, remedy) for code, name, what, remedy in contradictions(recipe)]
     if found:
         raise UserError(found)
     return recipe
+
+
+def _at_once(values: Mapping[str, Any], error: ValidationError, read_at: Mapping[str, str]) -> list[Problem]:
+    """What is wrong above, and with stages and tasks; what was only completed from one of these is told there."""
+    of_parts = list(_of_parts(values, read_at))
+    above = [item for item in error.errors() if not of_parts or item["loc"][0] in values]
+    return [*_problems(above, read_at), *of_parts]
+
+
+def _of_parts(values: Mapping[str, Any], read_at: Mapping[str, str]) -> Iterator[Problem]:
+    """What is wrong with stages and tasks by themselves, whatever is wrong above them."""
+    for part, room in (("stages", expanding), ("tasks", mixing)):
+        entries = values.get(part)
+        given = {number: one for number, one in enumerate(entries if isinstance(entries, list) else ()) if _named(one)}
+        yield from room.of_names(given, read_at)
+        for number, one in given.items():
+            own = {name: value for name, value in one.items() if name != "name" and name not in room.FOREIGN}
+            data = own.get("data", {})
+            if isinstance(data, Mapping):  # what is missing may stand above
+                own["data"] = {"source": "", **data}
+            try:
+                Recipe.model_validate(own)
+            except ValidationError as error:
+                for problem in _problems(error.errors(), lines.within(f"{part}.{number}", read_at)):
+                    yield expanding.of_part(problem, room.PART, number, one)
+
+
+def _named(entry: Any) -> bool:
+    """Whether an entry is a mapping of options."""
+    return isinstance(entry, Mapping)
 
 
 def stages_of(recipe: Recipe) -> list[Stage]:
@@ -75,7 +115,7 @@ def stages_of(recipe: Recipe) -> list[Stage]:
 
     :raises UserError: as :func:`build`.
     """
-    return expand(recipe, {}, build)
+    return expand(recipe, recipe.lines, build)
 
 
 def joined_tasks(recipe: Recipe) -> dict[str, Recipe]:
@@ -83,7 +123,7 @@ def joined_tasks(recipe: Recipe) -> dict[str, Recipe]:
 
     :raises UserError: as :func:`build`.
     """
-    return tasks_of(recipe, {}, build)
+    return tasks_of(recipe, recipe.lines, build)
 
 
 def dump(recipe: Recipe) -> str:
@@ -161,27 +201,15 @@ def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
     return result
 
 
-def _lines(node: Any, prefix: str = "") -> Iterator[tuple[str, int]]:
-    """Dotted name and line (from 1) of every key in a YAML document."""
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            name = f"{prefix}{key.value}"
-            yield name, key.start_mark.line + 1
-            yield from _lines(value, f"{name}.")
-    if isinstance(node, yaml.SequenceNode):
-        for number, value in enumerate(node.value):
-            yield f"{prefix}{number}", value.start_mark.line + 1
-            yield from _lines(value, f"{prefix}{number}.")
-
-
-def _problems(error: ValidationError, lines: Mapping[str, str]) -> list[Problem]:
+def _problems(errors: Iterable[Any], read_at: Mapping[str, str]) -> list[Problem]:
     result, seen = [], set()
-    for item in error.errors():
+    for item in errors:
         # an unknown key may look like anything; only known ones stand in unions
         unknown = item["type"] in ("extra_forbidden", "invalid_key")
         path = [str(part) for part in item["loc"] if unknown or (part != "auto" and _is_option(part))]
         name = ".".join(path)
-        where = f"{lines[name]} {name}" if name in lines else name
+        entry = ".".join(str(part) for part in item["loc"] if isinstance(part, int) or str(part) in path)
+        where = f"{line_of(entry, read_at)} {name}".strip()
         if unknown:
             known = option_names(".".join(path[:-1]))
             remedy = did_you_mean(path[-1], known) or f"Options here: {', '.join(known)}."
@@ -190,8 +218,9 @@ def _problems(error: ValidationError, lines: Mapping[str, str]) -> list[Problem]
             found = Problem("R012", where, "is required.", "Give it in the recipe or on the command line.")
         else:
             found = Problem("R011", where, f"got {item['input']!r}.", _wanted(name))
-        if name not in seen:  # a union reports one error per member
-            seen.add(name)
+        told = entry if path[0] in ("stages", "tasks") else name  # a union reports one error per member
+        if told not in seen:
+            seen.add(told)
             result.append(found)
     return result
 

@@ -13,6 +13,15 @@ from whet.recipe.schema import Recipe
 
 _RATES = ((3e6, 1e-3), (30e6, 2e-4), (60e6, 1e-4), (200e6, 5e-5), (float("inf"), 2e-5))
 """Peak rate of full fine-tuning by number of weights: smaller models stand and need larger steps."""
+_PREFERENCE_RATES = ((3e6, 1e-4), (30e6, 2e-5), (60e6, 1e-5), (200e6, 5e-6), (3e9, 1e-6), (float("inf"), 5e-7))
+"""The same where preferences are learnt against a reference, and a longer way leads away from it: a tenth of a tuning's
+and less, as published 1e-6 of about 1e9 weights (arXiv 2305.18290) and 5e-7 of 7e9 (2310.16944, 2405.14734)."""
+_PREFERENCE_FACTOR = 10.0
+"""Rate of an adapter of LoRA beside these: 5e-6 to 5e-5, as is usual."""
+_ORPO_DIVISOR = 2.5
+"""ORPO learns the better answers themselves, too: 8e-6 (arXiv 2403.07691) where a tuning takes 2e-5."""
+_PREFERENCE_PASSES = 3
+"""Passes over preferences at most: published ones take one to three, and more move both answers away."""
 _FACTORS: dict[str, tuple[float, float]] = {
     "lora": (5.0, 5.0),
     "qlora": (5.0, 5.0),
@@ -36,6 +45,8 @@ _FULL_BYTES = 16
 
 DEFAULT = "default"
 """The reason of what nobody set and nothing decides."""
+SET = "set in the recipe"
+"""The reason of what its author decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +103,7 @@ def resolve(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
         elif value == _default(name):
             result[name] = Choice(value, DEFAULT)
         else:
-            result[name] = Choice(value, "set in the recipe")
+            result[name] = Choice(value, recipe.reasons.get(name, SET))
     return result
 
 
@@ -146,7 +157,7 @@ def _derive(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
         "training.learning_rate": rate,
         "training.head_learning_rate": _head_rate(recipe, method.value, rate),
         "contrastive.loss": Choice(*few_choices.loss(facts.num_labels)),
-        "training.epochs": epochs(method.value, facts.num_rows),
+        "training.epochs": epochs(method.value, facts.num_rows, recipe.task),
         "training.batch_tokens": batch,
         # batches share the rows evenly, so that some hold a little more than they are asked to
         "training.micro_batch_tokens": Choice(
@@ -168,7 +179,7 @@ def _read_first(recipe: Recipe) -> str:
 
 def _method(recipe: Recipe, facts: Facts) -> Choice:
     if recipe.method != "auto":
-        return Choice(recipe.method, "set in the recipe")
+        return Choice(recipe.method, SET)
     of_one_text = () if "text_pair" in facts.columns else facts.class_rows
     few = few_choices.contrasted(recipe, of_one_text, facts.num_parameters * _FULL_BYTES < facts.memory_bytes / 2)
     if few and recipe.distillation.teacher is None:  # which has no room beside pairs
@@ -232,7 +243,7 @@ def baselines(recipe: Recipe) -> Choice:
         return Choice(list(BASELINES[recipe.task]), f"all of {recipe.task}")
     named = [wanted] if isinstance(wanted, str) else wanted
     several = [one for name in named for one in (PROMPTED if name == "prompting" else (name,))]
-    return Choice(list(dict.fromkeys(several)), "set in the recipe")
+    return Choice(list(dict.fromkeys(several)), SET)
 
 
 def _shaping(recipe: Recipe, limit: int, columns: tuple[str, ...]) -> dict[str, Choice]:
@@ -267,14 +278,25 @@ def _preferring(recipe: Recipe, columns: tuple[str, ...]) -> dict[str, Choice]:
 
 
 def _rate(recipe: Recipe, method: str, facts: Facts) -> Choice:
-    value = next(rate for limit, rate in _RATES if facts.num_parameters < limit)
+    compared = recipe.task == "preference"
+    by_size = _PREFERENCE_RATES if compared and recipe.preference.loss != "orpo" else _RATES
+    value = next(rate for limit, rate in by_size if facts.num_parameters < limit)
     size = f"for a base of {facts.num_parameters / 1e6:.0f} M weights"
+    if compared:
+        value, size = _of_preferences(recipe, value, size)
     if _learns_from_scores(recipe, facts):
         value, size = value / _SCORES_DIVISOR, f"{size} whose vectors are good already and shall only move a little"
     factor = _factor(recipe, method)
     if factor != 1.0:
         return Choice(value * factor, f"{size}, {factor:g} times as much for what {method} trains")
     return Choice(value, size)
+
+
+def _of_preferences(recipe: Recipe, value: float, size: str) -> tuple[float, str]:
+    """The rate of preferences for a whole base, with its reason."""
+    if recipe.preference.loss == "orpo":
+        return value / _ORPO_DIVISOR, f"{size}, {_ORPO_DIVISOR:g} times less than tuning takes, as orpo was published"
+    return value, f"{size} that preferences shall not lead far from where it began"
 
 
 def _learns_from_scores(recipe: Recipe, facts: Facts) -> bool:
@@ -293,6 +315,8 @@ def _start(recipe: Recipe) -> Choice:
 
 def _factor(recipe: Recipe, method: str) -> float:
     of_others, of_language = _FACTORS.get(method, (1.0, 1.0))
+    if recipe.task == "preference" and method in ("lora", "qlora"):
+        return of_language if recipe.preference.loss == "orpo" else _PREFERENCE_FACTOR
     return of_language if recipe.task in (*LANGUAGE, "preference") else of_others
 
 
@@ -303,10 +327,14 @@ def _head_rate(recipe: Recipe, method: str, rate: Choice) -> Choice:
     return Choice(whole * _HEAD_FACTOR, f"{_HEAD_FACTOR:g} times the rate of a whole base: the head has most to learn")
 
 
-def epochs(method: str, num_rows: int) -> Choice:
+def epochs(method: str, num_rows: int, task: str = "") -> Choice:
     """Passes over ``num_rows`` rows by ``method``, where the recipe leaves them to be chosen."""
     if method == "contrastive":
         return Choice(*few_choices.epochs(num_rows))
+    if task == "preference":
+        passes = min(_PREFERENCE_PASSES, max(1, round(24_000 / max(1, num_rows))))
+        why = f"{num_rows:,} training rows: 1 pass, more where preferences are few, {_PREFERENCE_PASSES} at most"
+        return Choice(float(passes), why)
     passes = min(8, max(3, round(24_000 / max(1, num_rows))))
     return Choice(float(passes), f"{num_rows:,} training rows: 3 passes, more where rows are few, 8 at most")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from whet.recipe.address import REMEDY, mistake_of
 from whet.recipe.distillation_rules import distilled
 from whet.recipe.evidence import JudgeRecipe, PromptingRecipe
 from whet.recipe.expanding import ADAPTING
@@ -86,6 +87,7 @@ def contradictions(recipe: Recipe) -> Iterator[Contradiction]:
     yield from _rows_left_to_train(recipe)
     yield from _probe_of_the_task(recipe)
     yield from _baselines_of_the_task(recipe)
+    yield from _addresses(recipe)
     yield from _someone_to_ask(recipe)
     yield from _judged_against_somebody(recipe)
     yield from _beams_draw_nothing(recipe)
@@ -278,6 +280,14 @@ def _baselines_of_the_task(recipe: Recipe) -> Iterator[Contradiction]:
                 f"{name!r} is no baseline of {recipe.task}.",
                 f"Its baselines: {', '.join(dict.fromkeys(known))}.",
             )
+
+
+def _addresses(recipe: Recipe) -> Iterator[Contradiction]:
+    """What can be seen of an address without asking there."""
+    for part in ("prompting", "judge", "distillation"):
+        endpoint = getattr(recipe, part).endpoint
+        if endpoint is not None and (wrong := mistake_of(endpoint)):
+            yield "P020", f"{part}.endpoint", wrong, REMEDY
 
 
 def _someone_to_ask(recipe: Recipe) -> Iterator[Contradiction]:

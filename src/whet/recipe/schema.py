@@ -7,9 +7,10 @@ became and why. The generated page docs/recipe.md lists all of it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from whet.recipe.distillation import DistillationRecipe, StudentRecipe
 from whet.recipe.evidence import (
@@ -91,3 +92,27 @@ class Recipe(Part):
     prompting: PromptingRecipe = PromptingRecipe()
     judge: JudgeRecipe = JudgeRecipe()
     search: SearchRecipe = SearchRecipe()
+
+    _lines: Mapping[str, str] = PrivateAttr(default_factory=dict)
+    _reasons: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def lines(self) -> Mapping[str, str]:
+        """Where its options were read (:mod:`whet.recipe.lines`); nothing where that is not known."""
+        return self._lines
+
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """Why options, by dotted name, have their values, where it was not the recipe's author who set them."""
+        return self._reasons
+
+    def knowing(self, lines: Mapping[str, str] | None = None, reasons: Mapping[str, str] | None = None) -> Recipe:
+        """The same, with what is known of where its options come from."""
+        found = self.model_copy()
+        found._lines = self._lines if lines is None else dict(lines)
+        found._reasons = self._reasons if reasons is None else {**self._reasons, **reasons}
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both want the same, wherever it was read."""
+        return isinstance(other, Recipe) and self.__dict__ == other.__dict__

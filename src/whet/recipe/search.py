@@ -17,8 +17,8 @@ class SearchRecipe(Part):
     space: Auto | dict[str, list[Chosen] | dict[str, float | bool]] = Field(
         "auto",
         description="Options by dotted name, each with a list of choices or a range such as "
-        "{low: 1e-5, high: 1e-3, log: true} or {low: 1, high: 8, step: 1}; auto: methods that fit the base, with "
-        "their rates, epochs and ranks.",
+        "{low: 1e-5, high: 1e-3, log: true} or {low: 1, high: 8, step: 1}; auto: methods that fit the base "
+        "and the one that auto takes, with their rates, epochs, ranks and losses.",
     )
     trials: Count = Field(20, description="How many settings are tried; the first is the recipe as it stands.")
     minutes: Positive | None = Field(

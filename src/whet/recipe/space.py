@@ -17,13 +17,15 @@ from whet.recipe.schema import Recipe
 Setting = dict[str, Any]
 """Options by dotted name, as a trial draws them."""
 SEARCHED: tuple[str, ...] = ("full", "lora", "bitfit")
-"""Methods that are tried where neither the recipe nor the space names any."""
+"""Methods that are tried where neither the recipe nor the space names any; beside them the one that 'auto' takes."""
 RATES = 5.0
 """The range of a rate goes from the one that 'auto' takes, divided by this, to as many times as much."""
 RANKS = (4, 16, 64)
 PASSES = (0.5, 1.0, 1.5)
 """Passes over the rows that are tried, as multiples of what 'auto' takes."""
 DECAYS = (1.0, 0.9)
+LOSSES = ("supervised", "cosine")
+"""Of method contrastive."""
 NEVER: tuple[str, ...] = (
     *("version", "task", "seed", "search", "stages", "controls", "evaluation", "prompting", "judge", "generation"),
     *("selection", "data", "forgetting.measure", "forgetting.text", "forgetting.probes", "forgetting.max_rows"),
@@ -111,12 +113,12 @@ def methods_of(recipe: Recipe) -> tuple[str, ...]:
 
 
 def usual(
-    methods: Sequence[str], rates: Mapping[str, float], epochs: float, bases: Sequence[str] = ()
+    methods: Sequence[str], rates: Mapping[str, float], epochs: Mapping[str, float], bases: Sequence[str] = ()
 ) -> list[Dimension]:
     """The space of 'auto': of each method the rate around its own, passes, and what else it is known to hang on.
 
     :param rates: what 'auto' takes as peak rate, by method.
-    :param epochs: what 'auto' takes as passes over the rows.
+    :param epochs: what 'auto' takes as passes over the rows, by method.
     :param bases: what training may begin from, where there is a choice.
     """
     first = [Dimension("method", tuple(methods))] if len(methods) > 1 else []
@@ -125,11 +127,19 @@ def usual(
         Dimension("training.learning_rate", (), rates[one] / RATES, rates[one] * RATES, log=True, method=one)
         for one in moving
     ]
-    passes = [Dimension("training.epochs", tuple(max(1.0, round(epochs * share)) for share in PASSES))]
     more = [Dimension("layers.decay", DECAYS)] if {"full", "top-layers"} & set(methods) else []
     more += [Dimension("lora.rank", RANKS)] if {"lora", "qlora"} & set(methods) else []
+    more += [Dimension("contrastive.loss", LOSSES)] if "contrastive" in methods else []
     begun = [Dimension("base", tuple(bases))] if len(bases) > 1 else []
-    return [*first, *begun, *rate, *(passes if moving else []), *more]
+    return [*first, *begun, *rate, *_passes({one: epochs[one] for one in moving}), *more]
+
+
+def _passes(epochs: Mapping[str, float]) -> list[Dimension]:
+    """Passes around those that 'auto' takes: one dimension where all methods take as many, else one of each."""
+    around = {one: tuple(dict.fromkeys(max(1.0, round(many * x)) for x in PASSES)) for one, many in epochs.items()}
+    if len(set(around.values())) > 1:
+        return [Dimension("training.epochs", choices, method=one) for one, choices in around.items()]
+    return [Dimension("training.epochs", choices) for choices in set(around.values())]
 
 
 def belongs(dimension: Dimension, method: str) -> bool:

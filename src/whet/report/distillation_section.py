@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from whet.evaluation import retention
@@ -30,19 +30,20 @@ def distillation(run: RunFiles) -> Section:
         "distillation",
         TITLE,
         {
-            "teacher": told["teacher"],
+            "passed_over": _passed_over(told),
             "words": retention.finding(told).message,
             "table": _table(told),
             "made_of": _made_of(told.get("student")),
-            "rows": numbers.count(told.get("rows")),
-            "unlabelled": numbers.count(told["unlabelled"]) if told.get("unlabelled") else "",
-            "options": told["options"],
+            "how": " ".join(_how(told)),
+            "beside": retention.TEACHER in told["models"],
+            "control": told.get("control") is not None,
         },
     )
 
 
 def _table(told: Facts) -> Table:
     metric = str(told["metric"])
+    timed = f", over {told['timed_rows']:,} test rows" if told.get("timed_rows") else ""
     columns = [
         Column("Model"),
         Column(numbers.metric(metric).title, True),
@@ -50,7 +51,7 @@ def _table(told: Facts) -> Table:
         Column("Against the control", True, "Paired difference on the same rows"),
         Column("Weights", True),
         Column("Size", True, "Of all files of the saved model"),
-        Column("Rows a second", True, "On this machine, in turn; tokenising left out"),
+        Column("Rows a second", True, f"On this machine, in turn{timed}; tokenising left out"),
     ]
     wanted = (retention.TEACHER, str(told.get("control")), retention.STUDENT)
     order = [name for name in wanted if name in told["models"]]
@@ -61,15 +62,17 @@ def _row(told: Facts, name: str, metric: str) -> Row:
     facts, kept, gain = told["models"][name], told["kept"].get(name) or {}, told.get("gain")
     value, low, high = numbers.measured(facts["value"])
     share = numbers.ABSENT if kept.get("share") is None else f"{100 * kept['share']:.1f}{numbers.GAP}%"
-    between = "" if kept.get("share") is None else f"{100 * kept['low']:.1f} to {100 * kept['high']:.1f}"
+    between = "" if kept.get("low") is None else f"{100 * kept['low']:.1f} to {100 * kept['high']:.1f}"
     apart = Cell(numbers.ABSENT)
     if name == retention.STUDENT and gain is not None:
         text = numbers.difference(gain["difference"], metric) + numbers.unit(metric)
         apart = number(gain["difference"], text, numbers.interval(gain["low"], gain["high"], metric))
     size, rate = facts.get("size_bytes"), facts.get("rows_per_second")
     role = ROLES.get(name, "on the labels alone")
+    if name == retention.TEACHER:
+        role = f"the teacher: {retention.teacher_words(told)}"
     if name == retention.TEACHER and sum((told.get("seen") or {}).values()):
-        role = "the teacher; not comparable, it was trained on some of the test rows"
+        role += "; not comparable, it was trained on some of the test rows"
     return Row(
         [
             words(name if name in ROLES else model_words(name), role),
@@ -82,6 +85,33 @@ def _row(told: Facts, name: str, metric: str) -> Row:
         ],
         marked=name == retention.STUDENT,
     )
+
+
+def _how(told: Facts) -> Iterator[str]:
+    """What the teacher was asked, and how the student learns from it, in sentences."""
+    who, wish, rows = retention.teacher_words(told), told["options"], numbers.count(told.get("rows"))
+    inside = [
+        f"{what} with weight {wish[part]:g}"
+        for part, what in (("hidden", "its hidden states"), ("attention", "what its tokens look at"))
+        if wish.get(part)
+    ]
+    if wish.get("texts", "none") != "none":
+        place = "beside the targets" if wish["texts"] == "join" else "in the place of the targets"
+        wrote = numbers.count(told["written"]) if "written" in told else "some"
+        yield f"The teacher, {who}, wrote to {wrote} of {rows} training rows; its texts stand {place}."
+    if told.get("spent"):
+        yield f"It took {retention.spent_in_words(told['spent'])}."
+    if wish["weight"] or inside:
+        texts = f" and {numbers.count(told['unlabelled'])} texts without labels" if told.get("unlabelled") else ""
+        yield f"The teacher, {who}, was asked about {rows} training rows{texts} once, and what it said was kept."
+        share = f"{100 * wish['weight']:g} % of a row from it, at temperature {wish['temperature']:g}"
+        yield f"The student learns {', '.join([*([share] if wish['weight'] else []), *inside])}."
+
+
+def _passed_over(told: Facts) -> str:
+    """That the teacher's run has a tuned model which does not teach, and how to take it; "" where it has none."""
+    found = retention.who_teaches(told)
+    return "" if found.bin == "passed" else f"{found.message} {found.remedy}"
 
 
 def _made_of(student: Facts | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from whet.evaluation.changed import CHANGES
 from whet.files import write_text
+from whet.findings import in_words
 from whet.report import kinds, numbers
 from whet.report.mistakes import shortened
 from whet.report.noted import noted
@@ -166,4 +167,6 @@ def _pairs(one: Told) -> list[tuple[Any, str]]:
 
 
 def _value(value: Any) -> str:
-    return "none" if value is None else visible(shortened(str(value), LONGEST_TEXT))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "none" if value is None else visible(shortened(in_words(value), LONGEST_TEXT)) or "none"

@@ -13,10 +13,12 @@ from whet.recipe.names import LANGUAGE
 from whet.recipe.space import base_in_words
 from whet.report import numbers
 from whet.report.charts import altair
+from whet.report.noted import noted
 from whet.report.page import page_with
-from whet.report.pictures import FIRST, INK, QUIET, SECOND, Picture, drawn
+from whet.report.pictures import FIRST, INK, QUIET, Picture, drawn
 from whet.report.section import Section
 from whet.report.tables import Cell, Column, Row, Table, number, plain, words
+from whet.report.tradeoff import cloud
 
 FILE = "sweep.html"
 Facts = Mapping[str, Any]
@@ -36,11 +38,11 @@ def write(folder: Path, found: Facts) -> Path:
 
 def _outcome(found: Facts) -> Section:
     about = (
-        f"{numbers.plural(len(found['trials']), 'setting')} of {found['task']} on {found['base']} were tried and "
+        f"{numbers.plural(len(found['trials']), 'setting')} of {found['task']} on {base_in_words(str(found['base']))} were tried and "
         f"chosen by validation alone; the finalists, trained with several seeds, and the baselines answered the same "
         f"{numbers.count(found['num_test_rows'])} test rows, which had no say in the choice."
     )
-    told = [{"code": one["code"], "message": one["message"], "remedy": one["remedy"]} for one in found["findings"]]
+    told = noted(found["findings"], "X")
     content = {"reason": found["verdict"]["reason"], "about": about, "table": table(found), "findings": told}
     return Section("sweep", "Verdict", content)
 
@@ -54,14 +56,15 @@ def table(found: Facts) -> Table:
         Column(numbers.metric(metric).title, True, quality),
         Column("Seeds", True, "Trainings that are judged: beside two others the first, which validation chose, is not"),
         Column("Forgotten", True, "Of what the base knew, by the first seed"),
-        Column("Weights that move", True),
-        Column("Peak memory", True, "While training"),
+        Column("Moves", True, "Weights that training moves, of all"),
+        Column("Memory", True, "By how much the process grew while it trained, at most; mean over seeds"),
         Column("Training", True, "Time inside optimiser steps, mean over seeds"),
-        Column("Size to ship", True),
+        Column("Size", True, "Of everything that must be shipped: an adapter is of no use without its base"),
         Column("Latency", True, "Time a row, many rows at once"),
     ]
     rows = [_row(one, metric) for one in found["table"]]
-    return Table("Settings that were looked at again, and baselines; cheapest first", columns, rows, sortable=True)
+    caption = "Settings that were looked at again, and baselines; cheapest first"
+    return Table(caption, columns, rows, sortable=True, shape="stacked")
 
 
 def _row(one: Facts, metric: str) -> Row:
@@ -77,9 +80,9 @@ def _row(one: Facts, metric: str) -> Row:
             number(one["num_seeds"], numbers.count(one["num_seeds"]), _missing(one)),
             _forgotten(one.get("forgetting")),
             _moving(costs),
-            number(costs.get("peak_bytes"), numbers.size(costs.get("peak_bytes"))),
+            number(costs.get("added_bytes"), numbers.size(costs.get("added_bytes"))),
             number(costs.get("train_seconds"), numbers.seconds(costs.get("train_seconds"))),
-            number(costs.get("size_bytes"), numbers.size(costs.get("size_bytes"))),
+            _size(costs),
             number(1000 / rate if rate else None, milliseconds(rate)),
         ],
         marked=bool(one["ships"]),
@@ -109,6 +112,18 @@ def _moving(costs: Facts) -> Cell:
         return number(moved, numbers.magnitude(moved))
     share = numbers.percent(moved / total, 0 if moved > 0.1 * total else 2)
     return number(moved / total, share, numbers.magnitude(moved))
+
+
+def _size(costs: Facts) -> Cell:
+    """Of the model's own files and, where it is an adapter, of the base as well."""
+    whole = shipped_bytes(costs)
+    own = f"{numbers.size(costs['size_bytes'])} without its base" if costs.get("base_bytes") else ""
+    return number(whole, numbers.size(whole), own)
+
+
+def shipped_bytes(costs: Facts) -> float | None:
+    """What must be shipped in all; None where nothing is kept of the model."""
+    return costs["size_bytes"] + costs.get("base_bytes", 0.0) if costs.get("size_bytes") else None
 
 
 def milliseconds(rows_per_second: Any) -> str:
@@ -171,30 +186,9 @@ def tradeoff(found: Facts, points: Sequence[Facts]) -> Picture:
     )
     better = "higher" if numbers.metric(metric).higher_is_better else "lower"
     caption = f"Dots are models with their intervals; the {better} and the further to the left, the better."
-    charts = {"wide": lambda: _cloud(rows, metric, 520), "narrow": lambda: _cloud(rows, metric, 230)}
+    title = numbers.metric(metric).title + (", percent" if numbers.metric(metric).share else "")
+    charts = {"wide": lambda: cloud(rows, title, 620), "narrow": lambda: cloud(rows, title, 300)}
     return Picture(caption, alternative, data, drawn("tradeoff", alternative, charts))
-
-
-def _cloud(rows: list[dict[str, Any]], metric: str, width: int) -> Any:
-    alt = altair()
-    unit = ", percent" if numbers.metric(metric).share else ""
-    across = alt.X(
-        "seconds:Q",
-        title="Training, seconds",
-        scale=alt.Scale(type="log", nice=True),
-        axis=alt.Axis(grid=False, tickCount=5, format="~s"),
-    )
-    title = f"{numbers.metric(metric).title}{unit}"
-    down = alt.Y("value:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5))
-    chart = alt.Chart(alt.Data(values=rows)).encode(x=across)
-    colours = alt.Scale(domain=["searched", "baseline"], range=[FIRST, SECOND])
-    colour = alt.Color("kind:N", scale=colours, legend=alt.Legend(title=None))
-    lines = chart.mark_rule(strokeWidth=1.5, opacity=0.5).encode(
-        y=alt.Y("low:Q", title=title, scale=alt.Scale(zero=False)), y2="high:Q", color=colour
-    )
-    dots = chart.mark_point(size=70, filled=True, opacity=1).encode(y=down, color=colour)
-    names = chart.mark_text(align="left", dx=7, dy=-7, color=INK).encode(y=down, text="name:N")
-    return alt.layer(lines, dots, names).properties(width=width, height=280)
 
 
 # --- which choices mattered ---------------------------------------------------------------------------
@@ -246,15 +240,35 @@ def _trials(found: Facts) -> Section:
     ended = [one for one in found["trials"] if one["curve"]]
     content = {
         "about": _counted(found),
-        "picture": curves(ended) if len(ended) > 1 else None,
-        "table": _all(found["trials"], found["task"], found["search"]["metric"]),
+        "picture": curves(found, ended) if len(ended) > 1 else None,
+        "table": _all(found),
     }
     return Section("trials", "Trials", content)
 
 
-def seen(value: float, task: str, metric: str) -> float:
+def looks_by(found: Facts) -> str:
+    """The metric of what validation gave to trials; "" where an older search does not say."""
+    wanted = str(found["search"]["metric"])
+    return wanted if wanted != "auto" else str(found.get("validation_metric", ""))
+
+
+def seen(value: float, found: Facts) -> float:
     """What validation gave, as people know it; trials keep it so that more is better, losses below zero."""
+    return turned(value, str(found["task"]), str(found["search"]["metric"]))
+
+
+def turned(value: float, task: str, metric: str) -> float:
+    """The same of a search that is under way."""
     return -value if task in LANGUAGE or (metric != "auto" and lower_is_better(metric)) else value
+
+
+def look(value: float | None, found: Facts) -> str:
+    """What validation gave, written as on test rows; of a measure that only training knows, with four digits."""
+    if value is None:
+        return numbers.ABSENT
+    metric = looks_by(found)
+    shown = seen(value, found)
+    return numbers.written(shown, metric) if metric in numbers.METRICS else numbers.decimal(shown, 4)
 
 
 def _counted(found: Facts) -> str:
@@ -263,56 +277,62 @@ def _counted(found: Facts) -> str:
     return f"{'; '.join(f'{counts[state]} {text}' for state, text in named.items())}."
 
 
-def _all(trials: Sequence[Facts], task: str, metric: str) -> Table:
+def _all(found: Facts) -> Table:
     columns = [Column("Trial", True), Column("Setting", prose=True), Column("Validation", True), Column("Time", True)]
     columns.append(Column("How it ended", prose=True))
     rows = []
-    for one in trials:
+    for one in found["trials"]:
         how = {"complete": "completed", "pruned": "given up", "failed": "failed", "running": "under way"}[one["state"]]
         why = one["why"] or (one["ended"] if one["ended"] not in ("", "completed") else "")
-        value = None if one["value"] is None else seen(one["value"], task, metric)
         rows.append(
             Row(
                 [
                     number(one["number"], numbers.count(one["number"])),
                     words(DEFAULT if not one["setting"] else shown(one["setting"])),
-                    number(one["value"], numbers.decimal(value, 4)),
+                    number(one["value"], look(one["value"], found)),
                     number(one["seconds"], numbers.seconds(one["seconds"])),
                     words(": ".join(filter(None, (how, why)))),
                 ]
             )
         )
-    return Table("Every setting that was tried", columns, rows, sortable=True)
+    return Table("Every setting that was tried", columns, rows, sortable=True, shape="stacked")
 
 
-def curves(trials: Sequence[Facts]) -> Picture:
+def curves(found: Facts, trials: Sequence[Facts]) -> Picture:
     """The best look at validation of every trial by the share of its training."""
+    percent = numbers.metric(looks_by(found)).share
     rows = [
-        {"trial": f"trial {one['number']}", "share": 100 * share, "value": value, "state": one["state"]}
+        {
+            "trial": f"trial {one['number']}",
+            "share": 100 * share,
+            "value": seen(value, found) * (100 if percent else 1),
+            "state": one["state"],
+        }
         for one in trials
         for share, value in one["curve"]
     ]
     best = max(trials, key=lambda one: one["curve"][-1][1])
     alternative = (
         f"Best look at validation by the share of training, of {numbers.plural(len(trials), 'trial')}; the best is "
-        f"trial {best['number']} with {numbers.decimal(best['curve'][-1][1], 4)}."
+        f"trial {best['number']} with {look(best['curve'][-1][1], found)}."
     )
     data = plain(
         "The numbers of the picture",
         ["Trial", "Last look", "Share of training"],
         [
-            [one["number"], numbers.decimal(one["curve"][-1][1], 4), numbers.percent(one["curve"][-1][0], 0)]
+            [one["number"], look(one["curve"][-1][1], found), numbers.percent(one["curve"][-1][0], 0)]
             for one in trials
         ],
     )
     caption = "A line is a trial: its best look at validation so far. Quiet lines were given up."
-    return Picture(caption, alternative, data, drawn("trials", alternative, {"any": lambda: _lines(rows)}))
+    title = f"Validation{', percent' if percent else ''}"
+    return Picture(caption, alternative, data, drawn("trials", alternative, {"any": lambda: _lines(rows, title)}))
 
 
-def _lines(rows: list[dict[str, Any]]) -> Any:
+def _lines(rows: list[dict[str, Any]], title: str) -> Any:
     alt = altair()
     across = alt.X("share:Q", title="Share of training, percent", axis=alt.Axis(grid=False, tickCount=5))
-    down = alt.Y("value:Q", title="Validation", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5))
+    down = alt.Y("value:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5))
     colours = alt.Scale(domain=["complete", "pruned", "failed", "running"], range=[FIRST, QUIET, QUIET, QUIET])
     colour = alt.Color("state:N", scale=colours, legend=None)
     chart = alt.Chart(alt.Data(values=rows)).encode(x=across, y=down, color=colour, detail="trial:N")

@@ -21,12 +21,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A value as it is shown, a quieter note beneath it, and what to sort by."""
+    """A value as it is shown, a quieter note beneath it, what to sort by, and a page beside this one to go to."""
 
     text: str
     note: str = ""
     order: float | str | None = None
     strong: bool = False
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ them. Beside it lies what endpoints said, which no folder has. One file a matter
 ``aside``       a damaged file gets another name
 ``index``       the index itself: ``open_store``, ``Store``, ``note_run``
 ``listing``     the list of runs, fast: ``list_runs``
+``standing``    how a run stands now: gone, or stopped by a kill
 
 Problem codes: S001 to S010 speak of the index, S020 to S024 of a folder, S030 and S031 of a name
 that was looked up.

@@ -199,7 +199,7 @@ class Watched:
         if problem.code == LIMIT:
             remedy = f"Raise {self._part}.max_cost in {folder.recipe}; replies so far are kept and cost nothing again."
         if problem.code in (LIMIT, *GOES_ON):
-            remedy += f" Go on with: whet resume {folder.path}"
+            remedy += f" Go on with: {folder.going_on}"
         return Problem(problem.code, problem.where, problem.what, remedy)
 
 

@@ -11,11 +11,10 @@ from typing import Any
 from whet import folder as folders
 from whet.data import reading
 from whet.engine.events import Event
-from whet.errors import Problem, UserError
 from whet.folder import RunFolder
-from whet.recipe import Recipe
+from whet.recipe import Recipe, expanding
 from whet.recipe.resolve import Choice, resolve
-from whet.recipe.rules import matters
+from whet.recipe.rules import concerns, matters
 from whet.recipe.search import SearchRecipe
 from whet.recipe.space import base_in_words
 from whet.workflows import preparing, selecting, series, sweep_stages, sweep_starting, sweeping, together
@@ -46,7 +45,7 @@ def check(recipe: Recipe, tell: Tell) -> Choices:
         run = Running(recipe, RunFolder(Path(work)), tell, never)
         list(preparing.read(run))  # what a run would say meanwhile is in the reasons
         if recipe.selection.way != "none":
-            selecting.refuse_target(run)
+            selecting.refuse_target(run, str(recipe.selection.target))
         found = _decided(run, recipe)
         return found | (_drawn_from(run, found["search.space"]) if is_search else {})
 
@@ -66,22 +65,27 @@ def check_parts(recipe: Recipe, tell: Tell) -> dict[str, Choices]:
         folder = folders.create(Path(work) / "run", version("whet"))
         known = Series(recipe, folder, tell, never, fit)
         list(series.look_ahead(known))
-        runs = {node.name: Running(known.early(node), known.place(node.name), tell, never) for node in known.stages}
-        found, problems = dict[str, Choices](), list[Problem]()
+        runs = {node.name: known.begun(node) for node in known.stages}
+        found, told = dict[str, Choices](), series.Refused(known)
         for node in known.stages:
-            try:
+            with told.of(node):
                 found[node.name] = _decided(runs[node.name], node.recipe) | _named(node)
                 if is_search and node is known.stages[-1]:
                     found[node.name] |= _drawn_from(
                         runs[node.name], found[node.name]["search.space"], sweep_stages.bases(recipe, folder)
                     )
-            except UserError as error:
-                problems += [series.of_part(known, node.name, problem) for problem in error.problems]
-        if problems:
-            raise UserError(problems)
+        told.raise_if_any()
         if recipe.tasks:
             together.refuse(together.Joint(recipe, folder, runs, never))
         return found
+
+
+def not_taken(recipe: Recipe) -> dict[str, list[str]]:
+    """Options of each stage, by its name, that are set above for stages of another kind, and have an effect on it."""
+    tasks = {node.name: node.recipe.task for node in nodes_of(recipe)} if recipe.stages else {}
+    left = expanding.not_taken(recipe)
+    found = {name: [option for option in left[name] if concerns(option, tasks[name])] for name in left}
+    return {name: options for name, options in found.items() if options}
 
 
 def runs_of(recipe: Recipe) -> list[str]:

@@ -89,7 +89,7 @@ def compare(paths: Sequence[Path], margin: float, alpha: float, seed: int = 0) -
         "verdict": verdict.to_json(),
         "findings": [one.to_json() for one in steady],
         "costs": {run.predictions.model: _costs(run) for run in runs},
-        "differences": [one.to_json() for one in recipe_differences.of_recipes(folders)],
+        "differences": [one.to_json() for one in recipe_differences.of_recipes(folders, [run.asked for run in runs])],
         "machines": [one.to_json() for one in recipe_differences.of_machines(folders)],
     }
     beside = tuple(_beside(run, runs[0], verdict.metric, rows, seed, alpha) for run in runs[1:])

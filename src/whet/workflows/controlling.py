@@ -25,7 +25,7 @@ from whet.folder import FINISHED, RunFolder
 from whet.recipe import Recipe
 from whet.recipe.expanding import ADAPTING
 from whet.workflows import stage_results
-from whet.workflows.nodes import ADAPTED, Node, came_of
+from whet.workflows.nodes import ADAPTED, PROSE, Node, came_of
 
 FILE = "controls.json"
 WORDS = {
@@ -36,6 +36,10 @@ WORDS = {
 MOST_PASSES = 20
 """Over one text, from which on training on it teaches little more, and a control by it is a weak one."""
 _REPEATED = "The other text is short, and was gone over {:,.0f} times: name a longer one by controls.irrelevant."
+_ANY_TRAINING = (
+    "Neither other text nor equal compute was tried, so that it may just be more training, whatever the texts."
+)
+_HOLD_AGAINST = "Add irrelevant and equal-compute to controls.kinds, or use whet fit --controls."
 TAUGHT_BY = ("base", "distillation.teacher")
 """Options by which one stage learns from what another one was trained on."""
 FAILED_ALL = "controls: fewer than two seeds came to their end, so that nothing can be said."
@@ -74,7 +78,7 @@ def compare(
         "seeds": recipe.controls.seeds,
         "values": values,
         "epochs": epochs,
-        "irrelevant": recipe.controls.irrelevant or "general text that comes along",
+        "irrelevant": (recipe.controls.irrelevant or PROSE) if "irrelevant" in recipe.controls.kinds else None,
         "controls": [one.to_json() for one in found],
     }
     told["other_text"] = other_text(nodes, place)
@@ -122,7 +126,7 @@ def _finding(
     mean = number(float(np.mean(known)), metric)
     seeds = max(one.seeds for one in able)
     message = f"{stage} reaches {MEASURES[metric].words} {mean} after it, the mean of {seeds} seeds. "
-    message += "; ".join(_words(one, metric) for one in able) + "."
+    message += f"Against {'; against '.join(_words(one, metric) for one in able)}."
     failed = sum(one.failed for one in found)
     message += f" {failed} pairs of seeds are missing, since a run of theirs failed." if failed else ""
     message += f" {seeds} seeds are few: {FEW_SEEDS} or more tell better." if seeds < FEW_SEEDS else ""
@@ -133,17 +137,19 @@ def _finding(
 
 
 def _words(one: Held, metric: str) -> str:
-    """``Against going without: +1.2 points (0.4 to 2.0), better``."""
+    """``going without: +1.2 points (0.4 to 2.0), better``."""
     assert one.value is not None and one.low is not None and one.high is not None
     sign = "+" if one.value > 0 else "-" if one.value < 0 else ""
     low, high = (number(end, metric) for end in (one.low, one.high))
-    return f"Against {WORDS[one.kind]}: {sign}{amount(abs(one.value), metric)} ({low} to {high}), {one.said}"
+    return f"{WORDS[one.kind]}: {sign}{amount(abs(one.value), metric)} ({low} to {high}), {one.said}"
 
 
 def _whether(able: Sequence[Held], fair: Sequence[Held]) -> str:
     """The answer first. ``fair``: without better ones that stand against a control too weak to tell."""
     if any(one.said == "worse" for one in able):
         return "Training on texts of the domain did harm, or another use of its time is better."
+    if all(one.said == "better" for one in able) and _only_without(able):
+        return f"The task gained by the training on texts before it. {_ANY_TRAINING}"
     if fair and all(one.said == "better" for one in able):
         but = "" if len(fair) == len(able) else ", as far as its controls are fair"
         return f"Training on texts of the domain helped{but}."
@@ -152,9 +158,15 @@ def _whether(able: Sequence[Held], fair: Sequence[Held]) -> str:
     return "Whether training on texts of the domain helped cannot be told."
 
 
+def _only_without(held: Sequence[Held]) -> bool:
+    """Whether nothing but going without was held against, beside which any training might have helped."""
+    return {one.kind for one in held} == {"none"}
+
+
 def _bin(able: Sequence[Held], fair: Sequence[Held]) -> Any:
     said = {one.said for one in able}
-    return "issue" if "worse" in said else "passed" if said == {"better"} and len(fair) == len(able) else "tip"
+    sure = said == {"better"} and len(fair) == len(able) and not _only_without(able)
+    return "issue" if "worse" in said else "passed" if sure else "tip"
 
 
 def _remedy(able: Sequence[Held], fair: Sequence[Held]) -> str:
@@ -163,7 +175,7 @@ def _remedy(able: Sequence[Held], fair: Sequence[Held]) -> str:
     if len(fair) < len(able):
         return "Name a text about as long as that of the domain, and about something else: controls.irrelevant."
     if all(one.said == "better" for one in able):
-        return ""
+        return _HOLD_AGAINST if _only_without(able) else ""
     return "More seeds (controls.seeds), more test rows, or more text of the domain would tell."
 
 

@@ -27,7 +27,7 @@ from whet.evaluation.kinds import primary_of
 from whet.evaluation.more_data import FEWEST_DRAWS, FEWEST_SIZES, learning_curve
 from whet.evaluation.settling import settle, settled
 from whet.files import read_json, sweep, write_json, write_text
-from whet.folder import RunFolder, answering_run
+from whet.folder import RunFolder, run_behind
 from whet.recipe import Recipe, dump, load
 from whet.recipe.names import PROBED
 from whet.report.more_data_section import FILE, drawing
@@ -72,8 +72,8 @@ def curve(
     if wanted.sizes < FEWEST_SIZES or wanted.draws < FEWEST_DRAWS:
         what = f"{wanted.sizes} sizes and {wanted.draws} draws are too few to fit a curve and to judge it."
         raise UserError(Problem("K004", "curve", what, f"Give at least {FEWEST_SIZES} and {FEWEST_DRAWS}."))
-    given = RunFolder(answering_run(Path(source)))
-    is_run = given.state.exists()
+    given = RunFolder(run_behind(Path(source)))
+    is_run = given.is_run
     recipe = _recipe(source, given if is_run else None, changes, wanted.method)
     folder = RunFolder(
         out or (given.path / "curve" if is_run else Path("curves") / (Path(source).name.split(".")[0] or "rows"))

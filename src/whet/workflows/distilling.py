@@ -16,7 +16,7 @@ from whet.batches.encoding import Encoded
 from whet.batches.flat import Targets, TrainingBatches
 from whet.data.forms import Examples
 from whet.engine.events import Event
-from whet.errors import Problem, UserError
+from whet.errors import Problem, UserError, concerning
 from whet.evaluation import retention
 from whet.files import folder_beside, read_json, write_json
 from whet.inference import teachers
@@ -50,6 +50,8 @@ NAME = "distilled"
 FOLDER, FILE, SAID = "teacher", "teacher.json", "said"
 JOINED = "distilled"
 """Among the tokens of a run: the rows of training, and texts without labels behind them."""
+ON_ROWS, ON_TEXTS = "teacher on training rows", "teacher on texts without labels"
+"""What it is asked about, as it is told how far it is."""
 WITHOUT = ("contrastive", "probe")
 """Methods whose loss leaves no room for a teacher."""
 
@@ -64,14 +66,24 @@ def refuse(run: Running) -> None:
 
     :raises UserError: T020 to T025.
     """
-    if not wanted(run) or run.recipe.distillation.endpoint is not None:
-        return
-    wish = run.recipe.distillation
-    if not (written.wanted(run) and not wish.weight and run.guesses == "next"):  # texts are read in any vocabulary
-        teachers.refuse_other_terms(run.teacher, run.task, run.tokenizer)
-    refuse_insides(run, run.teacher)
-    if run.recipe.distillation.unlabelled is not None:
+    if not run.teacher_to_come:
+        refuse_teacher(run)
+    if wanted(run) and run.recipe.distillation.unlabelled is not None:
         unlabelled.keep(run)
+
+
+def refuse_teacher(run: Running) -> None:
+    """Whether the teacher can teach this run.
+
+    :raises UserError: T020 to T024.
+    """
+    wish = run.recipe.distillation
+    if not wanted(run) or wish.endpoint is not None:
+        return
+    with concerning(OPTION):
+        if not (written.wanted(run) and not wish.weight and run.guesses == "next"):  # texts are read in any vocabulary
+            teachers.refuse_other_terms(run.teacher, run.task, run.tokenizer)
+        refuse_insides(run, run.teacher)
 
 
 def refuse_method(run: Running) -> None:
@@ -109,6 +121,7 @@ def ask(run: Running) -> Iterator[Event]:
             np.save(inside / f"{name}.npy", table, allow_pickle=False)
         about = {
             "teacher": run.teacher.name,
+            "taught_by": _taught_by(run),
             "weights": run.teacher.weights,
             "parameters": sum(weight.numel() for weight in run.teacher.model.parameters()),
             "size_bytes": run.teacher.size_bytes,
@@ -122,10 +135,19 @@ def ask(run: Running) -> Iterator[Event]:
         write_json(inside / FILE, about)
     more = f" and {about['unlabelled']:,} texts without labels" if about["unlabelled"] else ""
     size = sum(table.nbytes for table in tables.values()) / 2**20
-    yield Said(f"teacher: asked about {about['rows']:,} rows{more} once; {size:.1f} MiB are kept")
-    told = retention.seen_before({"seen": about["seen"], "test_rows": len(run.examples("test"))})
-    if told.bin == "issue":
-        yield Said(f"  {told.code} {told.message}")
+    yield Said(
+        f"teacher: {run.teacher.known_as}, asked about {about['rows']:,} rows{more} once; {size:.1f} MiB are kept"
+    )
+    told = {**about, "test_rows": len(run.examples("test"))}
+    for one in (retention.who_teaches(told), retention.seen_before(told)):
+        if one.bin in ("tip", "issue"):
+            yield Said(f"  {one.code} {one.message}")
+
+
+def _taught_by(run: Running) -> dict[str, Any] | None:
+    """Which model of a run the teacher is, as it is kept; None where it is none."""
+    found = teachers.taught_by(run.teacher.name)
+    return None if found is None else found.to_json()
 
 
 def _asked(run: Running, teacher: Teacher, whole: Encoded) -> dict[str, NDArray[Any]]:
@@ -145,20 +167,21 @@ def _asked(run: Running, teacher: Teacher, whole: Encoded) -> dict[str, NDArray[
 def _said(run: Running, teacher: Teacher, whole: Encoded) -> torch.Tensor:
     """Its outputs on the run's tokens, or on its own ones of the same rows."""
     train = run.examples("train")
-    tell = run.telling("teacher on training rows", len(whole))
     if teacher.reads_as(run.tokenizer, teachers.known_texts(train), int(np.max(np.diff(whole.offsets)))):
-        found = teacher.outputs(run.task, whole, tell)
+        found = teacher.outputs(run.task, whole, run.telling(ON_ROWS, len(whole)))
         return found[torch.from_numpy(_standing(run))] if run.head_kind == "tokens" else found
-    parts = [train, *([unlabelled.rows(run)] if run.recipe.distillation.unlabelled is not None else [])]
-    return torch.cat([_anew(run, teacher, part, tell) for part in parts])
+    parts = {ON_ROWS: train}
+    if run.recipe.distillation.unlabelled is not None:
+        parts[ON_TEXTS] = unlabelled.rows(run)
+    return torch.cat([_anew(run, teacher, part, what) for what, part in parts.items()])
 
 
-def _anew(run: Running, teacher: Teacher, examples: Examples, tell: Any) -> torch.Tensor:
+def _anew(run: Running, teacher: Teacher, examples: Examples, what: str) -> torch.Tensor:
     """Its outputs on rows that are tokenised for it; of tags those of the token that stands for each word."""
     if run.head_kind == "span":
         teachers.refuse_longer(teacher, int(run.value("data.max_length")))
     encoded = tokenised(run, teacher, examples)
-    found = teacher.outputs(run.task, encoded, tell)
+    found = teacher.outputs(run.task, encoded, run.telling(what, len(encoded)))
     return found[torch.from_numpy(standing(encoded, examples))] if run.head_kind == "tokens" else found
 
 

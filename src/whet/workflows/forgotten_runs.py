@@ -46,9 +46,8 @@ def side_by_side(paths: Sequence[Path], tell: Tell) -> list[ForgottenRun]:
 def _told(folder: RunFolder, tell: Tell) -> dict[str, Any]:
     state = folder.read_state()["state"]
     if state != FINISHED:
-        raise UserError(
-            Problem("F015", str(folder.path), f"is {state}, not finished.", f"Go on with: whet resume {folder.path}")
-        )
+        what = f"is {state}, not finished."
+        raise UserError(Problem("F015", str(folder.path), what, f"Go on with: {folder.going_on}"))
     if not folder.forgetting.exists():
         with Lock(folder.path):
             _measure(folder, tell)

@@ -83,8 +83,8 @@ def _endings(tuned: Facts) -> Iterator[Finding]:
         best = f"the best state, of step {facts['best_step']:,}, was kept"
         if facts["best_step"] == 0 and facts["steps"]:
             message = (
-                f"No state of {facts['steps']:,} steps was better on validation than the start, which is kept: what "
-                "this model says, and what it forgot, is not of its training."
+                f"{name}: no state of {facts['steps']:,} steps was better on validation than the start, which is kept: "
+                "what this model says, and what it forgot, is not of its training."
             )
             remedy = "Try training.learning_rate=range-test, more training.epochs, or more rows for validation."
             yield Finding("E014", "issue", message, name, remedy)
@@ -121,11 +121,11 @@ def _forgotten(folder: RunFolder) -> Iterator[Finding]:
 
 
 def _retained(folder: RunFolder) -> Iterator[Finding]:
-    """X010 and X011, where a model learnt from a teacher."""
+    """X010 to X012, where a model learnt from a teacher."""
     path = folder.path / retention.FILE
     if path.exists():
-        yield retention.finding(read_json(path))
-        yield retention.seen_before(read_json(path))
+        told = read_json(path)
+        yield from (retention.finding(told), retention.seen_before(told), retention.who_teaches(told))
 
 
 def _quantised(models: Facts) -> Iterator[Finding]:

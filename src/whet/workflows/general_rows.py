@@ -16,7 +16,7 @@ from whet.data import general, reading
 from whet.data.general import LabelledTexts
 from whet.data.reading import ReadResult
 from whet.data.row_form import Choice
-from whet.errors import Problem, UserError
+from whet.errors import Problem, UserError, concerning
 from whet.evaluation.forgetting import FEWEST_PIECES
 from whet.files import read_json, write_json
 from whet.recipe import Recipe
@@ -38,8 +38,10 @@ def keep(recipe: Recipe, folder: Path) -> None:
     :raises UserError: F024, a set that probes cannot be fitted on; F025, too little text; as reading does.
     """
     wanted = recipe.forgetting
-    sets = [_labelled(name, recipe).to_json() for name in wanted.probes]
-    asked, replayed = (None, None) if wanted.text is None else _text(wanted.text, recipe)
+    with concerning("forgetting.probes"):
+        sets = [_labelled(name, recipe).to_json() for name in wanted.probes]
+    with concerning("forgetting.text"):
+        asked, replayed = (None, None) if wanted.text is None else _text(wanted.text, recipe)
     if sets or asked:
         write_json(folder / FILE, {"probes": sets, "texts": asked, "replayed": replayed})
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from whet.data.rows import silent
 from whet.errors import Problem, UserError
@@ -22,6 +23,23 @@ if TYPE_CHECKING:
     from whet.recipe import Recipe
 
     OnEvent = Callable[[Event], object] | None
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _in_python(function: Callable[P, R]) -> Callable[P, R]:
+    """What is raised speaks of the argument ``out``, where the command line has an option ``--out``."""
+
+    @functools.wraps(function)
+    def called(*given: P.args, **named: P.kwargs) -> R:
+        try:
+            return function(*given, **named)
+        except UserError as error:
+            told = [replace(one, remedy=one.remedy.replace("--out", "out=...")) for one in error.problems]
+            raise UserError(told, error.num_problems) from error.__cause__
+
+    return called
 
 
 @dataclass
@@ -82,6 +100,7 @@ class Run:
         return ask(self._model, texts, pairs)
 
 
+@_in_python
 def fit(
     data: str | Path,
     task: str = "text-classification",
@@ -109,6 +128,7 @@ def fit(
     return _carry_out(recipe, folder, on_event)
 
 
+@_in_python
 def sweep(
     data: str | Path,
     task: str = "text-classification",
@@ -135,6 +155,7 @@ def sweep(
     return _listened(sweeping.carry_out(recipe, folder, silent, never), folder, on_event)
 
 
+@_in_python
 def resume(path: str | Path, on_event: OnEvent = None) -> Run:
     """Go on with a run or a search where it stopped.
 
@@ -149,6 +170,7 @@ def resume(path: str | Path, on_event: OnEvent = None) -> Run:
     return _carry_out(recipe, folder, on_event)
 
 
+@_in_python
 def open_run(path: str | Path) -> Run:
     """A finished run.
 
@@ -159,17 +181,23 @@ def open_run(path: str | Path) -> Run:
     return run
 
 
-def compare(runs: Sequence[Run | str | Path], margin: float = 0.01, alpha: float = 0.05) -> dict[str, Any]:
+@_in_python
+def compare(
+    *runs: Run | str | Path | Sequence[Run | str | Path], margin: float = 0.01, alpha: float = 0.05
+) -> dict[str, Any]:
     """Runs side by side on the same test rows, all against the first: what ``whet compare --json`` prints.
 
+    :param runs: two or more, one after the other or as one list.
     :param margin: a cheaper model may be so much worse; ``alpha``: level of the tests.
-    :raises UserError: no finished run, or tested on other rows.
+    :raises UserError: fewer than two runs; no finished run, or tested on other rows.
     """
     from whet.workflows.comparing import compare as side_by_side
 
-    return side_by_side([_place(one) for one in runs], margin, alpha).to_json()
+    several = [one for given in runs for one in (given if isinstance(given, list | tuple) else (given,))]
+    return side_by_side([_place(one) for one in several], margin, alpha).to_json()
 
 
+@_in_python
 def gate(run: Run | str | Path, against: Run | str | Path, **limits: Any) -> dict[str, Any]:
     """May ``run`` take the place of ``against``? What ``whet gate --json`` prints; ``go_on`` is the answer.
 
@@ -182,8 +210,17 @@ def gate(run: Run | str | Path, against: Run | str | Path, **limits: Any) -> dic
     return hold(_place(run), _place(against), wanted(None, limits), silent)
 
 
-def _place(run: Run | str | Path) -> Path:
-    return run.path if isinstance(run, Run) else Path(run)
+def _place(run: object) -> Path:
+    """The folder of a run.
+
+    :raises UserError: F016, it is neither a run nor a folder.
+    """
+    if isinstance(run, str | Path):
+        return Path(run)
+    if not isinstance(run, Run):
+        remedy = "Give a run or its folder; what else there is to say is given by its name, such as margin=0.01."
+        raise UserError(Problem("F016", "RUN", f"{run!r} is no run.", remedy))
+    return run.path
 
 
 def _recipe_of(given: dict[str, Any], columns: dict[str, str | None], options: dict[str, Any]) -> Recipe:

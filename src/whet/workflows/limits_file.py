@@ -12,6 +12,7 @@ import yaml
 
 from whet.errors import Problem, Problems, UserError, did_you_mean
 from whet.evaluation.limits import DEFAULTS, Limits
+from whet.evaluation.measures import MEASURES
 
 NAMES = tuple(one.name for one in fields(Limits))
 MORE = {"strict": bool, "metric": str}
@@ -84,6 +85,8 @@ def _number(value: Any) -> Any:
 
 def _wrong(name: str, value: Any) -> tuple[str, str] | None:
     """What is wrong with a value and what would be right; None where nothing is."""
+    if name == "metric" and isinstance(value, str) and value not in MEASURES:
+        return f"is {value!r}, which is no metric.", did_you_mean(value, MEASURES) or "'accuracy' is one."
     if name in MORE:
         good = value is None or isinstance(value, MORE[name])
         return None if good else (f"is {value!r}.", f"It is {'true or false' if MORE[name] is bool else 'a name'}.")

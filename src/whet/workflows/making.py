@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from whet.engine.events import Event
@@ -16,11 +16,17 @@ def ready(run: Running) -> Iterator[Event]:
     if run.recipe.forgetting.replay:
         yield from run.stage("replay", partial(replaying.prepare, run))
     if distilling.wanted(run) and written.wanted(run):
-        yield from run.stage("teacher writes", partial(written.write, run))
+        yield from run.stage("teacher writes", partial(_taught, run, written.write))
     if distilling.wanted(run):
-        yield from run.stage("teacher", partial(distilling.ask, run))
+        yield from run.stage("teacher", partial(_taught, run, distilling.ask))
     if self_training.wanted(run):
         yield from run.stage("texts without labels", partial(self_training.encode, run))
+
+
+def _taught(run: Running, ask: Callable[[Running], Iterator[Event]]) -> Iterator[Event]:
+    """What asks the teacher, once it is sure that it can teach: of a stage that was not known when rows were read."""
+    distilling.refuse_teacher(run)
+    yield from ask(run)
 
 
 def make(run: Running, name: str) -> Iterator[Event]:

@@ -12,7 +12,7 @@ from whet import registry
 from whet.batches import encoding, flat
 from whet.data import audit
 from whet.engine.events import Event, Noted
-from whet.errors import Problem, UserError
+from whet.errors import Problem, UserError, concerning
 from whet.files import read_json, write_json
 from whet.findings import Finding
 from whet.models import loading
@@ -47,19 +47,14 @@ from whet.workflows.task_words import refuse_soft
 
 def read(run: Running) -> Iterator[Event]:
     """Source to checked splits."""
-    loading.refuse_unusable(run.place, run.head_kind, run.recipe.head.pooling)  # before a long file is read
-    if run.head_kind == "language":
-        _refuse_other_guesses(run)
-        _refuse_of_task(run)
-    suitable.refuse(run)
-    if run.recipe.method in SOFT:
-        refuse_soft(run)
+    with concerning("base"):
+        _refuse_base(run)  # before a long file is read
     refuse_silent(run)
     refuse_missing(run.recipe.evaluation.comet, run.recipe.task)
-    _ = run.tokenizer
     if run.recipe.forgetting.measure or run.recipe.forgetting.replay:
         forgetting.refuse(run)
-    found = read_rows(run.recipe, run.folder.data, run.tell)
+    with concerning("data.source"):
+        found = read_rows(run.recipe, run.folder.data, run.tell)
     general_rows.keep(run.recipe, run.folder.data)
     run.data = found
     preferring.refuse(run)
@@ -74,6 +69,18 @@ def read(run: Running) -> Iterator[Event]:
     several = " (several a row)" if found.multi_label else ""
     labels = f"; {len(found.labels)} labels{several}" if found.labels else ""
     yield Said(f"rows: {sizes}{labels}")
+
+
+def _refuse_base(run: Running) -> None:
+    """:raises UserError: the base, or its tokenizer, cannot do what the recipe asks of it."""
+    loading.refuse_unusable(run.place, run.head_kind, run.recipe.head.pooling)
+    if run.head_kind == "language":
+        _refuse_other_guesses(run)
+        _refuse_of_task(run)
+    suitable.refuse(run)
+    if run.recipe.method in SOFT:
+        refuse_soft(run)
+    _ = run.tokenizer
 
 
 def _refuse_of_task(run: Running) -> None:

@@ -28,9 +28,27 @@ class Difference:
         return asdict(self)
 
 
-def of_recipes(runs: Sequence[RunFolder]) -> list[Difference]:
-    """Options that do not have one value in all runs, as ``auto`` became there; in the order of the recipe."""
-    return _apart([_resolved(run) for run in runs])
+MEASURED = ("evaluation", "prompting", "judge", "forgetting.measure")
+"""Options, and parts, that say what is measured, and not what is trained."""
+
+
+def of_recipes(runs: Sequence[RunFolder], asked: Sequence[RunFolder]) -> list[Difference]:
+    """Options that do not have one value in all runs, as ``auto`` became there; in the order of the recipe.
+
+    :param asked: for each run the folder that says what is measured, mostly itself.
+    """
+    return _apart([_as_asked(run, whole) for run, whole in zip(runs, asked, strict=True)])
+
+
+def _as_asked(run: RunFolder, asked: RunFolder) -> dict[str, tuple[Any, str]]:
+    known = _resolved(run)
+    if asked == run:
+        return known
+    measured = {name: one for name, one in _resolved(asked).items() if f"{name}.".startswith(_PARTS)}
+    return known | measured
+
+
+_PARTS = tuple(f"{name}." for name in MEASURED)
 
 
 def of_machines(runs: Sequence[RunFolder]) -> list[Difference]:

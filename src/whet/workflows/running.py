@@ -69,6 +69,8 @@ class Running:
         """Runs of all tasks, this one among them, that learn a model together."""
         self.alone = True
         """Whether a model of this task alone is trained as well, where one is shared."""
+        self.teacher_to_come = False
+        """Whether the teacher is another run that is not finished yet, so that nothing can be asked of it."""
 
     # --- stages -----------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from whet.data.forms import Examples, distribute
 from whet.data.ledger import ledger_from_json, ledger_json
 from whet.data.row_form import Choice
 from whet.engine.events import Event
-from whet.errors import Problem, UserError
+from whet.errors import Problem, UserError, concerning
 from whet.files import beside, read_json, write_json
 from whet.findings import Finding
 from whet.folder import RunFolder, answering_run
@@ -52,9 +52,14 @@ def refuse(run: Running) -> None:
         raise UserError(Problem("D090", "selection.rows", what, remedy))
 
 
-def refuse_target(run: Running) -> None:
-    """:raises UserError: D092, the target has no texts; whatever reading it raises."""
-    target_texts(str(run.recipe.selection.target), run)
+def refuse_target(run: Running, target: str) -> None:
+    """Read what rows shall be like, unless they are chosen already.
+
+    :raises UserError: D092, the target has no texts; whatever reading it raises.
+    """
+    if not (run.folder.data / FILE).exists():
+        with concerning("selection.target"):
+            target_texts(target, run)
 
 
 def stand_in(run: Running) -> None:

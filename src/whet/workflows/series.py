@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,15 @@ import numpy as np
 from whet import folder as folders
 from whet.data import general
 from whet.engine.events import Event
-from whet.errors import Interrupted, Problem, UserError
+from whet.errors import Interrupted, Problem, UserError, did_you_mean
 from whet.files import read_json, write_json, write_text
 from whet.folder import FINISHED, INTERRUPTED, RUNNING, RunFolder
+from whet.inference.teachers import OPTION, WORDS
 from whet.models import places
 from whet.models.pooling import declared
 from whet.recipe import Recipe
+from whet.recipe.expanding import NAMED, is_name
+from whet.recipe.locating import located
 from whet.recipe.resolve import resolve
 from whet.recipe.rules import WHOLE
 from whet.report import write_report
@@ -105,9 +109,13 @@ class Series:
     def early(self, node: Node) -> Recipe:
         """A node's recipe as long as nothing else is finished: its rows can be read by it."""
         recipe = self._with_text(node).model_copy(update={"base": self.root_of(node)})
-        if "distillation.teacher" in node.needs:
-            recipe = recipe.model_copy(update={"distillation": type(recipe.distillation)()})
         return self._with_pooling(node, recipe)
+
+    def begun(self, node: Node) -> Running:
+        """A node's run as long as nothing else is finished: all but what needs the teacher can be refused of it."""
+        run = Running(self.early(node), self.place(node.name), self.tell, self.should_stop)
+        run.teacher_to_come = "distillation.teacher" in node.needs
+        return run
 
     def model_of(self, name: str) -> Path:
         """The model of a finished node that another one begins from: the one that was trained, whatever ships."""
@@ -205,48 +213,113 @@ def carry_out(
 
 
 def look_ahead(series: Series) -> Iterator[Event]:
-    """Read the rows of every stage and control, before anything is trained.
+    """Read the rows of every stage and control, before anything is trained, and what else they name.
 
-    :raises UserError: everything that is refused of any of them; F032, a teacher with other labels.
+    :raises UserError: everything that is refused of any of them; F032, a teacher of another kind or with other labels.
     """
-    problems: list[Problem] = []
+    told, unread = Refused(series), set[str]()
     for node in series.nodes:
         if node.rows_of is not None or series.is_finished(node.name):
             continue
-        place = series.place(node.name)
-        _create(series, place)
-        try:
-            run = Running(series.early(node), place, series.tell, series.should_stop)
+        _create(series, series.place(node.name))
+        with told.of(node):
+            unread.add(node.name)
+            run = series.begun(node)
             yield from run.stage("read", lambda run=run: preparing.read(run))  # type: ignore[misc]
+            unread.remove(node.name)
             if node.recipe.selection.way != "none":
                 selecting.refuse(run)
+    for node in series.nodes:
+        chooses = node.recipe.selection.way != "none" and node.rows_of is None
+        if chooses and not series.is_finished(node.name) and node.needs.get("selection.target") not in unread:
+            with told.of(node):
+                _refuse_target(series, node)
+    for node in series.stages:
+        teacher = node.needs.get("distillation.teacher")
+        if teacher is not None and not unread & {teacher, node.name}:
+            with told.of(node):
+                _refuse_teacher(series, node, series.by_name[teacher])
+    told.raise_if_any()
+
+
+class Refused:
+    """Problems of several runs of a series, to be told at once."""
+
+    def __init__(self, series: Series) -> None:
+        self.series, self.problems, self.hidden = series, list[Problem](), 0
+        self._as_raised = set[Problem]()
+
+    @contextlib.contextmanager
+    def of(self, node: Node) -> Iterator[None]:
+        """Keep what is refused inside, as a problem of ``node``; of a control only what is none of its stage, too."""
+        try:
+            yield
         except UserError as error:
-            problems += [of_part(series, node.name, problem) for problem in error.problems]
-    problems += [] if problems else _other_labels(series)
-    if problems:
-        raise UserError(problems)
+            new = [one for one in error.problems if node.is_stage or one not in self._as_raised]
+            self.add(node.name, UserError(new, error.num_problems - len(error.problems) + len(new)))
+
+    def add(self, name: str, error: UserError) -> None:
+        """Keep the problems of a run."""
+        self._as_raised |= set(error.problems)
+        self.problems += [of_part(self.series, name, problem) for problem in error.problems]
+        self.hidden += error.num_problems - len(error.problems)
+
+    def raise_if_any(self) -> None:
+        """:raises UserError: everything that was kept."""
+        if self.problems:
+            raise UserError(self.problems, len(self.problems) + self.hidden)
 
 
 def of_part(series: Series, name: str, problem: Problem) -> Problem:
-    """A problem, said to be of a stage or of a task."""
-    part = "task" if series.recipe.tasks else "stage"
-    return Problem(problem.code, f"{part} {name!r}, {problem.where}", problem.what, problem.remedy)
+    """A problem of a run, said to be of that stage or task, with the option that it comes of and its line."""
+    node, other = series.by_name[name], "controls.irrelevant"
+    if node.branch == "irrelevant" and series.recipe.controls.irrelevant and problem.option == "data.source":
+        return located(replace(problem, option=other), series.recipe)
+    part = "task" if series.recipe.tasks else "stage" if node.is_stage else "run"
+    found = located(_of_no_stage(series, node, problem), node.recipe)
+    return replace(found, where=f"{part} {name!r}, {found.where}")
 
 
-def _other_labels(series: Series) -> list[Problem]:
-    """F032: a stage is to be the teacher of one whose labels are others."""
-    found = []
-    for node in series.stages:
-        teacher = node.needs.get("distillation.teacher")
-        if teacher is None or series.by_name[teacher].recipe.task != node.recipe.task:
-            continue
-        theirs, ours = (_labels(series, name) for name in (teacher, node.name))
-        if theirs != ours:
-            odd = ", ".join(sorted(theirs ^ ours)[:5])
-            what = f"learns from stage {teacher!r}, whose labels are others: {odd}."
-            remedy = "Give both stages rows with the same labels, or name another teacher."
-            found.append(Problem("F032", f"stage {node.name!r}, distillation.teacher", what, remedy))
-    return found
+def _of_no_stage(series: Series, node: Node, problem: Problem) -> Problem:
+    """Of a name that was found nowhere and may have been meant for another stage: that there is no such stage."""
+    part, _, leaf = problem.option.partition(".")
+    if problem.code not in ("M004", "D011") or problem.option not in NAMED or problem.option in node.needs:
+        return problem
+    value = getattr(node.recipe, part)
+    name, names = str(getattr(value, leaf) if leaf else value), [one.name for one in series.stages]
+    earlier = NAMED[problem.option] == "model"
+    known = names[: names.index(node.stage)] if earlier else [one for one in names if one != node.stage]
+    if not known or not is_name(name):
+        return problem
+    what = f"there is no stage {name!r} ({'those before it' if earlier else 'the others'}: {', '.join(known)})"
+    remedy = did_you_mean(name, known) or problem.remedy
+    return replace(problem, what=f"{what}; and {_WHERE_ELSE[problem.code]}{problem.what}", remedy=remedy)
+
+
+_WHERE_ELSE = {"M004": "as a base it ", "D011": ""}
+"""How a problem of a name that was looked for elsewhere goes on behind another sentence."""
+
+
+def _refuse_target(series: Series, node: Node) -> None:
+    """:raises UserError: R057, a stage is to choose rows that are like its own; as selecting.refuse_target."""
+    named, stage = str(node.recipe.selection.target), node.needs.get("selection.target")
+    if named == node.stage and not Path(named).exists():
+        what = f"is {named!r}, this very stage."
+        raise UserError(Problem("R057", "selection.target", what, "Name another stage, or texts of what is wanted."))
+    selecting.refuse_target(series.begun(node), named if stage is None else str(series.place(stage).path))
+
+
+def _refuse_teacher(series: Series, node: Node, teacher: Node) -> None:
+    """:raises UserError: F032, a stage is to be the teacher of one that does something else, or whose labels differ."""
+    ours, theirs = series.begun(node).head_kind, series.begun(teacher).head_kind
+    learns = f"learns from stage {teacher.name!r},"
+    if theirs != ours:
+        what = f"{learns} which {WORDS[theirs]}; for {node.recipe.task} a teacher is wanted that {WORDS[ours]}."
+        raise UserError(Problem("F032", OPTION, what, "Name another teacher."))
+    if odd := _labels(series, teacher.name) ^ _labels(series, node.name):
+        what = f"{learns} whose labels are others: {', '.join(sorted(odd)[:5])}."
+        remedy = "Give both stages rows with the same labels, or name another teacher."
+        raise UserError(Problem("F032", OPTION, what, remedy))
 
 
 def _labels(series: Series, name: str) -> set[str]:
@@ -336,11 +409,15 @@ def _as_long(series: Series, node: Node, recipe: Recipe) -> tuple[Recipe, str]:
         list(run.stage(name, lambda stage=stage: stage(run)))  # type: ignore[misc]
     each = run.encoded["train"].num_tokens
     before = float(resolve(recipe, preparing.facts_of(run))["training.epochs"].value) if node.adds else 0.0
-    epochs = before + wanted / max(1, each)
+    epochs = float(f"{before + wanted / max(1, each):.4g}")
     patience = int(np.ceil(epochs * recipe.training.evaluations_per_epoch)) + 1
     training = recipe.training.model_copy(update={"epochs": epochs, "patience": patience})
-    told = f"{node.name}: {epochs:.3g} epochs, for {wanted:,} tokens{' more' if node.adds else ''}"
-    return recipe.model_copy(update={"training": training}), told
+    like = " and ".join(dict.fromkeys(series.by_name[name].stage for name in node.tokens_of))
+    more = f"{before:.4g} of its own, and " if node.adds else ""
+    why = f"{more}as many tokens as {like} was trained on ({wanted:,})"
+    reasons = {"training.epochs": why, "training.patience": "so that nothing ends this control early"}
+    told = f"{node.name}: {epochs:g} epochs, for {wanted:,} tokens{' more' if node.adds else ''}"
+    return recipe.model_copy(update={"training": training}).knowing(reasons=reasons), told
 
 
 # --- the end ------------------------------------------------------------------------------------------
@@ -382,12 +459,13 @@ def _answers(folder: RunFolder) -> dict[str, str]:
 
 def raise_failed(series: Series, failed: dict[str, Exception], not_begun: dict[str, Problem]) -> None:
     """:raises UserError: what runs were stopped by, or not begun for; whatever else stopped one."""
-    problems = list(not_begun.values())
+    told = Refused(series)
     for name, error in failed.items():
         if not isinstance(error, UserError):
             raise error
-        problems = [*(of_part(series, name, problem) for problem in error.problems), *problems]
-    raise UserError(problems)
+        told.add(name, error)
+    told.problems += not_begun.values()
+    told.raise_if_any()
 
 
 def _recorded(recipe: Recipe, folder: RunFolder) -> contextlib.AbstractContextManager[None]:

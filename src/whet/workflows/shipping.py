@@ -57,8 +57,10 @@ def keep(run: Running, name: str) -> Iterator[Event]:
         saving.save(model.model, None if merged else model.adapter, run.tokenizer, about, folder, precision)
     finding = check_parity(run, model, about, folder)
     known = evaluating.facts(run, name)
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    write_json(run.folder.facts(name), {**known, "size_bytes": size, "parity": finding.to_json()})
+    sizes = {"size_bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())}
+    if about.kind == "adapter":  # which is of no use without it
+        sizes["base_bytes"] = sum(path.stat().st_size for path in run.place.folder.glob("*.safetensors"))
+    write_json(run.folder.facts(name), {**known, **sizes, "parity": finding.to_json()})
     yield Said(f"{name}: {finding.message}")
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from whet.batches.encoding import Encoded, token_numbers
 from whet.data.forms import SPLIT_NAMES, Examples
 from whet.errors import Problem, UserError
-from whet.folder import RunFolder, answering_run
+from whet.folder import RunFolder, run_behind
 from whet.recipe import load
 from whet.registry import unknown
 from whet.report.shown_tokens import Shown, ShownRow, Strip
@@ -46,8 +46,8 @@ def show(source: str, changes: Mapping[str, Any], split: str, count: int, tell: 
     """
     if split not in SPLIT_NAMES:
         raise UserError(unknown(split, list(SPLIT_NAMES), "--split"))
-    folder = RunFolder(answering_run(Path(source)))
-    if folder.state.exists():
+    folder = RunFolder(run_behind(Path(source)))
+    if folder.is_run:
         return _shown(_of_run(folder, changes, tell), source, split, count, [])
     with tempfile.TemporaryDirectory(prefix="whet-") as work:
         recipe = recipe_of({**changes, "data.source": source}, None)

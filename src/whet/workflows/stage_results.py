@@ -28,7 +28,7 @@ def result(place: RunFolder, node: Node, why: str | None) -> dict[str, Any]:
         "seed": node.recipe.seed,
         "task": node.recipe.task,
         "from": node.needs.get("base", node.recipe.base),
-        "state": str(read_json(place.state)["state"]) if place.state.exists() else "not begun",
+        "state": str(place.read_state()["state"]) if place.state.exists() else "not begun",
         "why": why,
     }
     if known["state"] != FINISHED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from whet import folder as folders
 from whet.errors import Problem, UserError
 from whet.folder import RunFolder
 from whet.recipe import Recipe, from_options, load
+from whet.recipe.lines import at
 from whet.recipe.search import SearchRecipe
+from whet.workflows.nodes import came_of, nodes_of
 
 RUNS = Path("runs")
 
@@ -37,8 +40,28 @@ def refuse_stages(recipe: Recipe, command: str) -> None:
         if several:
             names = ", ".join(str(one.get("name")) for one in several)
             what = f"has {part} ({names}), and 'whet {command}' takes one training."
-            remedy = f"Give the recipe of one of them, or carry out all {part} with 'whet fit'."
-            raise UserError(Problem("R058", part, what, remedy))
+            raise UserError(Problem("R058", at(part, recipe.lines), what, _one_of_them(recipe, command)))
+
+
+def _one_of_them(recipe: Recipe, command: str) -> str:
+    """How to ask about one of several trainings: the last of those that the command is for."""
+    nodes = [node for node in nodes_of(recipe) if node.is_stage]
+    fitting = [node for node in nodes if node.recipe.task == "text-classification" or command != "suspects"]
+    if not fitting:
+        return "None of them has class labels."
+    node = fitting[-1]
+    begun_from = came_of(node, {one.name: one for one in nodes})
+    given = {
+        "--task": None if command == "suspects" else node.recipe.task,
+        "--base": (begun_from or [node])[0].recipe.base,
+        "--method": node.recipe.method if command == "plan" and node.recipe.method != "auto" else None,
+    }
+    words = ["whet", command, node.recipe.data.source]
+    words += [word for name, value in given.items() if value is not None for word in (name, value)]
+    for name, value in node.recipe.data.model_dump(exclude_defaults=True, exclude={"source"}).items():
+        words += ["--set", f"data.{name}={value}"]
+    line = " ".join(map(shlex.quote, words))
+    return f"Ask about one of them: {line} ({node.name!r}; its other options by --set)."
 
 
 def start(recipe: Recipe, out: Path | None) -> tuple[Recipe, RunFolder]:

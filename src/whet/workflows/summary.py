@@ -18,7 +18,7 @@ def summary(folder: RunFolder) -> dict[str, Any]:
     state = folder.read_state()
     if state["state"] != FINISHED:
         what = f"is {state['state']}, not finished."
-        raise UserError(Problem("F015", str(folder.path), what, f"Go on with: whet resume {folder.path}"))
+        raise UserError(Problem("F015", str(folder.path), what, f"Go on with: {folder.going_on}"))
     if "answers" in state and not state.get("sweep"):
         return _of_series(folder, answering_run(folder.path))
     scores, verdict = read_json(folder.scores), read_json(folder.verdict)

@@ -19,7 +19,7 @@ from whet.engine.events import Event
 from whet.errors import Problem, UserError
 from whet.evaluation.label_noise import PACKAGE, SHOWN, can_look, doubted, finding
 from whet.files import read_json, write_json
-from whet.folder import RunFolder, answering_run
+from whet.folder import RunFolder, run_behind
 from whet.kernels.out_of_fold import out_of_fold
 from whet.recipe import Recipe, load
 from whet.seeds import generator
@@ -144,13 +144,10 @@ def suspects(source: str, changes: Mapping[str, Any], out: Path, everything: boo
     """
     if not can_look():
         raise UserError(Problem("D088", "cleanlab", "is not installed.", f"pip install '{PACKAGE}'"))
-    folder = RunFolder(answering_run(Path(source)))
+    folder = RunFolder(run_behind(Path(source)))
     refuse_precious(out)
     with tempfile.TemporaryDirectory(prefix="whet-") as work:
-        if folder.state.exists():
-            run = _of_run(folder, Path(work), tell)
-        else:
-            run = _of_data(source, changes, Path(work), tell)
+        run = _of_run(folder, Path(work), tell) if folder.is_run else _of_data(source, changes, Path(work), tell)
         splits = SPLITS if everything else SPLITS[:1]
         found = _found(run, {split: np.arange(len(run.examples(split))) for split in splits})
         mark = separator(run.labels)

@@ -11,6 +11,7 @@ from whet.folder import RUNNING, RunFolder
 from whet.report import sweep_page
 from whet.workflows import sweep_finals, using
 from whet.workflows.events import Said
+from whet.workflows.running import Running
 from whet.workflows.sweep_clock import Clock
 from whet.workflows.sweep_finals import Closing, Finalist
 from whet.workflows.sweep_findings import findings
@@ -31,6 +32,7 @@ def concluded(closing: Closing, study: Study, finalists: Sequence[Finalist], clo
         "base": recipe.base,
         "data": recipe.data.source,
         "metric": verdict.metric,
+        "validation_metric": _goes_by(closing),
         "num_test_rows": verdict.num_rows,
         "search": recipe.search.model_dump(),
         "space": [one.to_json() for one in study.dimensions],
@@ -43,12 +45,19 @@ def concluded(closing: Closing, study: Study, finalists: Sequence[Finalist], clo
         "counts": {**_counts(trials), "seeds": sweep_finals.sizes(rows)},
     }
     write_json(folder.findings, result["findings"])
-    write_json(folder.scores, sweep_finals.scores(closing, finalists))
+    write_json(folder.scores, sweep_finals.scores(closing, finalists, verdict))
     write_json(folder.path / RESULT, result)
     sweep_page.write(folder.path, result)
     yield Said(verdict.reason)
     for one in noted:
         yield Said(f"  {one.code} {one.message}")
+
+
+def _goes_by(closing: Closing) -> str:
+    """What validation was measured by: the metric of the search, or what training itself goes by."""
+    wanted = closing.recipe.search.metric
+    run = Running(closing.recipe, closing.folder, closing.tell, closing.should_stop)
+    return str(run.task.score) if wanted == "auto" else wanted
 
 
 def _counts(trials: Sequence[Tried]) -> dict[str, int]:
@@ -79,5 +88,5 @@ def _take_back(folder: RunFolder) -> None:
     """A baseline that an earlier end of the same sweep shipped goes back to where it lay."""
     if folder.model.is_dir() and folder.shipped.exists():
         folder.models.mkdir(exist_ok=True)
-        folder.model.replace(folder.models / str(read_json(folder.shipped)["model"]))
+        folder.model.replace(folder.models / folder.saved)
         folder.shipped.unlink()

@@ -33,7 +33,8 @@ from whet.workflows.sweep_trial import Hearing
 
 OWN = "the recipe as it stands"
 COSTS = ("train_seconds", "predict_rows_per_second", "size_bytes", "trainable_parameters")
-TABLE = (*COSTS, "total_parameters", "peak_bytes")
+TABLE = (*COSTS, "total_parameters", "added_bytes", "base_bytes")
+"""Of memory what training a model added: one process trains them all, and its peak grows with what it holds."""
 
 
 @dataclass
@@ -82,18 +83,26 @@ def ranked(trials: Sequence[Tried]) -> list[Tried]:
     """The trials that ended, in the order in which they become finalists.
 
     The best of each method first, since the cheapest that is not worse is looked for; then whatever is best. What time
-    cut short comes last, since further seeds would not be cut.
+    cut short comes behind those, since further seeds would not be cut; what says always the same comes last.
     """
     ended = [one for one in trials if one.state == "complete" and one.value is not None]
-    by_value = sorted(ended, key=lambda one: (one.ended == "max_seconds", -float(one.value or 0.0), one.number))
+    by_value = sorted(ended, key=lambda one: (*_spoilt(one), -float(one.value or 0.0), one.number))
     first: dict[str, int] = {}
     for one in by_value:
         first.setdefault(one.method, one.number)
-    return sorted(by_value, key=lambda one: (one.ended == "max_seconds", one.number not in first.values()))
+    return sorted(by_value, key=lambda one: (*_spoilt(one), one.number not in first.values()))
+
+
+def _spoilt(one: Tried) -> tuple[bool, bool]:
+    """Whether its training came to nothing, and whether it was cut short."""
+    return one.has_collapsed, one.ended == "max_seconds"
 
 
 def chosen(trials: Sequence[Tried], number: int) -> list[Tried]:
-    """The ``number`` finalists: distinct settings, and the recipe as it stands among them where there is room."""
+    """The ``number`` finalists: distinct settings, and the recipe as it stands among them where there is room.
+
+    A setting that is no better than a constant answer is worth no further seed, unless there is nothing else.
+    """
     order = ranked(trials)
     own = [one for one in order if one.is_own]
     others, seen = [], set()
@@ -102,6 +111,7 @@ def chosen(trials: Sequence[Tried], number: int) -> list[Tried]:
         if not one.is_own and key not in seen:
             seen.add(key)
             others.append(one)
+    others = [one for one in others if not one.has_collapsed] or ([] if own else others)
     room = number - 1 if own and number > 1 else number
     return [*others[:room], *own][:number] if number > 1 else order[:1]
 
@@ -117,7 +127,7 @@ class Closing:
     has_time: Callable[[float], bool]
     shared: Path
     lost: dict[str, str] = field(default_factory=dict)
-    """Finalists that could not be made whole, and why."""
+    """Trials without a folder and finalists that could not be made whole, and why."""
 
 
 def whole(closing: Closing, finalists: Sequence[Finalist]) -> Generator[Event, None, list[Finalist]]:
@@ -273,8 +283,12 @@ def judged(closing: Closing, finalists: Sequence[Finalist]) -> tuple[Chosen, dic
     return verdict, gains, rows
 
 
-def scores(closing: Closing, finalists: Sequence[Finalist]) -> dict[str, Any]:
-    """The content of scores.json: baselines, and the first training of each finalist."""
+def scores(closing: Closing, finalists: Sequence[Finalist], verdict: Chosen) -> dict[str, Any]:
+    """The content of scores.json: baselines, and the first training of each finalist.
+
+    By the metric of the verdict each is worth what the verdict says of its setting, so that one figure stands
+    everywhere.
+    """
     recipe = closing.recipe
     found = []
     names = [one.name for one in rivals(closing)]
@@ -283,7 +297,7 @@ def scores(closing: Closing, finalists: Sequence[Finalist]) -> dict[str, Any]:
         for one in finalists:
             said = load_predictions(one.places[0].predictions(one.tried.model, split))
             found.append(replace(said, model=one.name))
-    return score_all(
+    told = score_all(
         found,
         seed=recipe.seed,
         leaked_ids=audit.load(closing.folder.data / "audit.json").leaked,
@@ -291,6 +305,9 @@ def scores(closing: Closing, finalists: Sequence[Finalist]) -> dict[str, Any]:
         num_resamples=recipe.evaluation.resamples,
         baselines=names,
     )
+    for name, value in verdict.values.items():
+        told["models"][name][verdict.metric] = {part: value[part] for part in ("value", "low", "high")}
+    return told
 
 
 def _of_finalist(closing: Closing, one: Finalist) -> dict[str, Any]:

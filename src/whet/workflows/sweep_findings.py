@@ -34,29 +34,39 @@ def findings(
 ) -> list[Finding]:
     """X030 to X033, in the order of their codes.
 
-    :param lost: finalists that could not be made whole, and why.
+    :param lost: trials without a folder and finalists that could not be made whole, and why.
     """
     trials = study.trials()
     return [
         _helped(verdict, gains, rows),
         _failed(trials, rows, lost),
         mattering(study),
-        _in_time(recipe, trials, rows),
+        _in_time(recipe, trials, study.wanted, rows),
     ]
 
 
 def _helped(verdict: Chosen, gains: Mapping[str, Gap], rows: Sequence[Mapping[str, Any]]) -> Finding:
-    """X030: the best of the search against the recipe as it stands, on test rows."""
-    named = {str(row["name"]): str(row["words"]) for row in rows}
-    if not gains:
+    """X030: the finalist that validation chose against the recipe as it stands, on test rows.
+
+    One comparison, and no choosing on test rows: the best of several there would seem to help where nothing does.
+    """
+    finalists = {str(row["name"]): row for row in rows if not row["is_baseline"]}
+    own = next((row for row in finalists.values() if row["trial"] == 1), None)
+    if not gains or own is None:
         why = "No setting but the recipe as it stands came to the end, or it did not: nothing to compare."
         return Finding("X030", "not_applicable", why)
-    name = max(gains, key=lambda one: gains[one].value)
-    gap, metric = gains[name], verdict.metric
+    chosen = max(finalists.values(), key=lambda row: (row["validation"], -row["trial"]))
+    name, metric = str(chosen["name"]), verdict.metric
+    if chosen is own:
+        message = "The search found nothing better than the recipe as it stands: none is ahead of it on validation."
+        remedy = "Keep the recipe; a larger search.space or more search.trials may hold something better."
+        return Finding("X030", "tip", message, name, remedy, {"model": name})
+    gap = gains[name]
     side = "better" if gap.value >= 0 else "worse"
+    over = "seeds and rows" if min(chosen["num_seeds"], own["num_seeds"]) > 1 else "rows, of one training"
     told = (
-        f"{named[name]} is {amount(abs(gap.value), metric)} {side} than the recipe as it stands on test rows "
-        f"({100 * (1 - verdict.alpha):.0f} % interval over seeds and rows {number(gap.low, metric)} to "
+        f"{chosen['words']}, which validation chose, is {amount(abs(gap.value), metric)} {side} than the recipe as it "
+        f"stands on test rows ({100 * (1 - verdict.alpha):.0f} % interval over {over} {number(gap.low, metric)} to "
         f"{number(gap.high, metric)})"
     )
     evidence = {"model": name, **gap.to_json()}
@@ -74,15 +84,19 @@ def _helped(verdict: Chosen, gains: Mapping[str, Gap], rows: Sequence[Mapping[st
 
 def _failed(trials: Sequence[Tried], rows: Sequence[Mapping[str, Any]], lost: Mapping[str, str]) -> Finding:
     """X031: every trial and seed is counted."""
-    failed = [one for one in trials if one.state == "failed" or (one.state == "complete" and one.why)]
+    failed = [one for one in trials if one.state == "failed"]
+    collapsed = [one for one in trials if one.has_collapsed]
     pruned = sum(one.state == "pruned" for one in trials)
     seeds_failed = [f"{row['name']}: {why}" for row in rows for why in row.get("failed", ())]
     given_up = f", {pruned} given up before their end" if pruned else ""
-    counted = f"{len(trials)} trials{given_up}, {len(failed)} failed; of further seeds {len(seeds_failed)} failed."
-    counted += f" Left out of the end, since they could not be finished: {', '.join(lost)}." if lost else ""
-    evidence: dict[str, Any] = {"failed": {str(one.number): one.why for one in failed}, "pruned": pruned}
+    constant = f", {len(collapsed)} no better than a constant answer" if collapsed else ""
+    counted = f"{len(trials)} trials{given_up}, {len(failed)} failed{constant}; of further seeds "
+    counted += f"{len(seeds_failed)} failed."
+    told = ", ".join(f"{name} ({why})" for name, why in lost.items())
+    counted += f" Lost, and left out of the end: {told}." if lost else ""
+    evidence: dict[str, Any] = {"failed": {str(one.number): one.why for one in [*failed, *collapsed]}, "pruned": pruned}
     evidence |= {"seeds": seeds_failed, "lost": dict(lost)}
-    if failed or seeds_failed or lost:
+    if failed or collapsed or seeds_failed or lost:
         remedy = "Look at the reasons in sweep.json; take what cannot work out of search.space."
         return Finding("X031", "issue", counted, "", remedy, evidence)
     return Finding("X031", "passed", counted, "", "", evidence)
@@ -178,20 +192,23 @@ def _weighed(study: Study, trials: Sequence[Any]) -> dict[str, Any] | None:
     return {"num_trials": len(trials), "foretold": foretold, "importance": shares}
 
 
-def _in_time(recipe: Recipe, trials: Sequence[Tried], rows: Sequence[Mapping[str, Any]]) -> Finding:
-    """X033: what the time did not suffice for."""
+def _in_time(recipe: Recipe, trials: Sequence[Tried], wanted: int, rows: Sequence[Mapping[str, Any]]) -> Finding:
+    """X033: what the time did not suffice for.
+
+    :param wanted: trials there were to be; a grid may hold fewer than the recipe asks for.
+    """
     cut = [one.number for one in trials if one.ended == "max_seconds"]
     left_out = sum(int(row.get("left_out", 0)) for row in rows)
-    missing = recipe.search.trials - len(trials)
+    missing = max(0, wanted - len(trials))
     if recipe.search.minutes is None:
         return Finding("X033", "not_applicable", "The search had no limit of time.")
-    evidence = {"cut": cut, "seeds_left_out": left_out, "trials_left_out": max(0, missing)}
-    if not cut and not left_out and (missing <= 0 or recipe.search.sampler == "grid"):
+    evidence = {"cut": cut, "seeds_left_out": left_out, "trials_left_out": missing}
+    if not cut and not left_out and not missing:
         return Finding(
             "X033", "passed", "Everything that was wanted was tried in the time there was.", "", "", evidence
         )
     message = (
-        f"In {recipe.search.minutes:g} minutes {len(trials)} of {recipe.search.trials} trials were begun, {len(cut)} "
+        f"In {recipe.search.minutes:g} minutes {len(trials)} of {wanted} trials were begun, {len(cut)} "
         f"stopped with their best state, and {left_out} further seeds left out."
     )
     return Finding("X033", "tip", message, "", "Go on with: whet sweep --resume RUN --minutes MORE.", evidence)

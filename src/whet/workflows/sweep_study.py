@@ -25,6 +25,7 @@ from whet.recipe import Recipe, dump
 from whet.recipe.space import Dimension, Setting, belongs, grid
 from whet.store import studies
 
+TRIALS = "trials.json"
 SETTING, MACHINE, WHY, ENDED, SECONDS, MODEL = "setting", "machine", "why", "ended", "seconds", "model"
 """Attributes of a trial."""
 SHARES = 1000
@@ -60,6 +61,11 @@ class Tried:
     def is_own(self) -> bool:
         """Whether it is the recipe as it stands."""
         return self.number == 1
+
+    @property
+    def has_collapsed(self) -> bool:
+        """Whether it was trained to its end and is no better than a constant answer."""
+        return self.state == "complete" and bool(self.why)
 
     @property
     def method(self) -> str:
@@ -105,12 +111,15 @@ class Study:
         new: bool,
         digest: str = "",
     ) -> None:
-        digest = digest or hash_of(recipe)
-        name = f"whet-{digest[:12]}-{folder.read_state()['id'][:12]}"
+        self.digest = digest or hash_of(recipe)
         self.recipe, self.folder, self.dimensions, self.methods = recipe, folder, dimensions, tuple(methods)
-        self.known = studies.open_study(name, digest, new=new)
+        self.known = self._opened(folder.identity, new=new)
         self.machine = platform.node() or "unknown"
         self.grid = grid(dimensions, methods) if recipe.search.sampler == "grid" else []
+
+    def _opened(self, identity: str, *, new: bool) -> Any:
+        """The study of the folder that is known by ``identity``."""
+        return studies.open_study(f"whet-{self.digest[:12]}-{identity[:12]}", self.digest, new=new)
 
     @property
     def wanted(self) -> int:
@@ -126,6 +135,34 @@ class Study:
     def trials(self) -> list[Tried]:
         """All of them, in their order."""
         return [_tried(one) for one in self.known.get_trials(deepcopy=False)]
+
+    def missing(self) -> list[Tried]:
+        """Trials that ended, and whose folder is not there."""
+        ended = [one for one in self.trials() if one.state == "complete"]
+        return [one for one in ended if not self.place(one.number).resolved.exists()]
+
+    # --- as a record tells of them ------------------------------------------------------------------
+
+    def begun_as(self, identity: str) -> Any:
+        """An empty study of the same recipe and space, for a folder that is known by ``identity``."""
+        return self._opened(identity, new=True)
+
+    def trial_of(self, row: Mapping[str, Any]) -> Any:
+        """A trial as :meth:`Tried.to_json` has told of it, in the form of a study."""
+        from optuna.trial import create_trial
+
+        setting = row["setting"]
+        method = str((setting or {}).get("method", self.methods[0]))
+        drawn = [one for one in self.dimensions if one.option in (setting or {}) and belongs(one, method)]
+        about = {name: row[name] for name in (SETTING, WHY, ENDED, SECONDS, MODEL) if row[name] not in ("", None)}
+        return create_trial(
+            state=_optuna_state(str(row["state"])),
+            value=row["value"],
+            params={one.name: _as_drawn(one, setting[one.option]) for one in drawn},
+            distributions={one.name: _distribution(one) for one in drawn},
+            user_attrs=about,
+            intermediate_values={round(SHARES * share): value for share, value in row["curve"]},
+        )
 
     # --- asking -----------------------------------------------------------------------------------
 
@@ -260,19 +297,25 @@ class Study:
 
         :param about: more of its attributes.
         """
-        from optuna.trial import TrialState
-
         known = self.known.get_trials(deepcopy=False)[number - 1]
         if known.state.is_finished():
             return
         for name, one in about.items():
             self.known._storage.set_trial_user_attr(known._trial_id, name, one)
-        kinds = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
-        self.known.tell(number - 1, value, state=kinds[state], skip_if_finished=True)
+        self.known.tell(number - 1, value, state=_optuna_state(state), skip_if_finished=True)
+
+
+STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
+"""What Optuna calls them, and what they are called here."""
+
+
+def _optuna_state(name: str) -> Any:
+    from optuna.trial import TrialState
+
+    return next(TrialState[known] for known, ours in STATES.items() if ours == name)
 
 
 def _tried(one: Any) -> Tried:
-    names = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
     curve, best = [], float("-inf")
     for step, value in sorted(one.intermediate_values.items()):
         best = max(best, value)
@@ -280,7 +323,7 @@ def _tried(one: Any) -> Tried:
     known: Mapping[str, Any] = one.user_attrs
     return Tried(
         one.number + 1,
-        names.get(one.state.name, "running"),
+        STATES.get(one.state.name, "running"),
         known.get(SETTING),
         one.value if one.state.name == "COMPLETE" else None,
         float(known.get(SECONDS, 0.0)),
@@ -293,14 +336,29 @@ def _tried(one: Any) -> Tried:
 
 
 def _suggested(trial: Any, dimension: Dimension) -> Any:
-    """The value that a trial tries in one dimension; choices go through the study as JSON."""
+    """The value that a trial tries in one dimension."""
+    kind = _distribution(dimension)
     if dimension.choices:
-        texts = [json.dumps(one, sort_keys=True) for one in dimension.choices]
-        return json.loads(trial.suggest_categorical(dimension.name, texts))
+        return json.loads(trial.suggest_categorical(dimension.name, kind.choices))
+    suggest = trial.suggest_int if dimension.whole else trial.suggest_float
+    return suggest(dimension.name, kind.low, kind.high, log=kind.log, step=kind.step)
+
+
+def _distribution(dimension: Dimension) -> Any:
+    """What Optuna draws from; choices go through the study as JSON."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if dimension.choices:
+        return CategoricalDistribution([_as_drawn(dimension, one) for one in dimension.choices])
     if dimension.whole:
         step = 1 if dimension.log else int(dimension.step or 1)
-        return trial.suggest_int(dimension.name, int(dimension.low), int(dimension.high), log=dimension.log, step=step)
-    return trial.suggest_float(dimension.name, dimension.low, dimension.high, log=dimension.log, step=dimension.step)
+        return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log, step=step)
+    return FloatDistribution(dimension.low, dimension.high, log=dimension.log, step=dimension.step)
+
+
+def _as_drawn(dimension: Dimension, value: Any) -> Any:
+    """A value as the study keeps it."""
+    return json.dumps(value, sort_keys=True) if dimension.choices else value
 
 
 def _fixed(given: Any) -> Any:
@@ -324,8 +382,9 @@ def _fixed(given: Any) -> Any:
     return Fixed()
 
 
-def write_trials(study: Study, path: Path) -> None:
+def write_trials(study: Study) -> None:
     """trials.json: what the store knows of the trials, so that the folder tells it without the store."""
+    path = study.folder.path / TRIALS
     write_text(path, json.dumps([one.to_json() for one in study.trials()], indent=1, ensure_ascii=False) + "\n")
 
 

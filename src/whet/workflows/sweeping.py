@@ -24,9 +24,9 @@ from whet.folder import RunFolder
 from whet.models import adaptations
 from whet.recipe import Recipe
 from whet.recipe.resolve import resolve
-from whet.recipe.space import SEARCHED, Dimension, Setting, dimensions, methods_of, usual
+from whet.recipe.space import SEARCHED, Dimension, Setting, belongs, dimensions, methods_of, usual
 from whet.report import sweep_page
-from whet.workflows import preparing, sweep_finals, sweep_stages, sweep_trial, sweep_workers, training
+from whet.workflows import preparing, sweep_copies, sweep_finals, sweep_stages, sweep_trial, sweep_workers, training
 from whet.workflows.events import Said, StageFinished
 from whet.workflows.fit import stages
 from whet.workflows.recording import on_this_machine, recorded
@@ -77,8 +77,11 @@ def help_with(folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]) ->
 
 def _led(whole: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]) -> Iterator[Event]:
     path = folder.path / SPACE
-    if path.exists() and read_json(path)["recipe"] != hash_of(whole):
-        raise changed_recipe(folder.path)
+    if path.exists():
+        if read_json(path)["recipe"] != hash_of(whole):
+            raise changed_recipe(folder.path)
+        if sweep_copies.separate(_study(whole, folder)):
+            yield Said("this folder is a copy of a search: it goes on by itself")
     clock = Clock(folder, whole.search, leads=True)
     before = sweep_stages.before(whole, folder, tell, should_stop)
     for event in itertools.chain(before, _prepared(whole, folder, tell, should_stop)):
@@ -91,13 +94,14 @@ def _led(whole: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[],
         while any(one.state == "running" for one in study.trials()) or sweep_workers.are_at_work(others):
             yield from sweep_workers.awaited(study, others, should_stop)
             yield from _trials(study, clock, tell, should_stop)
-    tried = study.trials()
-    write_trials(study, folder.path / "trials.json")
-    found = sweep_finals.chosen(tried, recipe.search.finalists)
+    write_trials(study)
+    tried, missing = study.trials(), study.missing()
+    found = sweep_finals.chosen([one for one in tried if one not in missing], recipe.search.finalists)
+    lost = {f"trial {one.number}": f"{study.place(one.number).path} is not there" for one in missing}
     if not found:
-        raise _all_failed(tried)
+        raise _all_failed(tried, lost)
     yield Said(f"finalists: {', '.join(f'trial {one.number}' for one in found)}")
-    closing = Closing(recipe, folder, tell, should_stop, clock.has_time_for, _vectors(folder))
+    closing = Closing(recipe, folder, tell, should_stop, clock.has_time_for, _vectors(folder), lost)
     finalists = yield from sweep_finals.whole(closing, [_finalist(study, one) for one in found])
     yield from sweep_finals.baselines(closing)
     yield from concluded(closing, study, finalists, clock)
@@ -118,25 +122,33 @@ def _prepared(whole: Recipe, folder: RunFolder, tell: Tell, should_stop: Callabl
     if not path.exists():
         methods, space = yield from drawn_from(run, sweep_stages.bases(whole, folder))
         known = {"recipe": hash_of(whole), "methods": list(methods), "dimensions": [asdict(one) for one in space]}
-        studies_begun = Study(recipe, folder, space, methods, new=True, digest=hash_of(whole))
+        begun = Study(recipe, folder, space, methods, new=True, digest=hash_of(whole))
+        sweep_copies.separate(begun)
         write_json(path, known)
-        yield Said(f"search: {studies_begun.wanted} trials over {', '.join(one.name for one in space)}")
+        yield Said(f"search: {begun.wanted} trials over {', '.join(one.name for one in space)}")
     _vectors(folder).mkdir(exist_ok=True)
 
 
 def drawn_from(run: Running, bases: Sequence[str] = ()) -> Any:
     """The methods that are tried and what is drawn for them; a generator that says which are left out.
 
+    Among the usual ones is the method that 'auto' takes for these rows: else it would be tried once, as the recipe
+    stands, beside many settings of others.
+
     :param bases: what earlier stages left, and what they began from.
     :raises UserError: the base does not take a method that is asked for.
     """
     recipe = run.recipe
     named = methods_of(recipe)
-    methods: list[str] = [str(run.value("method"))] if named == ("auto",) else list(named)
-    is_usual = recipe.search.space == "auto" and methods == list(SEARCHED)
+    is_usual = recipe.search.space == "auto" and named == SEARCHED
+    own = str(run.value("method"))
+    methods = [own] if named == ("auto",) else list(named)
+    methods += [own] if is_usual and own not in methods else []
     for method in list(methods):
         try:
             _refuse_method(run, method)
+            if is_usual:
+                sweep_trial.recipe_of(recipe, {"method": method})
         except UserError as error:
             if not is_usual or len(methods) == 1:
                 raise
@@ -144,8 +156,9 @@ def drawn_from(run: Running, bases: Sequence[str] = ()) -> Any:
             yield Said(f"{method} is not tried: {error}")
     if recipe.search.space != "auto":
         return methods, dimensions(recipe)
-    rates = {one: _rate(run, one) for one in methods}
-    return methods, usual(methods, rates, float(run.value("training.epochs")), bases)
+    rates = {one: _derived(run, one, "training.learning_rate") for one in methods}
+    epochs = {one: _derived(run, one, "training.epochs") for one in methods}
+    return methods, [one for one in usual(methods, rates, epochs, bases) if _is_free(recipe, methods, one)]
 
 
 def _refuse_method(run: Running, method: str) -> None:
@@ -155,11 +168,23 @@ def _refuse_method(run: Running, method: str) -> None:
         adaptations.adapt(model, method, training.options_of(run, method), run.place.known_as, run.recipe.seed)
 
 
-def _rate(run: Running, method: str) -> float:
-    """What 'auto' takes as the rate of a method."""
+def _derived(run: Running, method: str, option: str) -> float:
+    """What an option would be under a method; a rate is what 'auto' takes, whatever the recipe says."""
     training_ = run.recipe.training.model_copy(update={"learning_rate": "auto"})
     plain = run.recipe.model_copy(update={"method": method, "training": training_})
-    return float(resolve(plain, preparing.facts_of(run))["training.learning_rate"].value)
+    return float(resolve(plain, preparing.facts_of(run))[option].value)
+
+
+def _is_free(recipe: Recipe, methods: Sequence[str], dimension: Dimension) -> bool:
+    """Whether no choice of a usual dimension contradicts what the recipe sets."""
+    of_method = [one for one in methods if belongs(dimension, one)]
+    settings = itertools.product(of_method, dimension.choices if dimension.option != "method" else ())
+    try:
+        for method, choice in settings:
+            sweep_trial.recipe_of(recipe, {"method": method, dimension.option: choice})
+    except UserError:
+        return False
+    return True
 
 
 def _study(whole: Recipe, folder: RunFolder) -> Study:
@@ -192,8 +217,10 @@ def _trials(study: Study, clock: Clock, tell: Tell, should_stop: Callable[[], bo
             if claim is None:
                 return
             number, setting = claim
+            write_trials(study)
             yield Said(f"trial {number} of {study.wanted}: {_words(setting)}")
             yield from _one(study, number, setting, clock, tell, should_stop)
+        write_trials(study)
         yield Said(f"  {_outcome(study.trials()[number - 1], study.recipe)}")
         _tidy(study)
 
@@ -258,13 +285,13 @@ def _outcome(one: Tried, recipe: Recipe) -> str:
     cut = ", stopped by the time there was" if one.ended == "max_seconds" else ""
     why = f", {one.why}" if one.why else ""
     name = "validation" if recipe.search.metric == "auto" else MEASURES[recipe.search.metric].words
-    value = sweep_page.seen(one.value, recipe.task, recipe.search.metric)
+    value = sweep_page.turned(one.value, recipe.task, recipe.search.metric)
     return f"{name} {value:.4f} after {one.seconds:.0f} s{cut}{why}"
 
 
-def _all_failed(tried: Sequence[Tried]) -> UserError:
-    reasons = list(dict.fromkeys(one.why for one in tried if one.why))
-    what = f"all {len(tried)} trials failed, or none was begun. {' '.join(reasons[:3])}".strip()
+def _all_failed(tried: Sequence[Tried], lost: Mapping[str, str]) -> UserError:
+    reasons = list(dict.fromkeys([*(one.why for one in tried if one.why), *lost.values()]))
+    what = f"all {len(tried)} trials failed or are lost, or none was begun. {' '.join(reasons[:3])}".strip()
     return UserError(Problem("O007", "whet sweep", what, "Narrow the space, or give it more minutes."))
 
 

@@ -13,12 +13,13 @@ predicted, saved, forgotten and judged there is what it would be of any other mo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from whet.batches.mixture import Mixture, turns
 from whet.data.predictions import load as load_predictions
@@ -46,6 +47,8 @@ from whet.workflows.running import Running, exact_names
 
 NAME = "together"
 """The model of several heads, in the run of each of its tasks."""
+ENDED = ("completed", "patience")
+"""How a training ends that came to an end of its own."""
 ALIKE = ("method", "training.precision", "lora.rank", "lora.alpha", "layers.top")
 """What must have become the same for all tasks, or their weights would not be of one shape."""
 
@@ -205,20 +208,27 @@ def _hand_over(joint: Joint, shared: Shared, keeper: FolderKeeper, ended: dict[s
     kept = keeper.load("best")
     assert kept is not None
     tensors, progress = kept
+    weighed = {"loss_weights": _loss_weights(joint, tensors["spread"])} if joint.by_spread else {}
     for task, run in joint.tasks.items():
         own = FolderKeeper(run.folder.checkpoints / NAME / "0")
         own.save("best", shared.state_of(task, tensors), progress)
-        write_json(own.folder / "outcome.json", {**ended, "attempt": 0, "failed": False})
+        write_json(own.folder / "outcome.json", {**ended, **weighed, "attempt": 0, "failed": False})
+
+
+def _loss_weights(joint: Joint, spread: Tensor) -> dict[str, float]:
+    """What the loss of each task is multiplied by, exp(-s) of its log variance s (arXiv 1705.07115)."""
+    return {task: float(one) for task, one in zip(joint.tasks, (-spread.double()).exp(), strict=True)}
 
 
 # --- what came of it ----------------------------------------------------------------------------------
 
 
 def findings(recipe: Recipe, places: Mapping[str, RunFolder]) -> list[Finding]:
-    """X025 of each task: whether it gained by the others, on its own test rows; Holm over all tasks."""
+    """X025 of each task: whether it gained by the others, on its own test rows, with Holm over all tasks; and X027."""
+    learnt = _weights(places) if recipe.mixing.by == "uncertainty" else []
     if not recipe.mixing.control:
         why = "mixing.control is false, so that no task was trained alone to hold it against."
-        return [Finding("X025", "not_applicable", why, task) for task in places]
+        return [*(Finding("X025", "not_applicable", why, task) for task in places), *learnt]
     wanted, found = recipe.evaluation, dict[str, Comparison]()
     for task, place in places.items():
         shared, alone = (
@@ -229,16 +239,44 @@ def findings(recipe: Recipe, places: Mapping[str, RunFolder]) -> list[Finding]:
             shared, alone, metric, seed=recipe.seed, num_resamples=wanted.resamples, level=1 - wanted.alpha
         )
     corrected = with_holm(list(found.values()))
-    return [_finding(task, one, wanted.alpha) for task, one in zip(found, corrected, strict=True)]
+    pairs = zip(places.items(), corrected, strict=True)
+    return [*(_finding(task, one, wanted.alpha, _cut_short(place)) for (task, place), one in pairs), *learnt]
 
 
-def _finding(task: str, one: Comparison, alpha: float) -> Finding:
-    low, high = (number(end, one.metric) for end in (one.low, one.high))
+def _cut_short(place: RunFolder) -> list[str]:
+    """Which of the two trainings of a task did not come to their own end, and why, in words."""
+    found = []
+    for name, words in ((NAME, "the training of all tasks"), (stage_results.trained(place), "its training alone")):
+        facts = read_json(place.facts(name))
+        if facts["ended"] not in ENDED:
+            found.append(f"{words} was cut short ({facts['ended']}, after {facts['steps']:,} steps)")
+    return found
+
+
+def _finding(task: str, one: Comparison, alpha: float, cut_short: Sequence[str] = ()) -> Finding:
+    """X025; the difference and both ends of its interval count in the direction that the sentence names."""
+    ends = sorted(float(np.copysign(1.0, one.difference)) * end for end in (one.low, one.high))
+    low, high = (number(end, one.metric) for end in ends)
     told = f"{amount(abs(one.difference), one.metric)} ({low} to {high}, p = {one.p_holm:.3g} after Holm)"
+    stands = f"it is {told} {'better' if one.gain > 0 else 'worse'} than alone."
+    if cut_short:
+        message = f"{task}: whether it gains by learning with the others is not judged, for {' and '.join(cut_short)}; "
+        remedy = "Raise training.max_seconds, so that both trainings come to their end."
+        return Finding("X025", "not_applicable", f"{message}as it is, {stands}", task, remedy, one.to_json())
     if one.p_holm >= alpha:
-        message = f"{task}: whether it gains by learning with the others cannot be told: {told} apart from alone."
+        message = f"{task}: whether it gains by learning with the others cannot be told: {stands}"
         return Finding("X025", "tip", message, task, "More test rows would tell.", one.to_json())
     if one.gain > 0:
         return Finding("X025", "passed", f"{task} gains {told} by learning with the others.", task, "", one.to_json())
     remedy = "Use the model that it has alone; or change mixing.by, so that it has more turns."
     return Finding("X025", "issue", f"{task} loses {told} by learning with the others.", task, remedy, one.to_json())
+
+
+def _weights(places: Mapping[str, RunFolder]) -> list[Finding]:
+    """X027: what the losses of tasks were weighed by in the end, where that was learnt; every run knows it of all."""
+    known = read_json(next(iter(places.values())).facts(NAME)).get("loss_weights")
+    if known is None:
+        return []
+    told = ", ".join(f"{task} {weight:.3g}" for task, weight in known.items())
+    message = f"What each task's loss was multiplied by in the kept state, as it was learnt from 1: {told}."
+    return [Finding("X027", "passed", message, NAME, "", {"weights": known})]

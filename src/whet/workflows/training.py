@@ -66,8 +66,7 @@ def probe_head(run: Running) -> FittedHead:
 
 def probe(run: Running) -> Iterator[Event]:
     """Fit the probe and keep its head; the base stays as it is."""
-    start = time.monotonic()
-    memory.count_anew()
+    watch, start = memory.Watch(), time.monotonic()
     head = probe_head(run)
     path = run.folder.checkpoints / "probe"
     state = {"weight": head.weight, **({} if head.bias is None else {"bias": head.bias})}
@@ -75,7 +74,7 @@ def probe(run: Running) -> Iterator[Event]:
         "train_seconds": time.monotonic() - start,
         "strength": head.strength,
         "trainable_parameters": sum(part.numel() for part in state.values()),
-        "peak_bytes": memory.peak(),
+        **watch.used(),
     }
     FolderKeeper(path).save("best", state, facts)
     yield Said(f"probe: strength {head.strength:g}, {head.iterations} iterations")
@@ -116,9 +115,9 @@ def _tried(run: Running, name: str, attempt: int) -> Generator[Event, None, bool
     outcome = keeper.folder / "outcome.json"
     if not outcome.exists():
         floor = run.task.floor(run.examples("validation"))
-        memory.count_anew()
+        watch = memory.Watch()  # of this process: one that goes on from a checkpoint begins anew
         ended = yield from _attempt(run, name, attempt, keeper)
-        ended["peak_bytes"] = memory.peak()  # of this process: one that goes on from a checkpoint begins anew
+        ended |= watch.used()
         if ended["best_score"] <= floor:
             yield OfModel(name, Noted("E003", not_better(attempt, run.task.score, floor), 0), attempt)
         write_json(outcome, {**ended, "attempt": attempt, "failed": ended["best_score"] <= floor})
@@ -312,7 +311,7 @@ def finished(run: Running, name: str, share: float | None = None) -> Trained:
         "steps": outcome["steps"],
         "best_step": outcome["best_step"],
         "ended": outcome["reason"],
-        **{key: outcome[key] for key in ("tokens_per_second", "mfu", "ceiling_flops", "peak_bytes") if key in outcome},
+        **{key: outcome[key] for key in _COPIED if key in outcome},
         "trainable_parameters": adaptations.count_trainable(model, whole=adapter is None),
         "total_parameters": adaptations.count_weights(model),
         **({} if model.quantised is None else {"quantisation": model.quantised.to_json()}),
@@ -336,6 +335,10 @@ def finished(run: Running, name: str, share: float | None = None) -> Trained:
         facts["strength"] = contrasting.set_head(run, model, name).strength
         facts["trainable_parameters"] += sum(part.numel() for part in model.linear_head.parameters())
     return Trained(name, model, adapter, facts)
+
+
+_COPIED = ("tokens_per_second", "mfu", "ceiling_flops", "peak_bytes", "added_bytes", "loss_weights")
+"""Of how a training ended what is a fact of its model, where it is known."""
 
 
 def best_outcome(run: Running, name: str) -> dict[str, Any]:

@@ -21,13 +21,15 @@ from whet.folder import FINISHED, RunFolder, answering_run
 class ShippedRun:
     """A run by the shortest name that tells it apart, the model it ships, and the answers of that on test.
 
-    The model of ``predictions`` is called ``name/ships``.
+    The model of ``predictions`` is called ``name/ships``. ``asked`` is the folder whose recipe says what is measured: of
+    a search the search itself, since its trials leave to it what is done once for all.
     """
 
     name: str
     folder: RunFolder
     ships: str
     predictions: Predictions
+    asked: RunFolder
 
     @property
     def task(self) -> str:
@@ -73,14 +75,16 @@ def _opened(path: Path, name: str) -> ShippedRun:
     folder = RunFolder(path)
     known = folder.read_state()
     if known["state"] != FINISHED:
-        how = f"whet {'sweep --resume' if known.get('sweep') else 'resume'} {path}"
-        raise UserError(Problem("F015", str(path), f"is {known['state']}, not finished.", f"Go on with: {how}"))
-    folder, ships = _of_sweep(folder) if known.get("sweep") else _of_run(RunFolder(answering_run(path)))
-    return ShippedRun(name, folder, ships, replace(load(folder.predictions(ships, "test")), model=f"{name}/{ships}"))
+        what = f"is {known['state']}, not finished."
+        raise UserError(Problem("F015", str(path), what, f"Go on with: {folder.going_on}"))
+    is_search = known.get("sweep")
+    at, ships = _of_sweep(folder) if is_search else _of_run(RunFolder(answering_run(path)))
+    said = replace(load(at.predictions(ships, "test")), model=f"{name}/{ships}")
+    return ShippedRun(name, at, ships, said, folder if is_search else at)
 
 
 def _of_run(folder: RunFolder) -> tuple[RunFolder, str]:
-    return folder, str(read_json(folder.verdict)["ship"])
+    return folder, folder.ships
 
 
 def _of_sweep(sweep: RunFolder) -> tuple[RunFolder, str]:
@@ -89,14 +93,14 @@ def _of_sweep(sweep: RunFolder) -> tuple[RunFolder, str]:
     A baseline answered the rows of the sweep itself, whether or not it is kept as a model. A finalist is a run of its
     own, of which the model lies in ``model`` or ``models/NAME``; what that run would ship by itself is not asked.
     """
-    ships = str(read_json(sweep.verdict)["ship"])
+    ships = sweep.ships
     if sweep.predictions(ships, "test").exists():
         return sweep, ships
     place = answering_run(sweep.path)
     if place.parent.name == "models":
         return RunFolder(place.parent.parent), place.name
     trial = RunFolder(place.parent)
-    return trial, str(read_json(trial.shipped)["model"])
+    return trial, trial.saved
 
 
 def rows_of(runs: Sequence[ShippedRun]) -> Examples | None:

@@ -13,7 +13,7 @@ from whet.data import other_reading
 from whet.data.forms import Examples
 from whet.data.row_form import Choice
 from whet.engine.events import Event
-from whet.errors import Problem, UserError
+from whet.errors import Problem, UserError, concerning
 from whet.files import read_json, write_json
 from whet.inference.answers import unanswered
 from whet.workflows.events import Said
@@ -34,7 +34,8 @@ def keep(run: Running, source: str | None = None, option: str = OPTION) -> None:
     source = source or str(run.recipe.distillation.unlabelled)
     if run.examples("train").has_pairs:
         raise UserError(Problem("T025", option, "is set, but rows are pairs of texts.", "Remove it."))
-    texts, column = read(source, _column(run), run.tell)
+    with concerning(option):
+        texts, column = read(source, _column(run), run.tell)
     seen = {int(one) for split in SPLITS for one in run.examples(split).hashes}
     rows = unanswered(texts)
     found, among = list[str](), 0

@@ -150,6 +150,16 @@ generate = pipeline('text-generation', model='RUN/model')
 print(generate({asked}, max_new_tokens={max_tokens}, num_beams={num_beams}, return_full_text=False))""",
 )
 """Of a decoder whose rows are texts that go on."""
+_READ_SOURCE = "inputs = tokenizer({asked}, truncation=True, max_length={max_length}, return_tensors='pt')\n"
+_READ_TEXT = "inputs = tokenizer({asked}, return_tensors='pt')\n"
+_READ_CHAT = """asked = [{'role': 'user', 'content': {asked}}]
+inputs = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=True, return_tensors='pt')
+"""
+"""How what is asked becomes tokens: of an encoder-decoder, of texts that go on, and of a chat."""
+COUNTED = ("classes", "tokens", "value")
+"""Heads whose outputs transformers must be told the number of."""
+WRITING = ("text-generation", "translation", "summarization", "preference")
+"""Tasks whose models write."""
 _ASKS = {"translation": "Translation", "summarization": "Summary"}
 
 AVERAGING = (
@@ -254,11 +264,13 @@ def _difference(about: About) -> str:
 def _adapter(about: About, snippet: _Snippet, base: str) -> str:
     native = about.pooling is None
     auto = snippet.auto if native else "AutoModel"
-    number = f", num_labels={len(about.labels) or 1}" if native and about.head_kind != "span" else ""
+    number = f", num_labels={len(about.labels) or 1}" if native and about.head_kind in COUNTED else ""
     kept, more = _quantised(about)
+    writing = _writing(about, auto)
+    names = sorted([auto, *(["AutoTokenizer"] if writing else []), *(["BitsAndBytesConfig"] if kept else [])])
     code = (
-        f"from peft import PeftModel\nfrom transformers import {auto}{', BitsAndBytesConfig' if kept else ''}\n\n{kept}"
-        f"model = PeftModel.from_pretrained({auto}.from_pretrained({base!r}{number}{more}), 'RUN/model')"
+        f"from peft import PeftModel\nfrom transformers import {', '.join(names)}\n\n{kept}"
+        f"model = PeftModel.from_pretrained({auto}.from_pretrained({base!r}{number}{more}), 'RUN/model'){writing}"
     )
     first = _read_first(about)
     if native or about.head_kind == "vectors":
@@ -269,6 +281,19 @@ def _adapter(about: About, snippet: _Snippet, base: str) -> str:
         + ", layer norm without weights, then `@ weight.T + bias`."
     )
     return f"With PEFT:\n\n```python\n{code}\n```{head}\n{first}"
+
+
+def _writing(about: About, auto: str) -> str:
+    """Of an adapter on a model that writes the lines by which it does; "" of others."""
+    if about.task not in WRITING:
+        return ""
+    first = "\ntokenizer = AutoTokenizer.from_pretrained('RUN/model')\n"
+    if auto == _WRITER.auto:
+        code = _READ_SOURCE + "said = model.generate(**inputs, max_new_tokens={max_tokens}, num_beams={num_beams})[0]\n"
+    else:
+        code = _READ_TEXT if about.task_facts.get("settled", {}).get("completes") else _READ_CHAT
+        code += "said = model.generate(**inputs, max_new_tokens={max_tokens})[0, inputs['input_ids'].shape[1] :]\n"
+    return first + _filled(code + "print(tokenizer.decode(said, skip_special_tokens=True))", about)
 
 
 def _read_first(about: About) -> str:

@@ -85,13 +85,13 @@ def answering(path: Path, name: str | None = None) -> Answering:
     state = folder.read_state()["state"]
     if state != FINISHED:
         what = f"is {state}, not finished: it has no model yet."
-        raise UserError(Problem("F015", str(path), what, f"Go on with: whet resume {path}"))
-    kept, ships = kept_models(folder), str(read_json(folder.verdict)["ship"])
+        raise UserError(Problem("F015", str(path), what, f"Go on with: {folder.going_on}"))
+    kept, ships = kept_models(folder), folder.ships
     chosen = name or ships
     if chosen in kept:
         return Answering(chosen)
     if name is None:
-        saved = str(read_json(folder.shipped)["model"])
+        saved = folder.saved
         return Answering(saved, instead(ships, saved))
     if not folder.predictions(name, "test").exists():
         raise UserError(unknown(name, sorted(kept), "--model"))
@@ -107,7 +107,7 @@ def _is_model(folder: RunFolder) -> bool:
 def kept_models(folder: RunFolder) -> dict[str, Path]:
     """The models a run can predict with, and where they lie."""
     found = {place.name: place for place in sorted(folder.models.glob("*")) if place.is_dir()}
-    return {**found, str(read_json(folder.shipped)["model"]): folder.model}
+    return {**found, folder.saved: folder.model}
 
 
 def predict(path: Path, source: str, choice: Choice, tell: Tell, name: str | None = None) -> Iterator[Prediction]:

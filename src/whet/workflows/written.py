@@ -7,7 +7,7 @@ text that did not end by itself, or that is empty, is no target: such a row keep
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from whet.batches.encoding import Encoded
@@ -15,9 +15,10 @@ from whet.batches.replay import joined
 from whet.batches.templates import ANSWERS
 from whet.engine.events import Event
 from whet.errors import Problem, UserError
+from whet.evaluation.retention import spent_in_words
 from whet.files import read_json, write_json
 from whet.models import sequences
-from whet.prompting.speaker import Prompt
+from whet.prompting.speaker import Prompt, Speaker
 from whet.tasks.rewriting import Rewriting
 from whet.tasks.task import Columns
 from whet.tasks.text_generation import TextGeneration
@@ -38,15 +39,40 @@ def wanted(run: Running) -> bool:
 def write(run: Running) -> Iterator[Event]:
     """Ask the teacher for a text to every training row, and keep them (data/teacher_texts.json)."""
     wish = run.recipe.distillation
-    found = _from_endpoint(run) if wish.endpoint is not None else _from_model(run)
+    speaker = None if wish.endpoint is None else asking.teaching(run)
+    found = _from_model(run) if speaker is None else _from_endpoint(run, speaker)
     texts = [text if text and done else None for text, done in found]
     kept = sum(text is not None for text in texts)
     if not kept:
-        what = f"{wish.teacher!r} wrote no text that ended by itself, to any of {len(texts):,} rows."
+        raise UserError(_nothing_written(str(wish.teacher), found))
+    name = run.teacher.known_as if speaker is None else speaker.name
+    spent = None if speaker is None else asdict(speaker.spent())
+    write_json(run.folder.data / FILE, {"teacher": wish.teacher, "asked": name, "spent": spent, "texts": texts})
+    others = "; the others keep their own target" if kept < len(texts) else ""
+    yield Said(f"teacher: {name} wrote to {kept:,} of {len(texts):,} training rows{others}")
+    if spent is not None:
+        yield Said(f"  {spent_in_words(spent)}")
+
+
+def _nothing_written(teacher: str, found: Sequence[tuple[str, bool]]) -> Problem:
+    """T028: cut off at the limit, or empty though they ended, which no limit mends."""
+    number, empty = len(found), sum(done and not text for text, done in found)
+    if 2 * empty > number:
+        what = f"{teacher!r} wrote nothing: {empty:,} of {number:,} answers are empty, and ended by themselves."
+        remedy = "Ask it one of these questions yourself, to see what it takes; or name another teacher."
+    else:
+        what = f"{teacher!r} wrote no text that ended by itself, to any of {number:,} rows."
         remedy = "Raise distillation.max_tokens, or name another teacher."
-        raise UserError(Problem("T028", "distillation.texts", what, remedy))
-    write_json(run.folder.data / FILE, {"teacher": wish.teacher, "texts": texts})
-    yield Said(f"teacher: wrote to {kept:,} of {len(texts):,} training rows; the others keep their own target")
+    return Problem("T028", "distillation.texts", what, remedy)
+
+
+def about(run: Running) -> dict[str, Any]:
+    """Who wrote to how many rows, and what it cost at an endpoint (None elsewhere); {} where nobody writes."""
+    if not wanted(run):
+        return {}
+    told = read_json(run.folder.data / FILE)
+    kept = sum(text is not None for text in told["texts"])
+    return {"asked": told.get("asked"), "spent": told.get("spent"), "written": kept}
 
 
 def encode(run: Running, into: Any) -> None:
@@ -131,7 +157,7 @@ def _languages(run: Running) -> tuple[str | None, str | None]:
     return source, target
 
 
-def _from_endpoint(run: Running) -> list[tuple[str, bool]]:
+def _from_endpoint(run: Running, speaker: Speaker) -> list[tuple[str, bool]]:
     """What a service answers to each row's question, within the price that the recipe allows."""
     wish = run.recipe.distillation
     most = (
@@ -140,7 +166,6 @@ def _from_endpoint(run: Running) -> list[tuple[str, bool]]:
         else int(run.options.get("generation.max_tokens") or LONGEST)
     )
     prompts = [question for block in run.task.blocks(run.examples("train")) for question in _questions(run, block)]
-    speaker = asking.teaching(run)
     replies = speaker.say(prompts, max_tokens=most, progress=run.telling("teacher writes", len(prompts)))
     return [(one.text, one.finished) for one in replies]
 
