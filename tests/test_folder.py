@@ -96,7 +96,7 @@ def test_a_damaged_state_is_said(tmp_path: Path, content: str, what: str):
 def test_an_identity_is_asked_for_where_it_is_needed(tmp_path: Path):
     assert folder.create(tmp_path / "run", "0.1.0").identity == RunFolder(tmp_path / "run").read_state()["id"]
     (tmp_path / "state.json").write_text('{"state": "finished"}')
-    with pytest.raises(UserError, match="F011.*'id' is missing"):
+    with pytest.raises(UserError, match=r"F011.*'id' is missing"):
         _ = RunFolder(tmp_path).identity
 
 
@@ -122,7 +122,7 @@ def test_how_to_go_on(tmp_path: Path):
     search.write_state(RUNNING, sweep=True)
     assert run.going_on == f"whet resume {run.path}"
     assert search.going_on == f"whet sweep --resume {search.path}"
-    with pytest.raises(UserError, match=f"F013.*'whet sweep --resume {search.path}'"):
+    with pytest.raises(UserError, match=rf"F013.*'whet sweep --resume {search.path}'"):
         folder.create(search.path, "0.1.0")
 
 

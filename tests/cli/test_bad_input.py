@@ -354,7 +354,10 @@ CASES: dict[str, tuple[Case, tuple[str, ...]]] = {
     "compare a run with itself": (of_run("compare", "RUN", "RUN"), ("F016",)),
     "compare with no run": (of_run("compare", "RUN", "HERE"), ("F012",)),
     "compare on other rows": (compare_other_rows, ("V101",)),
-    "compare on other labels": (compare_other_labels, ("V102", "answer with different labels: only", "Compare models of the same labels.")),
+    "compare on other labels": (
+        compare_other_labels,
+        ("V102", "answer with different labels: only", "Compare models of the same labels."),
+    ),
     "predict with a search under way": (search("predict", "ROWS"), ("F015", "Go on with: whet sweep --resume")),
     "compare with a search under way": (search("compare", "RUN"), ("F015", "Go on with: whet sweep --resume")),
     "a damaged state, by gate": (damaged("gate", "--against", "RUN"), ("F011", "state.json: is damaged")),

@@ -45,7 +45,14 @@ def made(**more: Any) -> dict[str, Any]:
         "with full": {"num_trials": 10, "foretold": 0.0, "importance": {"training.learning_rate": 1.0}},
     }
     evidence = {"groups": weighed, "told": ["over all"]}
-    finding = {"code": "X032", "bin": "passed", "title": "Choices that mattered", "message": "Choices tell.", "remedy": "", "evidence": evidence}
+    finding = {
+        "code": "X032",
+        "bin": "passed",
+        "title": "Choices that mattered",
+        "message": "Choices tell.",
+        "remedy": "",
+        "evidence": evidence,
+    }
     return {
         "task": "text-classification",
         "base": "minilm",

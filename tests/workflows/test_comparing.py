@@ -134,7 +134,11 @@ def test_of_a_search_what_it_measures_is_no_difference(tmp_path: Path):
     sweep, trial = RunFolder(tmp_path / "sweep"), RunFolder(tmp_path / "sweep" / "trials" / "0001")
     trial.path.parent.mkdir(parents=True)
     new.rename(trial.path)
-    measured = {"evaluation.baselines": ["majority", "probe"], "evaluation.label_noise": True, "forgetting.measure": True}
+    measured = {
+        "evaluation.baselines": ["majority", "probe"],
+        "evaluation.label_noise": True,
+        "forgetting.measure": True,
+    }
     for place, more in ((RunFolder(old), measured), (sweep, measured), (trial, dict.fromkeys(measured))):
         known = yaml.safe_load(place.resolved.read_text()) if place.resolved.exists() else {}
         known |= {name: {"value": value, "reason": "default"} for name, value in more.items()}

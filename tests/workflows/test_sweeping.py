@@ -153,7 +153,7 @@ def test_from_python(runs: Runs, rows: Path, quick: None, tmp_path: Path):
         found = whet.sweep(rows, base=str(runs.base("plain")), method="full", out=tmp_path / "sweep", **wanted)
         with pytest.raises(UserError, match="F014"):
             whet.resume(found.path)
-        with pytest.raises(UserError, match="F013.*sweep --resume.*another folder with out=") as caught:
+        with pytest.raises(UserError, match=r"F013.*sweep --resume.*another folder with out=") as caught:
             whet.fit(rows, base=str(runs.base("plain")), out=found.path)
         assert "--out" not in str(caught.value)
     assert len(found.search["trials"]) == 2 and found.report.name == "sweep.html"

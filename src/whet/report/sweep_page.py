@@ -38,9 +38,9 @@ def write(folder: Path, found: Facts) -> Path:
 
 def _outcome(found: Facts) -> Section:
     about = (
-        f"{numbers.plural(len(found['trials']), 'setting')} of {found['task']} on {base_in_words(str(found['base']))} were tried and "
-        f"chosen by validation alone; the finalists, trained with several seeds, and the baselines answered the same "
-        f"{numbers.count(found['num_test_rows'])} test rows, which had no say in the choice."
+        f"{numbers.plural(len(found['trials']), 'setting')} of {found['task']} on {base_in_words(str(found['base']))} "
+        f"were tried and chosen by validation alone; the finalists, trained with several seeds, and the baselines "
+        f"answered the same {numbers.count(found['num_test_rows'])} test rows, which had no say in the choice."
     )
     told = noted(found["findings"], "X")
     content = {"reason": found["verdict"]["reason"], "about": about, "table": table(found), "findings": told}
@@ -319,10 +319,7 @@ def curves(found: Facts, trials: Sequence[Facts]) -> Picture:
     data = plain(
         "The numbers of the picture",
         ["Trial", "Last look", "Share of training"],
-        [
-            [one["number"], look(one["curve"][-1][1], found), numbers.percent(one["curve"][-1][0], 0)]
-            for one in trials
-        ],
+        [[one["number"], look(one["curve"][-1][1], found), numbers.percent(one["curve"][-1][0], 0)] for one in trials],
     )
     caption = "A line is a trial: its best look at validation so far. Quiet lines were given up."
     title = f"Validation{', percent' if percent else ''}"

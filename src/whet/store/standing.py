@@ -1,4 +1,4 @@
-"""How a run stands now, which its folder cannot say: a process that was killed wrote nothing, nor did who deleted it."""
+"""How a run stands now, which its folder cannot say: a killed process wrote nothing, nor did who deleted it."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from whet.engine.events import Event
 from whet.evaluation.finalists import Chosen
-from whet.files import read_json, write_json
+from whet.files import write_json
 from whet.folder import RUNNING, RunFolder
 from whet.report import sweep_page
 from whet.workflows import sweep_finals, using

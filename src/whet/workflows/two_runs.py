@@ -21,8 +21,8 @@ from whet.folder import FINISHED, RunFolder, answering_run
 class ShippedRun:
     """A run by the shortest name that tells it apart, the model it ships, and the answers of that on test.
 
-    The model of ``predictions`` is called ``name/ships``. ``asked`` is the folder whose recipe says what is measured: of
-    a search the search itself, since its trials leave to it what is done once for all.
+    The model of ``predictions`` is called ``name/ships``. ``asked`` is the folder whose recipe says what is measured:
+    of a search the search itself, since its trials leave to it what is done once for all.
     """
 
     name: str

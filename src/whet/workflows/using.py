@@ -16,7 +16,7 @@ from whet.data.predictions import save
 from whet.data.row_form import Choice
 from whet.errors import Problem, UserError, one_of
 from whet.evaluation.scoring import score_all
-from whet.files import read_json, write_json
+from whet.files import write_json
 from whet.folder import FINISHED, RunFolder, answering_run, instead
 from whet.inference.answers import InUse, OneAnswer, answers_of
 from whet.inference.trained import TrainedModel
