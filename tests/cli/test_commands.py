@@ -303,7 +303,7 @@ def test_check_of_several_trainings(whet: Whet, runs: Runs, tmp_path: Path):
     recipe.write_text(f"base: {runs.base('mean')}\ntasks:\n  - name: one\n    {task}\n  - name: other\n    {task}\n")
     method = "method=full"
     found = last_object(whet(["check", str(recipe), "--set", method, "--json"]))
-    assert set(found) == {"tasks", "runs"} and found["runs"] == ["one", "other"]
+    assert set(found) == {"tasks", "runs", "not_taken"} and found["runs"] == ["one", "other"]
     assert found["tasks"]["other"]["data.label"]["value"] == "intent"
     shown = whet(["check", str(recipe), "--set", method])
     assert "task one: text-classification" in shown.out and "task other:" in shown.out

@@ -420,3 +420,12 @@ def test_rows_in_memory_have_the_same_form():
     shape = Shape((("answers", pa.list_(pa.string())), ("messages", MESSAGES)))
     examples = Examples.of({"text": ["q"], "answers": [["a"]], "messages": [messages]}, shape)
     assert spoken(examples) == [[("user", "q"), ("assistant", "a")]]
+
+
+def test_a_further_answer_that_is_no_text_is_told_with_its_line(tmp_path: Path):
+    rows = [{"prompt": "where is my card", "completion": ["on its way", False]}]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        one_file(path)
+    assert [(one.code, one.where.rpartition("/")[2]) for one in caught.value.problems] == [("D023", "rows.jsonl:1")]

@@ -105,6 +105,7 @@ def test_what_a_search_leaves(swept: Path):
         assert row["value"]["low"] <= row["value"]["value"] <= row["value"]["high"]
         assert row["costs"]["trainable_parameters"] and row["costs"]["size_bytes"]
         assert row["costs"]["predict_rows_per_second"] and row["costs"]["train_seconds"]
+        assert ("base_bytes" in row["costs"]) == (row["kind"] == "lora"), "an adapter is shipped with its base"
         recipes = [(swept / place / "recipe.yaml").read_text() for place in row["runs"]]
         assert [text.count("seed: 1\n") for text in recipes] == [0, 1]
     assert [row["name"] for row in found["table"] if row["is_baseline"]] == ["majority", "probe"]
@@ -348,6 +349,7 @@ def test_a_copy_is_a_search_of_its_own(swept: Path, quick: None, tmp_path: Path,
     assert told["bin"] == "issue" and set(told["evidence"]["lost"]) == {"trial 2"} and "is not there" in told["message"]
     assert 2 not in [row.get("trial") for row in found["table"]]
     assert read(copy / "state.json")["id"] != read(swept / "state.json")["id"]
+    assert read(copy / "state.json")["name"] == "copy"
     recipe = load(swept / "recipe.yaml")
     assert len(sweeping._study(recipe, RunFolder(swept)).trials()) == 3
     assert not (swept / "trials" / "0004").exists()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -217,8 +217,9 @@ class MessageReader:
         return None
 
     def others(self, values: Sequence[Any]) -> list[str]:
-        """Further texts that would do for the last answer, empty ones left out."""
-        return [text for text in texts(list(values), self.place, self.problems) if text.strip()]
+        """Further texts that would do for the last answer, empty ones left out; all of them stand in one line."""
+        place = replace(self.place, lines=[*self.place.lines] * len(values))
+        return [text for text in texts(list(values), place, self.problems) if text.strip()]
 
 
 def listed(value: Any) -> list[Any] | None:

@@ -55,7 +55,7 @@ def _begin_own(study: Study, here: Path) -> None:
     for place in (*here.glob("trials/[0-9]*"), *here.glob("seeds/[0-9]*")):
         if int(place.name.partition("-")[0]) > len(rows):
             shutil.rmtree(place, ignore_errors=True)
-    study.folder.write_state(RUNNING, id=identity)
+    study.folder.write_state(RUNNING, id=identity, name=here.name)
 
 
 def _told(study: Study) -> list[Mapping[str, Any]]:
