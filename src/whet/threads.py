@@ -25,12 +25,12 @@ def spin_briefly() -> bool:
     return True
 
 
-KERNELS = {"LRU_CACHE_CAPACITY": "16", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "32"}
+KERNELS = {"LRU_CACHE_CAPACITY": "16", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256"}
 """How many products of other shapes torch, and oneDNN below it, remember on a CPU; their own default is 1,024.
 
-Flat batches have another number of tokens each, and each keeps some hundred kilobytes of code and scratch space a
-shape: 400 MB after a hundred steps of a model of 22 M weights, for shapes that hardly ever come again. Within a step
-all layers share a handful of shapes, which still find theirs.
+Each keeps some hundred kilobytes of code and scratch space: 400 MB after a hundred steps of a model of 22 M weights
+whose batches all have another number of tokens. Batches of few sizes (``whet.kernels.flat.filled``) and the tables of
+attention need one or two hundred; with 32 they push each other out, and are compiled again and again.
 """
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -53,6 +55,27 @@ def test_pad_and_unpad_are_inverse_and_pad_with_zeros(lengths: list[int]):
     assert torch.equal(flat.unpad(padded, where), given_rows)
 
 
+@given(lengths_of_batches, st.integers(1, 4))
+def test_what_fills_a_batch_up_is_nobodys(lengths: list[int], extra: int):
+    where = replace(layout(torch.tensor(lengths)), extra=extra)
+    given_rows = torch.cat((rows(where), torch.full((extra, 3), torch.nan, dtype=torch.float64)))
+    padded = flat.pad(given_rows, where)
+    assert torch.equal(padded, flat.pad(given_rows[:-extra], replace(where, extra=0)))
+    back = flat.unpad(padded, where)
+    assert torch.equal(back[:-extra], given_rows[:-extra])
+    assert not back[-extra:].any()
+
+
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=40))
+def test_batches_come_in_few_sizes(lengths: list[int]):
+    where = layout(torch.tensor(lengths))
+    found = flat.filled(where)
+    size = where.num_tokens + found.extra
+    assert found == replace(where, extra=found.extra)
+    assert 0 <= found.extra <= where.num_tokens / 16
+    assert size.bit_length() <= flat.FINEST or size % (1 << size.bit_length() - flat.FINEST - 1) == 0
+
+
 @given(lengths_of_batches)
 def test_pooling_equals_the_naive_form(lengths: list[int]):
     where = layout(torch.tensor(lengths))
@@ -71,10 +94,11 @@ def test_a_mean_of_low_precision_is_summed_in_float32():
     assert flat.mean(ones, where).item() == pytest.approx(1.0078125, abs=1e-6)
 
 
+@pytest.mark.parametrize("extra", [0, 3])
 @pytest.mark.parametrize("lengths", LENGTHS, ids=str)
-def test_gradients_are_exact(lengths: list[int]):
-    where = layout(torch.tensor(lengths))
-    given_rows = rows(where).requires_grad_()
+def test_gradients_are_exact(lengths: list[int], extra: int):
+    where = replace(layout(torch.tensor(lengths)), extra=extra)
+    given_rows = torch.cat((rows(where), torch.ones(extra, 3, dtype=torch.float64))).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: flat.pad(x, where), given_rows)
     padded = flat.pad(given_rows.detach(), where).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: flat.unpad(x, where), padded)

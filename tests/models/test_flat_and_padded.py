@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.made_models import BERT_LIKE, DECODERS, ENCODERS, FAMILIES, POSITIONS
-from whet.models import flat_attention
+from whet.models import flat_attention, task_model
 from whet.models.families import FAMILIES as TABLE
 
 from .kinds import ready_kind
@@ -86,6 +87,34 @@ def test_a_neighbour_changes_nothing(made: Made, family: str):
     for number, text in enumerate(TEXTS):
         alone = ready.logits(ready.batch((text,)))
         torch.testing.assert_close(together[number : number + 1], alone, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("texts", [TEXTS, ("where is my card", "i want a refund")], ids=["uneven", "even"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_tokens_that_fill_a_batch_up_change_nothing(
+    made: Made, family: str, texts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+):
+    def found() -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        ready = made(family, None)
+        ready.model.use_flat_batches()
+        logits = ready.model(ready.batch(texts))
+        logits.square().sum().backward()
+        return logits.detach(), {n: p.grad for n, p in ready.model.named_parameters() if p.grad is not None}
+
+    plain, by_weight = found()
+    monkeypatch.setattr(task_model.TaskModel, "_is_compiled_by_shape", True)
+    monkeypatch.setattr(task_model, "filled", lambda where: replace(where, extra=7))
+    filled, same = found()
+    torch.testing.assert_close(filled, plain, atol=1e-5, rtol=1e-5)
+    assert same.keys() == by_weight.keys()
+    for name, grad in by_weight.items():
+        torch.testing.assert_close(same[name], grad, atol=1e-4, rtol=1e-3, msg=lambda m, name=name: f"{name}: {m}")
+
+
+def test_only_bf16_on_a_cpu_is_filled_up(made: Made):
+    model = made("bert", "mean").model
+    assert not model._is_compiled_by_shape
+    assert model.to(torch.bfloat16)._is_compiled_by_shape
 
 
 def test_rows_of_equal_length_take_the_path_without_slots(made: Made):

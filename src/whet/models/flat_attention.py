@@ -43,7 +43,7 @@ def for_transformers(
         raise ValueError(f"attention {NAME!r} needs the layout of the batch: model(..., flat=layout)")
     q, k, v = query[0].transpose(0, 1), key[0].transpose(0, 1), value[0].transpose(0, 1)
     scale = float(query.shape[-1]) ** -0.5 if scaling is None else scaling
-    spread = flat.spread
+    spread, extra = flat.spread, flat.extra
     if spread is not None:  # what sequences share is written out for attention alone
         q, k, v, flat = *(part.index_select(0, spread.into) for part in (q, k, v)), spread.where
     causal = bool(getattr(module, "is_causal", False))
@@ -54,6 +54,7 @@ def for_transformers(
         mixed = _capped(q, k, v, flat, scale, softcap, causal, sliding_window, chance)
     if spread is not None:
         mixed = mixed.index_select(0, spread.back)
+        mixed = torch.cat((mixed, mixed.new_zeros((extra, *mixed.shape[1:])))) if extra else mixed
     return mixed.unsqueeze(0), None
 
 

@@ -30,6 +30,11 @@ def last_tokens(batch: FlatBatch, pad_id: int) -> Tensor:
     return where.starts.scatter_reduce(0, rows[real], numbers[real], "amax")
 
 
+def lengthened(tokens: Tensor, extra: int) -> Tensor:
+    """(1, T) to (1, T + extra): the first entry again and again, which is known to every table of a model."""
+    return torch.cat((tokens, tokens[:, :1].expand(1, extra)), 1) if extra else tokens
+
+
 def caught(network: Any, last: nn.Linear, inputs: Mapping[str, Tensor]) -> Tensor:
     """What reaches the layer ``last`` when ``network`` runs on padded inputs: (B, F) or (B, L, F)."""
     found: list[Tensor] = []

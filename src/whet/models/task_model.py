@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from whet.batches.flat import FlatBatch
 from whet.kernels import dropout as byte_dropout
 from whet.kernels.embedding import CompactEmbedding
+from whet.kernels.flat import filled
 from whet.models import flat_attention, padded_attention, soft_reading, targets
 from whet.models.families import Family
 from whet.models.heads import Head, Level
@@ -18,7 +19,7 @@ from whet.models.networks import Guess, guesses
 from whet.models.origin import Origin
 from whet.models.outputs import Output
 from whet.models.pooling import FIRST_SHARE, Pooling, standardised
-from whet.models.reading import caught, last_tokens, pooled
+from whet.models.reading import caught, last_tokens, lengthened, pooled
 
 if TYPE_CHECKING:
     from whet.models.quantising import Quantised
@@ -269,17 +270,25 @@ class TaskModel(nn.Module):
         """(T, H)."""
         family = self.family
         assert family is not None
+        where = filled(batch.where) if self._is_compiled_by_shape else batch.where
         typed = self.tells_texts_apart and batch.token_type_ids is not None
-        more = {"token_type_ids": batch.token_type_ids} if typed else {}
+        more = {"token_type_ids": lengthened(batch.token_type_ids, where.extra)} if typed else {}
+        first = family.first(self.network.config.pad_token_id)
         hidden: Tensor = self.trunk(
-            input_ids=batch.input_ids,
-            position_ids=batch.position_ids + family.first(self.network.config.pad_token_id),
-            flat=batch.where,
+            input_ids=lengthened(batch.input_ids, where.extra),
+            position_ids=lengthened(batch.position_ids + first, where.extra),
+            flat=where,
             stream=self.stream,
             **({"use_cache": False} if family.causal else {}),
             **more,
         ).last_hidden_state[0]
-        return hidden
+        return hidden[: -where.extra] if where.extra else hidden
+
+    @property
+    def _is_compiled_by_shape(self) -> bool:
+        """Whether products are compiled for their very shape: bf16 on a CPU."""
+        weight = next(self.trunk.parameters())
+        return weight.dtype == torch.bfloat16 and weight.device.type == "cpu"
 
     def padded_inputs(self, batch: FlatBatch) -> dict[str, Tensor]:
         """What the network takes where batches are padded."""
