@@ -185,6 +185,11 @@ def test_a_file_of_limits(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "code", "place"),
     [
+        (
+            "max_drop: 0.1\nmax_drop: 0.2",
+            "R007",
+            "gate.yaml:2 max_drop: stands in lines 1 and 2; one alone would count.",
+        ),
         ("max_dorp: 0.1", "V121", "gate.yaml:1 max_dorp: is no limit. Did you mean 'max_drop'?"),
         ("max_ece: 0.1\nmax_drop: much", "V122", "gate.yaml:2 max_drop: is 'much', which is no number."),
         ("max_flips: 5", "V122", "is 5, and it is a share of 1."),

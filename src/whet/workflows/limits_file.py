@@ -13,6 +13,7 @@ import yaml
 from whet.errors import Problem, Problems, UserError, did_you_mean
 from whet.evaluation.limits import DEFAULTS, Limits
 from whet.evaluation.measures import MEASURES
+from whet.recipe.lines import repeated
 
 NAMES = tuple(one.name for one in fields(Limits))
 MORE = {"strict": bool, "metric": str}
@@ -33,10 +34,11 @@ def wanted(path: Path | None, given: Mapping[str, Any]) -> Wanted:
     """The limits of a file, and over them what the command line gave; what neither sets is the default.
 
     :param given: any of :data:`NAMES`, ``strict`` and ``metric``; None for what was not given.
-    :raises UserError: V120, the file cannot be read; V121, a name that is no limit; V122, a value that is none.
+    :raises UserError: V120, the file cannot be read; R007, a limit that stands in it twice; V121, a name that is no
+        limit; V122, a value that is none.
     """
-    values, lines = ({}, {}) if path is None else _read(path)
     problems = Problems()
+    values, lines = ({}, {}) if path is None else _read(path, problems)
     for name in (values.keys() | given.keys()) - {*NAMES, *MORE}:
         what = "is no limit."
         remedy = did_you_mean(str(name), (*NAMES, *MORE)) or f"Limits are {', '.join(NAMES)}."
@@ -58,8 +60,8 @@ def wanted(path: Path | None, given: Mapping[str, Any]) -> Wanted:
     )
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """Values and places by name."""
+def _read(path: Path, problems: Problems) -> tuple[dict[str, Any], dict[str, str]]:
+    """Values and places by name; what stands twice goes to ``problems``."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -75,6 +77,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
         return {}, {}
     if not isinstance(values, dict) or not isinstance(node, yaml.MappingNode):
         raise UserError(Problem("V120", str(path), "is no mapping of limits to values.", "Such as: max_drop: 0.01"))
+    for twice in repeated(node, path):
+        problems.add(twice.code, twice.where, twice.what, twice.remedy)
     lines = {key.value: f"{path}:{key.start_mark.line + 1}" for key, _ in node.value}
     return {str(name): value for name, value in values.items()}, lines
 
