@@ -11,7 +11,6 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,14 +74,13 @@ def saving(base: Path) -> dict[str, Any]:
     from sets import ROOT
 
     from whet.batches import flat, order
-    from whet.batches.shared_prompts import joined
+    from whet.batches.shared_beginnings import joined
     from whet.data import reading
     from whet.data.preferences import Preferences
     from whet.models import loading, places
     from whet.models.heads import Head
-    from whet.tasks.language_loss import next_tokens
     from whet.tasks.preference import Preference
-    from whet.tasks.preference_loss import PreferenceLoss, shared_tokens
+    from whet.tasks.preference_loss import PreferenceLoss
     from whet.tasks.task import Setting
 
     torch.set_num_threads(1)
@@ -97,14 +95,14 @@ def saving(base: Path) -> dict[str, Any]:
         targets = task.targets(train, encoded)
     chosen_rows = order.shuffled(encoded.lengths, STEP_TOKENS, 0, 0)[:STEPS]
     batches = [flat.make(encoded, np.asarray(rows), targets) for rows in chosen_rows]
-    ways: dict[str, Callable[[Any], Any]] = {"shared": lambda _: shared_tokens, "plain": lambda _: next_tokens}
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    seconds: dict[str, list[float]] = {"shared": [], "plain": []}
     for turn in range(REPEATS + 1):
-        for name, choose in ways.items():
+        for name in seconds:
+            model.may_share = name == "shared"
             start = time.perf_counter()
             for batch in batches:
                 model.zero_grad()
-                PreferenceLoss(task.how, True, choose)(model, batch).total.backward()
+                PreferenceLoss(task.how, True)(model, batch).total.backward()
             if turn:  # the first one warms up
                 seconds[name].append(time.perf_counter() - start)
     tokens = {"plain": sum(one.num_tokens for one in batches)}

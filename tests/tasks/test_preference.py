@@ -12,7 +12,7 @@ import torch
 from tests.made_models import make_base
 from whet.batches import flat
 from whet.batches.encoding import Encoded
-from whet.batches.shared_prompts import joined
+from whet.batches.shared_beginnings import joined
 from whet.data.chat_messages import Message
 from whet.data.forms import Examples, Shape
 from whet.data.preferences import MESSAGES, unrelated
@@ -20,9 +20,8 @@ from whet.errors import UserError
 from whet.models import loading, places
 from whet.models.heads import Head
 from whet.objectives.preference import Answers
-from whet.tasks.language_loss import next_tokens
 from whet.tasks.preference import REFERENCE, Preference
-from whet.tasks.preference_loss import PreferenceLoss, chooser, shared_tokens
+from whet.tasks.preference_loss import PreferenceLoss
 from whet.tasks.task import Setting
 
 FAMILIES = ("llama", "gpt2", "mistral", "gemma2")
@@ -122,16 +121,17 @@ def test_a_prompt_that_stands_once_changes_nothing(model: Any, tmp_path: Path):
     batch = flat.make(encoded, np.arange(len(encoded)), task.targets(pairs(), encoded))
     found = joined(batch)
     assert found is not None
-    assert found.batch.num_tokens == batch.num_tokens - int(encoded.second[::2].sum())
+    assert found.batch.num_tokens <= batch.num_tokens - int(encoded.second[::2].sum())
     results = []
-    for choose in (shared_tokens, next_tokens):
+    for may_share in (False, True):
         network.zero_grad()
-        step = PreferenceLoss(task.how, True, lambda _, choose=choose: choose)(network, batch)
+        network.may_share = may_share
+        step = PreferenceLoss(task.how, True)(network, batch)
         step.total.backward()
         results.append(
             (float(step.total.detach()), [w.grad.clone() for w in network.parameters() if w.grad is not None])
         )
-    (shared, first), (plain, second) = results
+    (plain, first), (shared, second) = results
     assert shared == pytest.approx(plain, rel=1e-5)
     for one, other in zip(first, second, strict=True):
         assert torch.allclose(one, other, atol=1e-5, rtol=1e-4)
@@ -140,9 +140,9 @@ def test_a_prompt_that_stands_once_changes_nothing(model: Any, tmp_path: Path):
 def test_prompts_are_shared_on_flat_batches_alone(model: Any):
     network, _ = model
     network.use_flat_batches()
-    assert chooser(network) is shared_tokens
+    assert network.shares_beginnings
     network.use_padded_batches()
-    assert chooser(network) is next_tokens
+    assert not network.shares_beginnings
 
 
 def test_micro_batches_give_the_same_gradient(model: Any, tmp_path: Path):

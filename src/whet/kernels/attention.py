@@ -57,8 +57,7 @@ def attend(
     hidden = _hidden(where, num_heads, causal, window)
     factors = None
     if keep is not None and drops:
-        accurate = _accurate(query.dtype)
-        table = torch.empty(len(q), length, length, dtype=accurate, device=q.device)
+        table = torch.empty(len(q), length, length, dtype=accurate(query.dtype), device=q.device)
         factors = byte_dropout.keep_scale(table, chance, keep)
     mixed: Tensor = _Mix.apply(q, k, v, hidden, factors, scaling)  # type: ignore[no-untyped-call]
     return unpad(mixed.view(size, num_heads, length, width).transpose(1, 2), where)
@@ -87,7 +86,7 @@ def _fused_causal(
     return unpad(mixed.transpose(1, 2), where).to(query.dtype)
 
 
-def _accurate(dtype: torch.dtype) -> torch.dtype:
+def accurate(dtype: torch.dtype) -> torch.dtype:
     """Of the softmax: float32 at least. It is faster too; torch's softmax of short bf16 rows is slow."""
     return torch.float64 if dtype == torch.float64 else torch.float32
 
@@ -134,7 +133,7 @@ class _Mix(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, q, k, v, hidden, factors, scaling):  # type: ignore[no-untyped-def]
-        weights = torch.bmm(q, k.transpose(1, 2)).to(_accurate(q.dtype)).mul_(scaling)
+        weights = torch.bmm(q, k.transpose(1, 2)).to(accurate(q.dtype)).mul_(scaling)
         if hidden is not None:
             weights.add_(hidden)
         weights = _softmax_(weights)

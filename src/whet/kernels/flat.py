@@ -19,15 +19,39 @@ class Spread:
 
     - ``where``: the layout of all sequences, each written out.
     - ``into`` (T',) int64: for each token written out, where it stands in the batch; ``back`` (T,) the other way.
+    - ``common``: where all sequences begin alike, the same as a beginning and what is behind it; else None.
     """
 
     where: Layout
     into: Tensor
     back: Tensor
+    common: Common | None = None
 
     def to(self, device: torch.device) -> Spread:
         """The same on another device."""
-        return Spread(self.where.to(device), self.into.to(device), self.back.to(device))
+        common = None if self.common is None else self.common.to(device)
+        return Spread(self.where.to(device), self.into.to(device), self.back.to(device), common)
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """Sequences that all begin with the same P tokens, which stand in the batch once.
+
+    - ``first`` (P,) int64: where the beginning stands in the batch, and ``alone`` its layout as one sequence.
+    - ``rest`` (R,) int64: where the tokens behind it stand, and ``behind`` the layout of them, a sequence each.
+    - ``back`` (T,) int64: where each token of the batch stands among the P + R.
+    """
+
+    first: Tensor
+    alone: Layout
+    rest: Tensor
+    behind: Layout
+    back: Tensor
+
+    def to(self, device: torch.device) -> Common:
+        """The same on another device."""
+        first, rest, back = (part.to(device) for part in (self.first, self.rest, self.back))
+        return Common(first, self.alone.to(device), rest, self.behind.to(device), back)
 
 
 @dataclass(frozen=True, slots=True)

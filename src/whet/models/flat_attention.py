@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from whet.kernels.attention import FAR_BELOW, attend, beyond
-from whet.kernels.dropout import ByteStream
+from whet.kernels.behind import attend_behind
+from whet.kernels.dropout import ByteStream, threshold
 from whet.kernels.flat import Layout, pad, unpad
 from whet.models.growth import rope_settings
 
@@ -44,18 +45,25 @@ def for_transformers(
     q, k, v = query[0].transpose(0, 1), key[0].transpose(0, 1), value[0].transpose(0, 1)
     scale = float(query.shape[-1]) ** -0.5 if scaling is None else scaling
     spread, extra = flat.spread, flat.extra
+    causal = bool(getattr(module, "is_causal", False))
+    drops = stream is not None and threshold(dropout) > 0
+    if spread is not None and spread.common is not None and softcap is None and sliding_window is None and not drops:
+        return _lengthened(attend_behind(q, k, v, spread.common, scale), extra).unsqueeze(0), None
     if spread is not None:  # what sequences share is written out for attention alone
         q, k, v, flat = *(part.index_select(0, spread.into) for part in (q, k, v)), spread.where
-    causal = bool(getattr(module, "is_causal", False))
     if softcap is None:
         mixed = attend(q, k, v, flat, scale, causal=causal, keep=stream, chance=dropout, window=sliding_window)
     else:
         chance = dropout if stream is not None else 0.0
         mixed = _capped(q, k, v, flat, scale, softcap, causal, sliding_window, chance)
     if spread is not None:
-        mixed = mixed.index_select(0, spread.back)
-        mixed = torch.cat((mixed, mixed.new_zeros((extra, *mixed.shape[1:])))) if extra else mixed
+        mixed = _lengthened(mixed.index_select(0, spread.back), extra)
     return mixed.unsqueeze(0), None
+
+
+def _lengthened(mixed: Tensor, extra: int) -> Tensor:
+    """(T, N, D) to (T + extra, N, D): what fills a batch up sees nothing."""
+    return torch.cat((mixed, mixed.new_zeros((extra, *mixed.shape[1:])))) if extra else mixed
 
 
 def _capped(

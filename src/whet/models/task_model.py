@@ -34,7 +34,8 @@ class TaskModel(nn.Module):
       vectors, go through a linear layer of our own. What sentence-transformers calls Transformer,
       Pooling, Dense or Normalize.
 
-    ``flat`` says whether batches go through without padding, ``origin`` what became of the base.
+    ``flat`` says whether batches go through without padding, ``may_share`` whether what sequences begin with alike is
+    read once, ``origin`` what became of the base.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class TaskModel(nn.Module):
         self.pad_id = pad_id
         self.stream = byte_dropout.ByteStream()
         self.flat = False
+        self.may_share = True
         self.origin = Origin()
         self.drop: nn.Module = nn.Dropout(chance)
         if kind.pooling is not None and head is not None:
@@ -101,6 +103,12 @@ class TaskModel(nn.Module):
     def guesses(self) -> Guess | None:
         """Which tokens a language model says: the next one, masked ones, those of a target, or in a permuted order."""
         return guesses(self.network.config) if self.kind.kind == "language" else None
+
+    @property
+    def shares_beginnings(self) -> bool:
+        """Whether what several sequences begin with may stand in a batch once: no token sees those behind it."""
+        alone = soft_reading.of(self.network) is None
+        return self.may_share and self.flat and self.guesses == "next" and alone and not self.tells_texts_apart
 
     @property
     def logit_cap(self) -> float | None:
@@ -271,8 +279,8 @@ class TaskModel(nn.Module):
         family = self.family
         assert family is not None
         where = filled(batch.where) if self._is_compiled_by_shape else batch.where
-        typed = self.tells_texts_apart and batch.token_type_ids is not None
-        more = {"token_type_ids": lengthened(batch.token_type_ids, where.extra)} if typed else {}
+        types = batch.token_type_ids if self.tells_texts_apart else None
+        more = {} if types is None else {"token_type_ids": lengthened(types, where.extra)}
         first = family.first(self.network.config.pad_token_id)
         hidden: Tensor = self.trunk(
             input_ids=lengthened(batch.input_ids, where.extra),
@@ -287,7 +295,7 @@ class TaskModel(nn.Module):
     @property
     def _is_compiled_by_shape(self) -> bool:
         """Whether products are compiled for their very shape: bf16 on a CPU."""
-        weight = next(self.trunk.parameters())
+        weight: Tensor = next(self.trunk.parameters())
         return weight.dtype == torch.bfloat16 and weight.device.type == "cpu"
 
     def padded_inputs(self, batch: FlatBatch) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from whet import seeds
 from whet.batches.encoding import Encoded, token_numbers
 from whet.batches.flat import FlatBatch
+from whet.batches.shared_beginnings import joined
 from whet.engine.protocols import StepLoss
 from whet.kernels.divergence import token_divergence
 from whet.kernels.token_loss import token_loss, token_nats
@@ -43,6 +44,11 @@ class Wanted:
             return permutation.features(model, self.batch, self.ranks)
         found: Tensor = model.features(self.batch)
         return found[self.read]
+
+    def sharing(self, model: Any) -> Wanted:
+        """The same tokens, of a batch in which beginnings stand once where ``model`` may read it so."""
+        found = joined(self.batch) if self.ranks is None and model.shares_beginnings else None
+        return self if found is None else replace(self, batch=found.batch, read=found.place[self.read])
 
 
 Choose = Callable[[FlatBatch], Wanted]
@@ -110,7 +116,7 @@ class LanguageLoss:
 
     def __call__(self, model: nn.Module, batch: FlatBatch) -> StepLoss:
         """Summed over weighted tokens, in nats."""
-        wanted = self.known(model, batch)
+        wanted = self.known(model, batch).sharing(model)
         return self.loss(model, wanted, self.said(model, wanted))
 
     def known(self, model: Any, batch: FlatBatch) -> Wanted:
@@ -136,7 +142,7 @@ class LanguageLoss:
 
 def read_nats(model: Any, batch: FlatBatch, choose: Choose) -> Tensor:
     """(T, 3) at the place of every wanted token 1, its nats, and whether it was the likeliest; 0 elsewhere."""
-    wanted = choose(batch)
+    wanted = choose(batch).sharing(model)
     features = wanted.features(model)
     nats, right = token_nats(features, model.linear_head.weight, model.logit_bias, wanted.ids, model.logit_cap)
     found = torch.zeros(batch.num_tokens, 3)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from whet.batches import chat
 from whet.batches.encoding import Counted, Encoded, Piece, gather
-from whet.batches.flat import FlatBatch, Targets
+from whet.batches.flat import Targets
 from whet.batches.templates import COMPLETED
 from whet.data.forms import Examples
 from whet.data.predictions import PreferencePredictions
@@ -27,8 +27,8 @@ from whet.findings import Finding
 from whet.generation.loop import Said, generate
 from whet.models.task_model import TaskModel
 from whet.objectives.preference import Answers, Preferring
-from whet.tasks.language_loss import read_nats, sums_by_row
-from whet.tasks.preference_loss import PreferenceLoss, chooser
+from whet.tasks.language_loss import sums_by_row
+from whet.tasks.preference_loss import PreferenceLoss
 from whet.tasks.task import Columns, Embed, Setting, Told
 from whet.tasks.text_generation import TextGeneration
 
@@ -181,10 +181,6 @@ class Preference(TextGeneration):
         return [conversation(messages, answer) for messages, answer in columns]
 
     # --- tensors to answers ---------------------------------------------------------------------------
-
-    def read(self, model: TaskModel, batch: FlatBatch) -> Tensor:
-        """(T, 3): see :func:`whet.tasks.language_loss.read_nats`; prompts are read once."""
-        return read_nats(model, batch, chooser(model))
 
     def likelihoods(self, outputs: Tensor, encoded: Encoded) -> tuple[Floats, Floats]:
         """(n, P) log-probabilities of all sequences in nats, and (n, P) the tokens that each is a sum over."""

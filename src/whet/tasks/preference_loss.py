@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from whet.batches.flat import FlatBatch
-from whet.batches.shared_prompts import joined
 from whet.engine.protocols import StepLoss
 from whet.kernels.token_loss import token_loss, token_nats
-from whet.models import soft_reading
 from whet.objectives.preference import Answers, Preferring
-from whet.tasks.language_loss import Choose, Wanted, next_tokens
-
-
-def chooser(model: Any) -> Choose:
-    """The tokens that count, read behind a prompt that stands once where the model takes flat batches."""
-    shares = model.flat and soft_reading.of(model.network) is None
-    return shared_tokens if shares else next_tokens
-
-
-def shared_tokens(batch: FlatBatch) -> Wanted:
-    """As :func:`whet.tasks.language_loss.next_tokens`, of a batch in which prompts stand once."""
-    wanted = next_tokens(batch)
-    found = joined(batch)
-    return wanted if found is None else replace(wanted, batch=found.batch, read=found.place[wanted.read])
+from whet.tasks.language_loss import Choose, next_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +26,12 @@ class PreferenceLoss:
 
     how: Preferring
     paired: bool
-    choose: Callable[[Any], Choose] = chooser
+    choose: Choose = next_tokens
 
     def __call__(self, model: nn.Module, batch: FlatBatch) -> StepLoss:
         """Summed over pairs or answers."""
         network: Any = model
-        wanted = self.choose(network)(batch)
+        wanted = self.choose(batch).sharing(network)
         features = wanted.features(network)
         weight, bias, cap = network.linear_head.weight, network.logit_bias, network.logit_cap
         sequence = torch.repeat_interleave(torch.arange(batch.where.num_sequences), batch.where.lengths)[wanted.said]

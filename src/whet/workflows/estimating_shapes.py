@@ -97,6 +97,7 @@ def _batch(number: int, length: int, language: bool) -> FlatBatch:
 def _model(shape: Shape, head: Head, place: Place) -> TaskModel:
     model = without_weights(shape.config, head, place)
     model.use_flat_batches()
+    model.may_share = False  # made rows are all alike
     return model
 
 

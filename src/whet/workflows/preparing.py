@@ -10,6 +10,7 @@ import torch
 
 from whet import registry
 from whet.batches import encoding, flat
+from whet.batches.shared_beginnings import joined
 from whet.data import audit
 from whet.engine.events import Event, Noted
 from whet.errors import Problem, UserError, concerning
@@ -199,13 +200,29 @@ def prove(run: Running) -> Iterator[Event]:
     batch = flat.make(run.encoded["train"], np.unique(rows), None)
     with torch.inference_mode():
         fast = model.features(batch)
+        shared = _gap_of_sharing(run, model)
         model.use_padded_batches()
         gap = float((fast - model.features(batch)).abs().max())
-    equal = gap <= FAST_PATH_TOLERANCE
-    write_json(run.folder.stages / "fast_path" / "result.json", {"equal": equal, "largest_difference": gap})
-    if not equal:
+    result = {"equal": gap <= FAST_PATH_TOLERANCE, "largest_difference": gap}
+    if shared is not None:
+        result |= {"sharing": shared <= FAST_PATH_TOLERANCE, "largest_difference_of_sharing": shared}
+    write_json(run.folder.stages / "fast_path" / "result.json", result)
+    if not result["equal"]:
         message = f"flat batches differ from padded ones by {gap:.2g}, so padded ones are used"
         yield OfModel("", Noted("E006", message, 0))
+    elif not result.get("sharing", True):
+        message = f"beginnings read once differ from those read with every text by {shared:.2g}, so none are shared"
+        yield OfModel("", Noted("E006", message, 0))
+
+
+def _gap_of_sharing(run: Running, model: TaskModel) -> float | None:
+    """How far vectors behind shared beginnings are from those of texts by themselves; None where nothing is shared."""
+    encoded = run.encoded["train"]
+    batch = flat.make(encoded, np.arange(min(FAST_PATH_ROWS, len(encoded))), None)
+    found = joined(batch, worth=0.0) if model.shares_beginnings else None
+    if found is None:
+        return None
+    return float((model.features(found.batch)[found.place] - model.features(batch)).abs().max())
 
 
 def _refuse_unknown_tokens(run: Running, model: TaskModel) -> None:

@@ -239,13 +239,19 @@ class Running:
             sequences.declare(model.network, self.known_of_base[BEGINS])
         if self.fast:
             model.use_flat_batches()
+        model.may_share = bool(self._proven.get("sharing", True))
         return model
 
     @property
     def fast(self) -> bool:
         """Whether flat batches are used: the recipe allows them and the first use has proven them."""
+        return self.recipe.training.fast_paths and bool(self._proven.get("equal", True))
+
+    @property
+    def _proven(self) -> dict[str, Any]:
+        """What the first use of fast paths has shown; empty before it."""
         checked = self.folder.stages / "fast_path" / "result.json"
-        return self.recipe.training.fast_paths and (not checked.exists() or bool(read_json(checked)["equal"]))
+        return dict(read_json(checked)) if checked.exists() else {}
 
     # --- decisions --------------------------------------------------------------------------------
 
