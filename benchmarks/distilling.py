@@ -46,7 +46,10 @@ def measured(folder: Path, name: str) -> dict[str, Any]:
     for student, options in STUDENTS.items():
         place = folder / name / student.replace(", ", "-").replace(" ", "_")
         run = run_of(place, source, task, distillation__teacher=str(teacher.path), **options)
-        found["students"][student] = json.loads((run.path / "distillation.json").read_text())
+        told = json.loads((run.path / "distillation.json").read_text())
+        if told["taught_by"]["model"] != "full":  # the teacher is what its run ships
+            raise SystemExit(f"{name}: the verdict ships {told['taught_by']['model']}, which is no tuned teacher")
+        found["students"][student] = told
     return found
 
 

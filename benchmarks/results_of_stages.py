@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from few_shot import PUBLISHED
 from results_of_methods import MIB, read, table
 
 from whet.evaluation.measures import MEASURES
@@ -23,12 +24,12 @@ Command: `python benchmarks/domain.py FOLDER`; `minilm` reads pubmed_trials_text
 task. Differences with 95 % intervals over seeds and test rows; the last column is what the run itself concludes."""
 WORDS_OF_DISTILLING = """\
 Command: `python benchmarks/distilling.py FOLDER`; the teacher is `minilm` tuned whole, the control is the same
-student tuned on labels alone. Kept: share of the teacher's score. Speed: rows a second on one core, in turn, as a
-multiple of the teacher's. Differences with 95 % intervals over test rows."""
+student tuned on labels alone. Kept: share of the teacher's score. Speed: rows a second in turn with the teacher and on
+the same cores, as a multiple of its. Differences with 95 % intervals over test rows."""
 WORDS_OF_FEW = """\
 Command: `python benchmarks/few_shot.py`; means over draws on the whole test split, and the difference of contrastive
-tuning to the others with its 95 % interval over draws and test rows. As many rows as are trained on serve as
-validation."""
+tuning to the others, with 95 % intervals over draws and test rows. As many rows as are trained on serve as validation.
+A model that is asked in words stands beside them where one is named with `--prompting`."""
 WORDS_OF_PREFERENCE = """\
 Command: `python benchmarks/preference.py`, base `decoder_plain` tuned on the better answers first, seed 0. Pairs:
 share of test pairs whose better answer is preferred, before (the reference's own likelihoods) and after. KL: nats an
@@ -110,16 +111,26 @@ def few_shot() -> list[str]:
     found = {name: one["table"] for name in SETS["few_shot"] if (one := read(f"few_shot_{name}"))}
     if not found:
         return []
-    ways = ("tfidf_linear", "probe", "contrastive", "full")
+    asked = any("few_shot" in one["accuracy"] for sizes in found.values() for one in sizes)
+    ways = ("tfidf_linear", "probe", "contrastive", "full", *(["few_shot"] if asked else []))
+    against = tuple(way for way in ways if way not in ("tfidf_linear", "contrastive"))
     rows = []
     for name, sizes in found.items():
         for one in sizes:
-            values = [_shown(one["accuracy"][way], "accuracy") if way in one["accuracy"] else "-" for way in ways]
-            minus = one.get("accuracy_contrastive_minus", {})
-            gains = [_with_interval(minus.get(way), "accuracy") for way in ("probe", "full")]
-            rows.append([name, str(one["size"]), str(one["draws"]), *values, *gains, one.get("published") or ""])
-    head = ["set", "a class", "draws", *ways, "contrastive - probe", "contrastive - full", "published"]
+            values, minus = [_mean_of(one, way) for way in ways], one.get("accuracy_contrastive_minus", {})
+            gains = [_with_interval(minus.get(way), "accuracy") for way in against]
+            published = PUBLISHED.get((name, one["size"]), "")
+            rows.append([name, str(one["size"]), str(one["draws"]), *values, *gains, published])
+    head = ["set", "a class", "draws", *ways, *(f"contrastive - {way}" for way in against), "published"]
     return ["## A few examples a class", "", WORDS_OF_FEW, "", "Metric: accuracy.", "", *table(head, rows)]
+
+
+def _mean_of(one: dict[str, Any], way: str) -> str:
+    """Over draws; with its interval where there are several."""
+    if way not in one["accuracy"]:
+        return "-"
+    interval = one.get("accuracy_intervals", {}).get(way)
+    return _with_interval(interval, "accuracy") if interval else _shown(one["accuracy"][way], "accuracy")
 
 
 def preferences() -> list[str]:
@@ -129,7 +140,7 @@ def preferences() -> list[str]:
         return []
     rows = []
     for loss, one in found.items():
-        metric, method = one["verdict"]["metric"], one["verdict"]["candidates"][0]
+        metric, method = one["verdict"]["metric"], one["verdict"]["comparisons"][0]["candidate"]
         scores, own = one["scores"], (one["own_answers"] or {}).get(method, {})
         before = next((scores[name] for name in ("reference", "base") if name in scores), {})
         cells = [
@@ -156,12 +167,29 @@ def preferences() -> list[str]:
 
 
 COSTS = (
-    ("trainable_parameters", 1e6, ".2f"),
-    ("peak_bytes", MIB, ",.0f"),
+    ("added_bytes", MIB, ",.0f"),
     ("train_seconds", 1, ".0f"),
-    ("size_bytes", 1e6, ".1f"),
 )
 """Of a model of the search: where it stands, its unit, and how it is written."""
+
+
+def _moves(costs: dict[str, Any]) -> str:
+    """Share of the weights."""
+    moved, total = costs.get("trainable_parameters"), costs.get("total_parameters")
+    return f"{100 * moved / total:.1f} %" if moved is not None and total else "-"
+
+
+def _shipped(costs: dict[str, Any]) -> str:
+    """Megabytes in all: of an adapter with its base."""
+    size = costs.get("size_bytes")
+    return f"{(size + costs.get('base_bytes', 0)) / 1e6:.1f}" if size else "-"
+
+
+def _forgotten(one: dict[str, Any] | None) -> str:
+    """Points, or nats a token of a language model."""
+    if not one or one.get("value") is None:
+        return "-"
+    return f"{one['value']:.3f} nats" if one.get("way") == "text" else f"{100 * one['value']:.1f}"
 
 
 def _cost(costs: dict[str, Any], name: str, unit: float, form: str) -> str:
@@ -178,14 +206,15 @@ def search() -> list[str]:
     found = read("sweeping")
     if not found:
         return []
-    costs = ["moves, M", "memory, MiB", "training, s", "to ship, MB", "ms a row"]
+    costs = ["moves", "memory beside the program's, MiB", "training, s", "to ship, MB", "ms a row"]
     head = ["model", "quality", "seeds", "forgotten", *costs]
     metric, rows = found["metric"], []
     for one in found["table"]:
         cells = [one["words"], _with_interval(one["value"], metric), str(one["num_seeds"])]
-        forgotten = one.get("forgetting")
-        cells.append(f"{100 * forgotten['value']:.1f}" if forgotten else "-")
-        rows.append([*cells, *(_cost(one["costs"], *cost) for cost in COSTS), _latency(one["costs"])])
+        costs_of = one["costs"]
+        cells += [_forgotten(one.get("forgetting")), _moves(costs_of)]
+        cells += [_cost(costs_of, *cost) for cost in COSTS]
+        rows.append([*cells, _shipped(costs_of), _latency(costs_of)])
     counts, killed = found["counts"], found["killed"]
     told = f"{len(found['trials'])} trials on {found['set']} in {found['seconds']:.0f} s (limit "
     told += f"{60 * found['wanted']['minutes']:.0f}): {counts['complete']} complete, {counts['pruned']} given up, "
