@@ -116,6 +116,28 @@ def test_killed_from_outside(runs: Runs, tmp_path: Path):
     check_same(run, whole)
 
 
+def test_killed_while_frozen_layers_are_kept_and_after(runs: Runs, tmp_path: Path):
+    """What they gave of all rows lies on disk, whole or not at all, and is read again."""
+    top = ["--method", "top-layers", "--set", "layers.top=1", *OFTEN]
+    whole, run = tmp_path / "whole" / "run", tmp_path / "killed" / "run"
+    child = forked.run([*runs.line("full", whole), *top], tmp_path / "output")
+    assert child.code() == 0, child.err
+    words = [*runs.line("full", run), *top]
+    moments = {
+        "half of the rows are kept": KilledIn("whet.models.kept_trunk.token_numbers", 2, "before"),
+        "weights move": KilledIn("whet.engine.step._norm", 5, "before"),
+    }
+    for moment, mishap in moments.items():
+        child = forked.run(words, tmp_path / "output", [mishap])
+        assert child.code() == -signal.SIGKILL, f"{moment}: {child.out}{child.err}"
+        words = ["resume", str(run)]
+    assert [path.name for path in run.rglob("trunk/*/vectors.bin")]
+    child = forked.run(words, tmp_path / "output")
+    assert child.code() == 0, child.err
+    assert left_over(run) == []
+    check_same(run, whole)
+
+
 def test_what_is_said_twice_is_found_once(whole: Path):
     findings = json.loads((whole / "findings.json").read_text())
     assert [one["code"] for one in findings if one["code"] == "E008"] == ["E008", "E008"]

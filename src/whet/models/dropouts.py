@@ -27,6 +27,12 @@ def set_dropout(model: TaskModel, chance: float) -> int:
     return len(places)
 
 
+def still(part: nn.Module) -> None:
+    """Nothing in ``part`` is dropped any more."""
+    for module, name in list(_places(part)):
+        setattr(module, name, 0.0)
+
+
 def drops_anything(model: nn.Module) -> bool:
     """Whether two passes of ``model`` while training could differ; adapters count."""
     return any(getattr(module, name) > 0 for module, name in _places(model))

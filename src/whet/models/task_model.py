@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,6 +23,7 @@ from whet.models.pooling import FIRST_SHARE, Pooling, standardised
 from whet.models.reading import caught, last_tokens, lengthened, pooled
 
 if TYPE_CHECKING:
+    from whet.models.kept_trunk import KeptTrunk
     from whet.models.quantising import Quantised
 
 
@@ -35,7 +37,7 @@ class TaskModel(nn.Module):
       Pooling, Dense or Normalize.
 
     ``flat`` says whether batches go through without padding, ``may_share`` whether what sequences begin with alike is
-    read once, ``origin`` what became of the base.
+    read once, ``kept_trunk`` what frozen layers gave of rows, ``origin`` what became of the base.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class TaskModel(nn.Module):
         self.stream = byte_dropout.ByteStream()
         self.flat = False
         self.may_share = True
+        self.kept_trunk: KeptTrunk | None = None
         self.origin = Origin()
         self.drop: nn.Module = nn.Dropout(chance)
         if kind.pooling is not None and head is not None:
@@ -249,7 +252,7 @@ class TaskModel(nn.Module):
         if self.pooling is None and output is None:
             return self._caught_features(batch)
         if self.flat:
-            return self.finish(self._flat_hidden(batch), batch, None, output)
+            return self.finish(self.token_vectors(batch), batch, None, output)
         inputs = self.padded_inputs(batch)
         hidden = self.trunk(**inputs).last_hidden_state
         return self.finish(hidden, batch, inputs["attention_mask"], output)
@@ -274,22 +277,24 @@ class TaskModel(nn.Module):
         """The pretrained model below the head."""
         return self.network if self.pooling is not None else self.network.base_model
 
-    def _flat_hidden(self, batch: FlatBatch) -> Tensor:
-        """(T, H)."""
+    def token_vectors(self, batch: FlatBatch) -> Tensor:
+        """(T, H) what the last layer of the pretrained model gives of a flat batch."""
         family = self.family
         assert family is not None
         where = filled(batch.where) if self._is_compiled_by_shape else batch.where
         types = batch.token_type_ids if self.tells_texts_apart else None
         more = {} if types is None else {"token_type_ids": lengthened(types, where.extra)}
         first = family.first(self.network.config.pad_token_id)
-        hidden: Tensor = self.trunk(
-            input_ids=lengthened(batch.input_ids, where.extra),
-            position_ids=lengthened(batch.position_ids + first, where.extra),
-            flat=where,
-            stream=self.stream,
-            **({"use_cache": False} if family.causal else {}),
-            **more,
-        ).last_hidden_state[0]
+        known = nullcontext() if self.kept_trunk is None else self.kept_trunk.lent(batch, where.extra)
+        with known:
+            hidden: Tensor = self.trunk(
+                input_ids=lengthened(batch.input_ids, where.extra),
+                position_ids=lengthened(batch.position_ids + first, where.extra),
+                flat=where,
+                stream=self.stream,
+                **({"use_cache": False} if family.causal else {}),
+                **more,
+            ).last_hidden_state[0]
         return hidden[: -where.extra] if where.extra else hidden
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,21 @@ from whet.evaluation.wording import number
 from whet.files import read_json, write_json
 from whet.kernels import ceiling, dropout
 from whet.models import adaptations, interpolation, quantising, soft_prompts, soft_starts, starting
+from whet.models.kept_trunk import quiet_below
 from whet.models.task_model import TaskModel
 from whet.models.work import flops_per_token
 from whet.recipe.names import WHOLE
 from whet.tasks.task import FittedHead
-from whet.workflows import contrasting, distilling, interpolations, learning, regularising, replaying
+from whet.workflows import (
+    contrasting,
+    distilling,
+    interpolations,
+    keeping_trunk,
+    learning,
+    regularising,
+    replaying,
+    rounding,
+)
 from whet.workflows.events import OfModel, Said
 from whet.workflows.running import Running, exact_names
 from whet.workflows.task_words import task_words
@@ -143,33 +153,41 @@ def _attempt(run: Running, name: str, attempt: int, keeper: FolderKeeper) -> Gen
     weights = Weights(model, run.dtype, exact=exact_names(model))
     batches = regularising.noisy(run, regularising.plain_batches(run, seed, name))
     plan = _paced(run, name, attempt, batches, seed)
-    look: Callable[[], Evaluation] = Look(run, model)
+    look: Look | contrasting.Look = Look(run, model)
     if contrasting.wanted(run, name):
         plan, look = contrasting.paced(run, plan), contrasting.Look(run, model, name, keeper.load("last") is None)
     for words in (*_adapted(run, model, method), *regularising.numbers(run, model, plan.num_steps)):
         yield Said(words)
     model.train()
     try:
-        events = train(
-            weights,
-            groups(run, model, weights.masters),
-            regularising.objective(run, name),
-            batches,
-            replace(plan, influences=regularising.influences(run, model, weights, plan.num_steps, seed)),
-            look,
-            keeper,
-            model.reseed,
-            run.should_stop,
-        )
-        for event in events:
-            if isinstance(event, Ended):
+        with keeping_trunk.kept(run, name, model, plan, keeper.folder, _looked(look)) as words:
+            if words:
+                yield Said(words)
+            events = train(
+                weights,
+                groups(run, model, weights.masters),
+                regularising.objective(run, name),
+                batches,
+                replace(plan, influences=regularising.influences(run, model, weights, plan.num_steps, seed)),
+                look,
+                keeper,
+                model.reseed,
+                run.should_stop,
+            )
+            for event in events:
+                if isinstance(event, Ended):
+                    yield OfModel(name, event, attempt)
+                    return event.to_json() | _speed(run, model, event)
                 yield OfModel(name, event, attempt)
-                return event.to_json() | _speed(run, model, event)
-            yield OfModel(name, event, attempt)
     except ModelTooLarge:
         remedy = "Lower data.max_length, choose --method probe or lora, or a smaller base."
         raise UserError(Problem("T001", name, "memory runs out even with one row at a time.", remedy)) from None
     raise AssertionError("training ended without saying so")
+
+
+def _looked(look: Look | contrasting.Look) -> Encoded | None:
+    """Training rows that every look reads."""
+    return look.known[0] if isinstance(look, Look) else None
 
 
 def _adapted(run: Running, model: TaskModel, method: str) -> Iterator[str]:
@@ -204,6 +222,7 @@ def prepared(run: Running, method: str, seed: int, changed: Mapping[str, Any] | 
         set_probe_head(run, model, model.origin.kept_labels)
     known = {**options_of(run, method), **(changed or {})}
     adapter = adaptations.adapt(model, method, known, run.place.known_as, seed)
+    quiet_below(model)
     if adapter is not None and model.flat:
         dropout.install(model, model.stream)
     if method in WHOLE and run.fast:
@@ -300,6 +319,9 @@ def finished(run: Running, name: str, share: float | None = None) -> Trained:
         assert kept is not None
         model.eval()
         return Trained(name, model, None, dict(kept[1]))
+    if name == rounding.NAME:
+        model, known = rounding.finished(run)
+        return Trained(name, model, None, known)
     outcome = best_outcome(run, name)
     keeper = FolderKeeper(run.folder.checkpoints / name / str(outcome["attempt"]))
     seed, method = seed_of(run, name, int(outcome["attempt"])), run.method_of(name)
