@@ -3,11 +3,13 @@
 # PYTHON=python3.12    which Python makes .venv (3.11, 3.12 or 3.13)
 # TORCH_INDEX=URL      where to take torch from; see README.md
 # TESTS="-k store"     options of pytest
+# ROWS="encode"        rows of make bench; all where not given
 .POSIX:
 
 PYTHON ?= python3
 TORCH_INDEX ?=
 TESTS ?= -n 2 --dist loadfile
+ROWS ?=
 BIN = .venv/bin
 INSTALL = PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" sh tools/install.sh
 
@@ -27,6 +29,11 @@ check: .venv/.installed-dev
 docs: .venv/.installed-minilm
 	@$(BIN)/python docs/generate.py
 
+# Speed against peers and against itself; each row alone: ROWS="full-banking77 encode". Data and peers: benchmarks/sets.py.
+bench: .venv/.installed-dev
+	@$(BIN)/python benchmarks/speed.py $(ROWS)
+	@$(BIN)/python benchmarks/write_results.py
+
 # The environment and the runs stay.
 clean:
 	rm -rf build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -41,4 +48,4 @@ clean:
 .venv/.installed-dev: pyproject.toml constraints.txt
 	@$(INSTALL) dev
 
-.PHONY: quickstart test check docs clean
+.PHONY: quickstart test check docs bench clean

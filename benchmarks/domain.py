@@ -32,14 +32,14 @@ stages:
     task: fill-mask
     method: full
     data: {{source: {root}/pubmed_trials_text, max_length: 256}}
-    training: {{epochs: 3}}
+    training: {{epochs: 2}}
     evaluation: {{baselines: [unigram]}}
     forgetting: {{measure: false}}
   - name: task
     task: {task}
     method: full
     data: {{source: {root}/{source}}}
-    training: {{epochs: 3}}
+    training: {{epochs: 2}}
     evaluation: {{baselines: [probe], label_noise: false}}
     forgetting: {{measure: false}}
 """

@@ -20,7 +20,7 @@ from tasks import OUT, fit, keep
 
 DATA, TUNED = "hh_rlhf_harmless", "decoder_hh"
 PUBLISHED = "none for this base; DPO's own figures are of models of billions of weights (arXiv 2305.18290)"
-SHORT = {"data__max_length": 384, "training__batch_tokens": 8192, "training__max_seconds": 1200}
+SHORT = {"data__max_length": 384, "training__batch_tokens": 8192, "training__max_seconds": 600}
 LOSSES = ("dpo", "ipo", "orpo", "kto", "simpo")
 JOBS = [
     Job(

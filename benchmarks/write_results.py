@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from results_of_methods import label_noise, methods, plans
+from results_of_speed import ratios
 from results_of_stages import stages
 from sets import JOBS, LANGUAGE_JOBS, SETS, Job
 
@@ -254,6 +255,7 @@ def main() -> None:
                 *plans(),
                 *label_noise(),
                 *stages(),
+                *ratios(),
                 *speed(),
                 *small(),
             ]

@@ -128,6 +128,7 @@ CODES: dict[str, str] = {
     "E012": "Memory and time as planned",
     "E013": "Weights between base and tuned model",
     "E014": "Nothing kept of training",
+    "E015": "Rounded to few bits",
     # G: conversations as a model sees them
     "G001": "Stop token in training",
     "G002": "Tokens that carry loss",

@@ -43,8 +43,30 @@ def test_the_table_shows_every_column_however_narrow_the_screen(width: int, tmp_
     screen = Console(file=StringIO(), width=width, highlight=False, soft_wrap=True)
     sweep._show(screen, tmp_path, found)
     text = screen.file.getvalue()  # type: ignore[attr-defined]
-    for part in ("accuracy", "forgot", "moves", "training", "size", "ms a row", "100 %", "2.17 %", "94.4 MB", "1 min"):
+    for part in (
+        "accuracy",
+        "forgot",
+        "moves",
+        "memory added",
+        "1100 MB",
+        "training",
+        "size",
+        "ms a row",
+        "100 %",
+        "2.17 %",
+        "94.4 MB",
+        "1 min",
+    ):
         assert part in text, part
     assert text.count("> trial 7, lora") == (2 if width == 80 else 1)
-    assert max(map(len, text.split("Test rows")[0].splitlines())) <= width
+    assert max(map(len, text.split("  trial 7, lora: seed")[0].splitlines())) <= width
+    each = "seed 0: 75.0 (chose the setting, does not judge), 1: 70.0, 2: 44.0 (cut short by the time), 3: failed: too"
+    assert f"  trial 7, lora: {each} large" in text
+    assert "by which the process grew while it trained" in text
     assert "of an adapter its base, too" in text and "e+02" not in text
+
+
+def test_what_minutes_are_for(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    said = " ".join(caller(capsys, monkeypatch)(["sweep", "--help"]).out.split())
+    assert "Time for trials and further seeds" in said and "come on top" in said

@@ -51,6 +51,13 @@ def test_of_texts_of_one_length_the_weight_is_the_sum():
     assert np.allclose(likeness.log_weights(pool, ratios, buckets), [ratios[buckets.of(text)].sum() for text in pool])
 
 
+def test_as_published_the_weight_is_the_sum_however_long_a_text_is():
+    buckets = likeness.Buckets()
+    ratios = likeness.log_ratios(buckets.counted(TARGET), buckets.counted(POOL))
+    found = likeness.log_weights(POOL, ratios, buckets, even=False)
+    assert np.allclose(found, [ratios[buckets.of(text)].sum() for text in POOL])
+
+
 def test_a_text_said_twice_weighs_no_less_for_being_long():
     buckets = likeness.Buckets()
     pool = ["the patient took aspirin", "the patient took aspirin " * 20, "stocks fell on monday " * 20]

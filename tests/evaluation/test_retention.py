@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.evaluation import made_kinds
@@ -89,15 +90,45 @@ def test_a_tuned_model_that_does_not_teach_is_told(kept: str | None, bin: str, w
 
 
 @pytest.mark.parametrize(
-    ("seen", "bin", "words"),
+    ("seen", "bin", "words", "said"),
     [
-        ({"train": 0, "validation": 0}, "passed", "none of the test rows"),
-        ({"train": 3, "validation": 1}, "issue", "Of 20 test rows the teacher was trained on 3, and chosen by 1"),
-        (None, "not_applicable", "not known here"),
+        ({"train": 0, "validation": 0}, "passed", "none of the test rows", "90.0 % of the teacher's score (95 %"),
+        (
+            {"train": 3, "validation": 1},
+            "tip",
+            "Of 20 test rows the teacher was trained on 3, and chosen by 1: what is kept",
+            "90.0 % of the teacher's score on 16 test rows that it had not seen",
+        ),
+        ({"train": 12, "validation": 4}, "issue", "too high to hold anything against", "is not told"),
+        (None, "not_applicable", "not known here", "90.0 %"),
     ],
 )
-def test_what_the_teacher_saw_of_the_test_rows(seen: dict[str, int] | None, bin: str, words: str):
+def test_what_the_teacher_saw_of_the_test_rows(seen: dict[str, int] | None, bin: str, words: str, said: str):
     known = told(10, 10, seen=seen, test_rows=20)
+    if bin == "tip":
+        known["unseen"] = 16
+    if bin == "issue":
+        known["kept"] = {}
     found = retention.seen_before(known)
     assert (found.code, found.bin) == ("X011", bin) and words in found.message
-    assert ("is not told" in retention.finding(known).message) == (bin == "issue")
+    assert said in retention.finding(known).message
+
+
+def test_what_is_kept_rests_on_rows_that_the_teacher_has_not_seen():
+    half = [1, 0] * 10
+    one, other = tags("distilled", half), tags("full", half)
+    teacher = tags("teacher", [1] * 20)
+    unseen = np.asarray([True, True, *[True, False] * 9])
+    models = {"distilled": one, "full": other, "teacher": teacher}
+    whole = retention.retention(models, "entity_f1", "full", seed=0, alpha=0.05)
+    some = retention.retention(models, "entity_f1", "full", seed=0, alpha=0.05, comparable=unseen)
+    assert some["unseen"] == 11 and "unseen" not in whole
+    held = {name: model.take(unseen) for name, model in models.items()}
+    assert some["kept"]["distilled"]["share"] == pytest.approx(
+        retention.kept(held["distilled"], held["teacher"], "entity_f1", seed=0).share
+    )
+    assert some["kept"]["distilled"]["share"] > whole["kept"]["distilled"]["share"]
+    assert some["gain"] == whole["gain"], "student and control are held against each other on all rows"
+    few = np.arange(20) < 9
+    assert retention.retention(models, "entity_f1", "full", seed=0, alpha=0.05, comparable=few)["kept"] == {}
+    assert retention.retention(models, "entity_f1", "full", seed=0, alpha=0.05, comparable=False)["kept"] == {}

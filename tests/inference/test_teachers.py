@@ -81,11 +81,15 @@ def test_rows_that_a_teacher_knows_are_counted(tmp_path: Path):
     same, other = (read(rows, into=tmp_path / name, seed=seed) for name, seed in (("same", 0), ("other", 1)))
     read(rows, into=run / "data", seed=0)
     assert teachers.seen_before(str(run), same.splits["test"]) == {"train": 0, "validation": 0}
+    assert teachers.unseen(str(run), same.splits["test"]).all()
     found = teachers.seen_before(str(run), other.splits["test"])
+    unseen = teachers.unseen(str(run), other.splits["test"])
+    assert len(unseen) == len(other.splits["test"]) and (~unseen).sum() == sum(found.values())
     assert found is not None and found["train"] > 0
     (run / "data" / "validation.arrow").unlink()
     assert teachers.seen_before(str(run), same.splits["test"]) is None, "what is not known is not said to be nothing"
     assert teachers.seen_before("somebody/else", same.splits["test"]) is None
+    assert teachers.unseen("somebody/else", same.splits["test"]) is None
 
 
 def test_what_is_too_long_for_a_teacher_is_refused():

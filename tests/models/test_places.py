@@ -261,3 +261,17 @@ def test_a_run_is_pointed_to_its_model(base: Path, tmp_path: Path):
     (tmp_path / "run").mkdir()
     base.rename(tmp_path / "run" / "model")
     assert str(tmp_path / "run" / "model") in refused(lambda: find(str(tmp_path / "run"))).remedy
+
+
+def test_a_base_that_moved_with_what_stands_on_it_is_known_by_its_weights(bases: Bases, tmp_path: Path):
+    """A series is moved as a whole; a folder of the same name with other weights is not taken for the base."""
+    base = Path(shutil.copytree(bases("bert"), tmp_path / "new" / "runs" / "first" / "model"))
+    weights = places.weights_sha256(find(str(base)))
+    near = tmp_path / "new" / "runs" / "second" / "models" / "lora"
+    near.mkdir(parents=True)
+    before = tmp_path / "old" / "runs" / "first" / "model"
+    assert places.name_by_now(str(before), weights, near) == str(base)
+    assert places.name_by_now(str(before), "another", near) == str(before)
+    assert places.name_by_now("somebody/else", weights, near) == "somebody/else"
+    there = str(bases("roberta"))
+    assert places.name_by_now(there, weights, near) == there, "what is there is taken as it is, or refused"

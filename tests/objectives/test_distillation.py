@@ -16,6 +16,7 @@ from whet.batches import flat
 from whet.batches.flat import Targets
 from whet.kernels import top_k
 from whet.kernels.flat import layout
+from whet.models.insides import by_token
 from whet.objectives.classes import Weighing
 from whet.objectives.distillation import Distilled, OfRows, OfVectors, OfWords, kept_apart, labels_apart
 from whet.objectives.matching import common_heads, relations
@@ -196,6 +197,18 @@ def test_relations_are_those_of_each_text_alone():
     expected = (one @ one.transpose(1, 2) / 2.0).log_softmax(-1)
     assert torch.allclose(found[1, :, :5, :5], expected, atol=1e-5)
     assert common_heads(384, 192) == 12 and common_heads(16, 24) == 8 and common_heads(7, 4) == 1
+
+
+def test_what_happens_within_is_taken_of_tokens_alone():
+    """Flat batches may be filled up to one of few sizes, padded ones are to their longest text."""
+    where = layout(torch.tensor([2, 3]))
+    of_tokens = torch.arange(5.0)[:, None]
+    flat_table = torch.cat([of_tokens, torch.full((3, 1), -1.0)])[None]
+    padded = torch.tensor([[0.0, 1.0, -1.0], [2.0, 3.0, 4.0]])[..., None]
+    for table in (of_tokens[None], flat_table, padded):
+        assert torch.equal(by_token(table, where), of_tokens)
+    alone = layout(torch.tensor([3]))
+    assert torch.equal(by_token(flat_table, alone), of_tokens[:3])
 
 
 def test_what_is_cut_apart_is_counted_as_together():

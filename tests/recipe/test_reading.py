@@ -26,7 +26,8 @@ data.corrections data.label_separator data.encoding data.drop_unlabelled data.va
 data.max_length
 data.stride
 stages tasks mixing.by mixing.temperature mixing.control controls.kinds controls.seeds controls.irrelevant
-selection.way selection.rows selection.share selection.target selection.neighbours student.layers student.width
+selection.way selection.rows selection.share selection.target selection.even_lengths selection.neighbours
+student.layers student.width
 head.pooling head.start head.keep_labels
 vocabulary.add vocabulary.file
 answers.max_tokens answers.nbest
@@ -361,6 +362,16 @@ CONTRADICTIONS = [
     ("R053", "controls", {"controls.seeds": 5}),
     ("R055", "selection.way", {"task": "fill-mask", "selection.rows": 10}),
     ("R056", "selection.target", {"task": "fill-mask", "selection.way": "dsir"}),
+    (
+        "R055",
+        "selection.even_lengths",
+        {
+            "task": "fill-mask",
+            "selection.way": "nearest",
+            "selection.target": "x",
+            "selection.even_lengths": False,
+        },
+    ),
     ("R060", "distillation", {"distillation.weight": 0.7}),
     ("R062", "distillation.teacher", {"method": "probe", "distillation.teacher": "x"}),
     ("R070", "method", {"task": "regression", "method": "contrastive"}),

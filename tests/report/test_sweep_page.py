@@ -10,6 +10,8 @@ import pytest
 
 from whet.report import sweep_page, tradeoff
 
+CHOSE = "chose the setting, does not judge"
+
 
 def value(mean: float) -> dict[str, Any]:
     return {"value": mean, "low": mean - 0.02, "high": mean + 0.02}
@@ -28,9 +30,30 @@ def made(**more: Any) -> dict[str, Any]:
     row = {"is_baseline": False, "kind": "lora", "near_best": True, "failed": ["too large"], "left_out": 1}
     row |= {"costs": costs, "num_seeds": 2, "trial": 7, "name": "trial 7", "words": "trial 7 (LoRA)", "ships": True}
     row |= {"setting": {"method": "lora", "training.learning_rate": 0.00123}, "value": value(0.71)}
+    row["seeds"] = [
+        {"seed": 0, "run": "trials/0007", "value": 0.75, "judges": False, "cut": False, "note": CHOSE},
+        {"seed": 1, "run": "seeds/0007-1", "value": 0.7, "judges": True, "cut": False, "note": ""},
+        {
+            "seed": 2,
+            "run": "seeds/0007-2",
+            "value": 0.44,
+            "judges": False,
+            "cut": True,
+            "note": "cut short by the time",
+        },
+        {"seed": 3, "run": None, "value": None, "judges": False, "cut": False, "note": "failed: too large"},
+    ]
     row |= {"forgetting": {"way": "probes", "value": 0.012, "low": -0.004, "high": 0.03}}
     own = {**row, "trial": 1, "name": "trial 1", "words": "the recipe as it stands (LoRA)", "ships": False}
-    own |= {"setting": {}, "failed": [], "left_out": 0, "near_best": False, "value": value(0.69), "forgetting": None}
+    own |= {
+        "setting": {},
+        "seeds": [],
+        "failed": [],
+        "left_out": 0,
+        "near_best": False,
+        "value": value(0.69),
+        "forgetting": None,
+    }
     base = {"name": "majority", "words": "always giving the most <frequent> answer", "kind": "majority"}
     base |= {"is_baseline": True, "value": value(0.5), "num_seeds": 1, "ships": False, "near_best": False, "costs": {}}
     trials = [
@@ -72,13 +95,36 @@ def made(**more: Any) -> dict[str, Any]:
 def test_the_page(tmp_path: Path):
     page = sweep_page.write(tmp_path, made()).read_text()
     assert "Trial 7 (LoRA) is 2 points better." in page and "most &lt;frequent&gt; answer" in page
-    assert "1 failed, 1 left out for time" in page and "lora, training.learning_rate 0.00123" in page
+    assert "1 cut short, 1 failed, 1 left out for time" in page and "lora, training.learning_rate 0.00123" in page
     assert "as the recipe has it" in page and "worse than half of the others" in page
     for anchor in ("sweep", "tradeoff", "choices", "trials"):
         assert f'<section id="{anchor}"' in page
     assert "foretell 62" in page and "with full" not in page
     assert page.count("<svg") == 4  # the trade-off twice, the choices, the curves
     assert "2\N{NO-BREAK SPACE}ms" in page and "61.0\N{NO-BREAK SPACE}s" in page
+
+
+def test_every_training_is_told(tmp_path: Path):
+    """Also that which chose the setting, that which time cut, and that which failed."""
+    told = sweep_page.trainings(made())
+    assert told is not None
+    shown = [[cell.text for cell in row.cells[1:]] for row in told.rows]
+    percent = "\N{NO-BREAK SPACE}%"
+    assert shown == [
+        ["0", f"75.0{percent}", CHOSE],
+        ["1", f"70.0{percent}", "judges"],
+        ["2", f"44.0{percent}", "cut short by the time"],
+        ["3", "\N{EN DASH}", "failed: too large"],
+    ]
+    assert f">{CHOSE}<" in sweep_page.write(tmp_path, made()).read_text()
+    older = made()
+    older["table"] = [{name: value for name, value in row.items() if name != "seeds"} for row in older["table"]]
+    assert sweep_page.trainings(older) is None and "Every training" not in sweep_page.write(tmp_path, older).read_text()
+
+
+def test_of_memory_the_page_says_what_was_measured(tmp_path: Path):
+    page = sweep_page.write(tmp_path, made()).read_text()
+    assert ">Memory added</th>" in page and "by which the process grew" in page and "1.1\N{NO-BREAK SPACE}GB" in page
 
 
 def test_where_little_is_known(tmp_path: Path):
@@ -113,7 +159,7 @@ def test_an_adapter_is_as_large_as_what_must_be_shipped(tmp_path: Path):
 
 def test_findings_have_marks_and_tables_become_blocks(tmp_path: Path):
     page = sweep_page.write(tmp_path, made()).read_text()
-    assert '<li class="finding passed">' in page and page.count('class="stacked"') == 2
+    assert '<li class="finding passed">' in page and page.count('class="stacked"') == 3
 
 
 # --- the trade-off --------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.evaluation import made_kinds
 from tests.evaluation.made import single
 from tests.made_compared import run_of, texts, two
 from whet.cli import compare as cli
+from whet.data.predictions import load, save
 from whet.files import write_json
 from whet.folder import FINISHED, RunFolder
 from whet.report.side_by_side import side_by_side
@@ -148,6 +150,86 @@ def test_of_a_search_what_it_measures_is_no_difference(tmp_path: Path):
     write_json(trial.shipped, {"model": "full"})
     found = compare([old, sweep.path], 0.01, 0.05)
     assert [one["name"] for one in found.figures["differences"]] == ["method"]
+
+
+# --- series -------------------------------------------------------------------------------------------
+
+
+def series(path: Path, *, seed: int = 0, epochs: float = 1.0, name: str = "sort") -> Path:
+    """A finished series of two stages: texts of a domain, then a task from the model of that."""
+    gold = np.arange(80) % 2
+    domain = f"{path.resolve()}/runs/domain"
+    asked = {"domain": {"seed": seed, "base": "minilm", "epochs": epochs}}
+    asked[name] = {"seed": seed, "base": f"{domain}/model", "texts": [f"{domain}/data", "x"]}
+    for number, (stage, recipe) in enumerate(asked.items()):
+        facts = {"train_seconds": [100.0, 3.0][number], "peak_bytes": [7e9, 2e9][number], "size_bytes": 5}
+        said = single(gold, gold, model="full")
+        place = RunFolder(run_of(path / "runs" / stage, said, texts(80), recipe=recipe, facts=facts))
+        write_json(place.scores, {"task": "text-classification", "kind": "classes", "models": {"full": {}}})
+    whole = RunFolder(path)
+    whole.write_state(FINISHED, name=path.name, answers=f"runs/{name}")
+    stages = [{"name": "domain", "task": "fill-mask"}, {"name": name, "task": "text-classification"}]
+    whole.recipe.write_text(yaml.safe_dump({"seed": seed, "stages": stages}))
+    return path
+
+
+def differences(*paths: Path) -> dict[str, tuple[Any, ...]]:
+    return {one["name"]: one["values"] for one in compare(paths, 0.01, 0.05).figures["differences"]}
+
+
+def test_series_are_compared_stage_by_stage(tmp_path: Path):
+    """What differs in an earlier stage has its name; where the runs lie is no difference."""
+    old, new = series(tmp_path / "old"), series(tmp_path / "new", epochs=2.0)
+    assert differences(old, new) == {"domain: epochs": (1.0, 2.0)}
+    renamed = series(tmp_path / "renamed", name="last")
+    assert differences(old, renamed) == {}, "the last stages are held against each other whatever they are called"
+
+
+def test_series_of_one_recipe_are_seeds_of_it(tmp_path: Path):
+    old, new = series(tmp_path / "old"), series(tmp_path / "new", seed=1)
+    found = compare([old, new], 0.01, 0.05)
+    assert [one["name"] for one in found.figures["differences"]] == ["domain: seed", "sort: seed"]
+    assert len(found.figures["findings"]) == 1, "how far seeds lie apart"
+    other = series(tmp_path / "other", seed=1, epochs=2.0)
+    assert compare([old, other], 0.01, 0.05).figures["findings"] == []
+
+
+def test_a_series_beside_a_run_and_one_that_was_moved(tmp_path: Path):
+    old = series(tmp_path / "old")
+    gold = np.arange(80) % 2
+    plain = run_of(tmp_path / "plain", single(gold, gold, model="full"), texts(80), recipe={"base": "minilm"})
+    assert differences(plain, old) == {
+        "domain": ("(not there)", "full"),
+        "base": ("minilm", "runs/domain/model"),
+        "texts": ("(not there)", ["runs/domain/data", "x"]),
+    }
+    moved = old.rename(tmp_path / "moved")
+    assert differences(moved, series(tmp_path / "again")) == {}
+
+
+def test_the_time_of_a_series_is_that_of_all_its_stages(tmp_path: Path):
+    old = series(tmp_path / "old")
+    costs = compare([old, series(tmp_path / "new")], 0.01, 0.05).figures["costs"]
+    assert costs["old/full"] == {"train_seconds": 103.0, "peak_bytes": 7e9, "size_bytes": 5}
+    place = RunFolder(old / "runs" / "sort")
+    save(replace(load(place.predictions("full", "test")), model="majority"), place.predictions("majority", "test"))
+    write_json(place.verdict, {"ship": "majority"})
+    write_json(place.facts("majority"), {"train_seconds": 0.5})
+    costs = compare([old, tmp_path / "new"], 0.01, 0.05).figures["costs"]
+    assert costs["old/majority"] == {"train_seconds": 0.5}, "it needs no stage before it"
+
+
+def test_a_search_over_the_last_stage_has_the_stages_before_it(tmp_path: Path):
+    """What its trial begins from lies in the search itself."""
+    old, sweep = series(tmp_path / "old"), RunFolder(series(tmp_path / "sweep"))
+    trial = RunFolder(sweep.path / "trials" / "0001")
+    trial.path.parent.mkdir()
+    (sweep.path / "runs" / "sort").rename(trial.path)
+    sweep.resolved.write_text(trial.resolved.read_text())
+    sweep.write_state(FINISHED, sweep=True, answers="trials/0001/model")
+    write_json(sweep.verdict, {"ship": "trial 1"})
+    write_json(trial.shipped, {"model": "full"})
+    assert differences(old, sweep.path) == {}
 
 
 def test_values_are_no_python():

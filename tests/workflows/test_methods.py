@@ -57,10 +57,10 @@ def test_refused_before_rows_are_read(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_base_whose_files_are_quantised_is_refused(runs: Runs, tmp_path: Path):
+def test_a_base_whose_files_are_quantised_by_another_library_is_refused(runs: Runs, tmp_path: Path):
     base = make_base(tmp_path / "base", "bert", MEAN)
     config = json.loads((base / "config.json").read_text())
-    config["quantization_config"] = {"quant_method": "bitsandbytes", "load_in_4bit": True}
+    config["quantization_config"] = {"quant_method": "gptq", "bits": 4}
     (base / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError) as caught:
         fit(runs, base, tmp_path / "run", "full")

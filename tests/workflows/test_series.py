@@ -223,6 +223,24 @@ def test_a_stage_begins_from_what_was_trained_and_not_from_what_ships(place: Pat
     assert foreseen == series.final(last, foreseen=True).base == str(first.model)
 
 
+def test_a_series_that_was_moved_answers_by_an_adapter_upon_the_model_of_a_stage(place: Path, tmp_path: Path):
+    texts = ["where is my order", "my card was charged"]
+    more = "    method: lora\n    lora: {rank: 2}\n"
+    run = whet.fit(written(place, "adapter", sort=more), out=tmp_path / "here")
+    sort = run.path / "runs" / "sort"
+    adapters = [one.parent for one in (sort / "model", *sort.glob("models/*")) for one in one.glob("adapter_model.*")]
+    assert adapters, "it is an adapter that is kept"
+    before = using.open_model(adapters[0]).about.base
+    assert before == str(run.path / "runs" / "adapt" / "model")
+    said = [one.label for one in run.predict(texts)]
+    (tmp_path / "there").mkdir()
+    moved = Path(shutil.move(run.path, tmp_path / "there" / "moved"))
+    assert [one.label for one in whet.open_run(moved).predict(texts)] == said
+    there = moved / adapters[0].relative_to(run.path)
+    model = using.open_model(there)
+    assert model.about.base == str(moved / "runs" / "adapt" / "model")
+
+
 # --- what is refused, and what fails ------------------------------------------------------------------
 
 
@@ -302,7 +320,7 @@ def test_a_stage_teaches_another_one_on_texts_without_labels(place: Path, tmp_pa
 def test_a_teacher_that_is_a_stage_is_looked_at_before_it_is_asked(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """When rows were read it was not there."""
+    """When rows were read it was not there, and what was foreseen of it is looked at again."""
     asked: list[str] = []
     monkeypatch.setattr("whet.workflows.distilling.refuse_teacher", lambda run: asked.append("looked at"))
     monkeypatch.setattr("whet.workflows.distilling.ask", lambda run: iter(asked.append("asked") or ()))
@@ -310,6 +328,89 @@ def test_a_teacher_that_is_a_stage_is_looked_at_before_it_is_asked(
     run = Running(from_options(options), RunFolder(tmp_path), lambda *_: None, lambda: False)
     list(making.ready(run))
     assert asked == ["looked at", "asked"]
+
+
+def refused(place: Path, tmp_path: Path, *stages: dict[str, Any]) -> UserError:
+    """What a series of these stages is stopped by; that none of them was begun is held, too."""
+    few = {"method": "full", "evaluation": {"resamples": 100, "label_noise": False}, "forgetting": {"measure": False}}
+    path = tmp_path / "refused.yaml"
+    path.write_text(yaml.safe_dump({"base": str(place / "base"), "stages": [{**few, **one} for one in stages]}))
+    with pytest.raises(UserError) as caught:
+        whet.fit(path, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists(), "nothing was trained"
+    return caught.value
+
+
+def drawn(number: int) -> str:
+    """A text of its own."""
+    return " ".join(str(word) for word in generator(0, "drawn", number).choice(WORDS, 8))
+
+
+def of_text(place: Path, **more: Any) -> dict[str, Any]:
+    return {"task": "fill-mask", "data": {"source": str(place / "pool.txt")}, **more}
+
+
+def test_a_teacher_of_another_vocabulary_is_refused_before_it_is_trained(place: Path, tmp_path: Path):
+    """Its own tokens, those of another base, and those that a stage before it added to its base."""
+    other = make_base(tmp_path / "other", "distilbert", language=True)
+    words = other / "tokenizer.json"
+    words.write_text(words.read_text().replace('"refund"', '"rebate"').replace('"order"', '"parcel"'))
+    path = other / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"mask_token": "<unk>"}))
+    learns = of_text(place, name="learns", base=str(place / "base"), distillation={"teacher": "knows"})
+    knows = of_text(place, name="knows", base=str(other))
+    (problem,) = refused(place, tmp_path, knows, learns).problems
+    assert problem.code == "T023" and problem.where.startswith("stage 'learns', ")
+    assert "'knows' has another vocabulary" in problem.what
+    assert problem.option == "distillation.teacher"
+    first = of_text(place, name="first", vocabulary={"add": ["parcel"]})
+    (problem,) = refused(place, tmp_path, first, of_text(place, name="knows"), learns).problems
+    assert problem.code == "T023"
+
+
+def test_a_teacher_of_other_rows_or_with_a_shorter_limit_is_refused_before_it_is_trained(place: Path, tmp_path: Path):
+    learns = {"name": "learns", "base": str(place / "base"), "distillation": {"teacher": "knows"}}
+    short = of_text(place, name="knows", data={"source": str(place / "pool.txt"), "max_length": 8})
+    assert [one.code for one in refused(place, tmp_path, short, of_text(place, **learns)).problems] == ["T024"]
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("text,other,label\n" + "".join(f"{drawn(n)},{drawn(n + 60)},{'ab'[n % 2]}\n" for n in range(60)))
+    single = tmp_path / "single.csv"
+    single.write_text("text,label\n" + "".join(f"{drawn(n)},{'ab'[n % 2]}\n" for n in range(60)))
+    knows = {"name": "knows", "task": "text-classification", "data": {"source": str(pairs), "text_pair": "other"}}
+    task = {"task": "text-classification", "data": {"source": str(single)}}
+    (problem,) = refused(place, tmp_path, knows, {**task, **learns}).problems
+    assert problem.code == "T021" and "reads pairs of texts" in problem.what
+    several = tmp_path / "several.jsonl"
+    rows = [{"text": drawn(n), "label": [["a"], ["b"], ["a", "b"]][n % 3]} for n in range(60)]
+    several.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    knows = {"name": "knows", "task": "text-classification", "data": {"source": str(several)}}
+    (problem,) = refused(place, tmp_path, knows, {**task, **learns}).problems
+    assert problem.code == "T021" and "several labels a row" in problem.what
+
+
+def test_a_teacher_on_another_scale_is_refused_before_it_is_trained(place: Path, tmp_path: Path):
+    def scored(name: str, most: int) -> dict[str, Any]:
+        path = tmp_path / f"{name}.csv"
+        rows = [f"{drawn(n)},{drawn(n + 60)},{n % (most + 1)}\n" for n in range(60)]
+        path.write_text("one,other,score\n" + "".join(rows))
+        data = {"source": str(path), "text": "one", "text_pair": "other", "label": "score"}
+        return {"name": name, "task": "sentence-similarity", "data": data, "similarity": {"encoder": "cross"}}
+
+    learns = {**scored("learns", 5), "base": str(place / "base"), "distillation": {"teacher": "knows"}}
+    (problem,) = refused(place, tmp_path, scored("knows", 1), learns).problems
+    assert problem.code == "T022" and "scores from 0 to 1, these rows from 0 to 5" in problem.what
+
+
+def test_a_student_is_made_of_the_model_of_the_stage_before(place: Path, tmp_path: Path):
+    """When it was looked at that model was not there."""
+    from safetensors.numpy import load_file
+
+    run = whet.fit(written(place, "smaller", sort="    student: {layers: 1}\n"), out=tmp_path / "run")
+    name = "bert.embeddings.word_embeddings.weight"
+    adapted = load_file(run.path / "runs/adapt/model/model.safetensors")[name]
+    (made,) = (run.path / "runs/sort/base").glob("*.safetensors")
+    found = {key: value for key, value in load_file(made).items() if key.endswith("word_embeddings.weight")}
+    assert np.array_equal(next(iter(found.values())), adapted)
 
 
 # --- choosing rows ------------------------------------------------------------------------------------

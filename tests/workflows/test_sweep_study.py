@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from whet.errors import Interrupted
+from whet.errors import Interrupted, UserError
 from whet.evaluation.finalists import Chosen, Gap
-from whet.files import Lock
+from whet.files import Lock, write_json
 from whet.folder import RunFolder, create
-from whet.recipe import from_options
-from whet.recipe.space import dimensions, methods_of
-from whet.workflows import sweep_copies, sweep_finals, sweep_findings, sweep_workers
+from whet.recipe import dump, from_options
+from whet.recipe.space import dimensions, methods_of, usual
+from whet.workflows import sweep_copies, sweep_finals, sweep_findings, sweep_mattering, sweep_seeds, sweep_workers
 from whet.workflows.sweep_clock import Clock
 from whet.workflows.sweep_study import Study, Tried, hash_of, write_trials
 
@@ -179,6 +181,10 @@ def test_of_a_grid_as_many_trials_are_wanted_as_it_holds():
     told = sweep_findings._in_time(recipe, trials, 7, [])
     assert told.bin == "tip" and "3 of 7 trials" in told.message and told.evidence["trials_left_out"] == 4
     assert sweep_findings._in_time(recipe, trials, 3, []).bin == "passed"
+    seeds = [{"seed": 0, "run": "trials/0001", "cut": True}, {"seed": 1, "run": "seeds/0001-1", "cut": True}]
+    row = {**finalist(1, 0.5), "runs": [one["run"] for one in seeds], "seeds": seeds, "left_out": 0}
+    told = sweep_findings._in_time(recipe, trials, 3, [row])
+    assert told.bin == "tip" and told.evidence["seeds_cut"] == ["trial 1, seed 1"], "a cut trial is told as a trial"
 
 
 def test_which_choices_mattered(tmp_path: Path):
@@ -194,7 +200,39 @@ def test_which_choices_mattered(tmp_path: Path):
     assert shares["method"] > shares["training.epochs"]
     assert sweep_findings.mattering(known) == found  # the forest grows from a seed
     few = study(tmp_path / "few")
-    assert sweep_findings.mattering(few).bin == "not_applicable"
+    told(few, ["complete"] * 7)
+    found = sweep_findings.mattering(few)
+    assert (
+        found.bin == "not_applicable" and "6 trials drew a setting" in found.message and "must be 10" in found.message
+    )
+
+
+def test_rates_of_methods_are_weighed_together(tmp_path: Path):
+    """Each method has a range of its own; how far a rate is from what 'auto' takes is common to them all."""
+    space = usual(("full", "lora"), {"full": 1e-4, "lora": 5e-3}, {"full": 4.0, "lora": 8.0})
+    recipe = from_options({"data.source": "x", "search.trials": 20, "search.sampler": "random"})
+    known = Study(recipe, create(tmp_path / "one", "0"), space, ("full", "lora"), new=True)
+    auto = {"full": 1e-4, "lora": 5e-3, "": 1.0}
+    for _ in range(20):
+        with known.claimed(True) as claim:
+            assert claim is not None
+            setting = claim[1]
+            rate = setting.get("training.learning_rate", 1.0) / auto[setting.get("method", "")]
+            known.tell(claim[0], "complete", -abs(np.log(rate) - 1.0))
+    found = sweep_findings.mattering(known)
+    over_all = found.evidence["groups"]["over all"]
+    assert set(over_all["importance"]) == {
+        "method",
+        "training.learning_rate, relative to auto",
+        "training.epochs, relative to auto",
+    }
+    assert over_all["importance"]["training.learning_rate, relative to auto"] > 0.7
+    assert over_all["num_trials"] == 19 and "over all (19 trials)" in found.message
+    trial = sweep_mattering._groups(known)["over all"][0]
+    drawn = known.trials()[1].setting
+    assert drawn is not None
+    expected = drawn["training.learning_rate"] / auto[drawn["method"]] / 5
+    assert trial.choices["training.learning_rate, relative to auto"] == pytest.approx(expected)
 
 
 def test_noise_is_foretold_by_no_choice(tmp_path: Path):
@@ -324,12 +362,76 @@ def test_a_trial_gone_on_with_remembers_its_best_look(tmp_path: Path):
         assert not known.is_hopeless(claim[0], 0.4, 0.7)
 
 
-def test_the_training_that_validation_chose_is_no_replicate():
-    places = [RunFolder(Path(name)) for name in "abc"]
-    finalist = sweep_finals.Finalist(tried(2, 0.9, "full"), "full", places, [])
+def trained(path: Path, ended: str = "completed", limit: float | None = None) -> RunFolder:
+    """A run folder of one training of ``full``, as far as its end is concerned."""
+    folder = create(path, "0")
+    folder.recipe.write_text(dump(from_options({"data.source": "x", "training.max_seconds": limit})))
+    write_json(folder.facts("full"), {"ended": ended})
+    return folder
+
+
+def test_the_training_that_validation_chose_is_no_replicate(tmp_path: Path):
+    places = [trained(tmp_path / name) for name in "abc"]
+    finalist = sweep_finals.Finalist(tried(2, 0.9, "full"), "full", places)
     assert finalist.judged == places[1:]
     finalist.places = places[:2]
     assert finalist.judged == places[:2]
+
+
+def test_a_seed_that_time_cut_does_not_judge(tmp_path: Path):
+    places = [trained(tmp_path / "a", "max_seconds"), trained(tmp_path / "b"), trained(tmp_path / "c", "max_seconds")]
+    finalist = sweep_finals.Finalist(tried(2, 0.9, "full"), "full", places)
+    assert finalist.judged == places[:2], "two are whole, or what the setting was chosen by"
+    finalist.places = [*places, trained(tmp_path / "d")]
+    assert finalist.judged == [places[1], finalist.places[3]]
+    own_limit = trained(tmp_path / "e", "max_seconds", limit=5.0)
+    assert not finalist.was_cut(own_limit), "its recipe ends every training so"
+
+
+def test_seeds_are_taken_by_one_process_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What somebody else is at is left to him, and the finalists are as they were."""
+    recipe, folder = from_options({"data.source": "x", "search.seeds": 3}), create(tmp_path / "sweep", "0")
+    closing = sweep_finals.Closing(
+        recipe, folder, lambda *_: None, lambda: False, lambda _: True, lambda: False, tmp_path
+    )
+    finalists = [sweep_finals.Finalist(tried(number, 0.5, "full"), "full", []) for number in (1, 4)]
+    begun: list[tuple[int, int]] = []
+
+    def seed(_: Any, one: sweep_finals.Finalist, number: int) -> Iterator[Any]:
+        with pytest.raises(UserError, match="F020"):
+            Lock(folder.path / "seeds" / f"{one.tried.number:04d}-{number}").__enter__()
+        begun.append((one.tried.number, number))
+        one.failed[number] = "broken"
+        yield from ()
+
+    monkeypatch.setattr(sweep_seeds, "_seed", seed)
+    other = folder.path / "seeds" / "0004-1"
+    other.mkdir(parents=True)
+    with Lock(other):
+        list(sweep_seeds.taken(closing, finalists))
+        stopped = iter([False, True])
+        waiting = replace(closing, should_stop=lambda: next(stopped))
+        with pytest.raises(Interrupted), sweep_seeds._alone(waiting, RunFolder(other)):
+            pass
+    assert begun == [(1, 1), (1, 2), (4, 2)] and not any(one.failed for one in finalists)
+
+
+def test_threads_are_given_back(tmp_path: Path):
+    """Where several processes try settings, each has its share of the threads; at the end one has them all."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        with sweep_workers.threads_kept():
+            torch.set_num_threads(2)
+        assert torch.get_num_threads() == 3
+        share = max(1, (os.cpu_count() or 1) // 64)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sweep_workers, "_started", lambda *_: [])
+            with sweep_workers.helpers(create(tmp_path / "sweep", "0"), 64):
+                assert torch.get_num_threads() == min(3, share)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_the_clock_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -345,8 +447,10 @@ def test_the_clock_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert second.reserved([]) == pytest.approx(300.0), "no trial has ended: half of it is kept for seeds"
     second.until = 0
     assert not second.has_room(trials) and second.is_late(trials) and not second.has_time_for(0.1)
+    assert second.is_over() and not first.is_over()
     endless = Clock(create(tmp_path / "b", "0"), from_options({"data.source": "x"}).search, leads=True)
     assert endless.has_room([]) and not endless.is_late([]) and endless.has_time_for(1e9)
+    assert not endless.is_over()
 
 
 def test_what_may_change_does_not_change_the_name():

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 import whet
@@ -102,6 +103,12 @@ def test_what_a_search_leaves(swept: Path):
     assert best["number"] in [row["trial"] for row in finalists]
     for row in finalists:
         assert row["num_seeds"] == 2 and row["failed"] == [] and len(row["value"]["each"]) == 2
+        assert [one["value"] for one in row["seeds"]] == pytest.approx(row["value"]["each"])
+        assert [(one["seed"], one["judges"], one["cut"]) for one in row["seeds"]] == [
+            (0, True, False),
+            (1, True, False),
+        ]
+        assert [one["run"] for one in row["seeds"]] == row["runs"]
         assert row["value"]["low"] <= row["value"]["value"] <= row["value"]["high"]
         assert row["costs"]["trainable_parameters"] and row["costs"]["size_bytes"]
         assert row["costs"]["predict_rows_per_second"] and row["costs"]["train_seconds"]
@@ -261,8 +268,40 @@ def test_the_time_is_over(runs: Runs, rows: Path, quick: None, tmp_path: Path, m
     found = read(tmp_path / "sweep" / "sweep.json")
     assert len(found["trials"]) == 1 and found["trials"][0]["ended"] == "max_seconds"
     assert found["trials"][0]["value"] is not None
-    assert found["counts"]["seeds"] == {"trained": 1, "failed": 0, "left_out": 1}
+    assert found["counts"]["seeds"] == {"trained": 1, "judged": 1, "cut": 1, "failed": 0, "left_out": 1}
     assert next(one for one in found["findings"] if one["code"] == "X033")["bin"] == "tip"
+    (row,) = (one for one in found["table"] if not one["is_baseline"])
+    assert row["seeds"][1] == {"seed": 1, "run": None, "judges": False, "cut": False} | {
+        "value": None,
+        "note": "left out for time",
+    }
+
+
+def test_a_seed_that_is_under_way_when_the_time_is_over(
+    runs: Runs, rows: Path, quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It ends with its best state, is told with its value, and does not judge."""
+    from whet.workflows.sweep_clock import Clock
+
+    looks = 0
+
+    def over(self: Clock) -> bool:
+        nonlocal looks
+        looks += 1
+        return looks > 12
+
+    monkeypatch.setattr(Clock, "is_over", over)
+    more = {"search.trials": 1, "search.seeds": 3, "search.finalists": 1, "training.epochs": 30.0}
+    carried_out(options(runs, rows, **more, **{"training.batch_tokens": 128}), tmp_path / "sweep")
+    found = read(tmp_path / "sweep" / "sweep.json")
+    (row,) = (one for one in found["table"] if not one["is_baseline"])
+    first, second, third = row["seeds"]
+    assert (first["judges"], first["cut"], second["judges"], second["cut"]) == (True, False, False, True)
+    assert 0 <= second["value"] <= 1 and second["note"] == "cut short by the time, does not judge"
+    assert third["note"] == "left out for time", "nothing of it was trained when it had to end"
+    assert row["num_seeds"] == 1 and row["value"]["value"] == pytest.approx(first["value"])
+    assert found["counts"]["seeds"] == {"trained": 2, "judged": 1, "cut": 1, "failed": 0, "left_out": 1}
+    assert (tmp_path / "sweep" / "seeds" / "0001-1" / "predictions").is_dir()
 
 
 def test_what_breaks_at_the_end_is_counted(
@@ -291,7 +330,7 @@ def test_what_breaks_at_the_end_is_counted(
     assert told["evidence"]["lost"] == {"trial 1": "RuntimeError: no convergence"} and told["bin"] == "issue"
     (row,) = (one for one in found["table"] if not one["is_baseline"])
     assert row["failed"] == ["RuntimeError: broken"] and row["num_seeds"] == 1
-    assert found["counts"]["seeds"] == {"trained": 1, "failed": 1, "left_out": 0}
+    assert found["counts"]["seeds"] == {"trained": 1, "judged": 1, "cut": 0, "failed": 1, "left_out": 0}
 
 
 def test_an_end_that_ships_another_baseline_than_before(tmp_path: Path):
@@ -378,6 +417,26 @@ def test_a_method_that_the_base_does_not_take(runs: Runs, rows: Path, tmp_path: 
     assert not (tmp_path / "sweep").exists()
 
 
+def with_a_lonely_class(folder: Path) -> Path:
+    """Rows of which one alone has its class, in a file for each split."""
+    lines = [f"{text},{label}" for text, label in made_rows.texts(60)]
+    splits = {"train": [*lines[:40], "why is it late,rare"], "validation": lines[40:50], "test": lines[50:]}
+    folder.mkdir()
+    for split, some in splits.items():
+        (folder / f"{split}.csv").write_text("\n".join(["message,intent", *some]) + "\n")
+    return folder
+
+
+def test_a_method_that_the_rows_do_not_take(runs: Runs, tmp_path: Path):
+    """It is refused before any training, and not tried again and again."""
+    few = with_a_lonely_class(tmp_path / "rows")
+    wanted = options(runs, few, **{"search.space": {"method": ["full", "contrastive"]}})
+    with pytest.raises(UserError) as caught:
+        carried_out(wanted, tmp_path / "sweep")
+    (problem,) = caught.value.problems
+    assert problem.code == "T040" and "'rare'" in problem.what and not (tmp_path / "sweep").exists()
+
+
 def test_a_setting_that_fails_is_counted(
     runs: Runs, rows: Path, quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -401,11 +460,14 @@ def test_a_setting_that_fails_is_counted(
 
 @pytest.mark.slow
 def test_two_processes_at_once(runs: Runs, rows: Path, quick: None, tmp_path: Path):
-    more = {"search.workers": 2, "search.trials": 5, "search.seeds": 1, "training.epochs": 1.0}
+    more = {"search.workers": 2, "search.trials": 5, "search.seeds": 2, "training.epochs": 1.0}
+    before = torch.get_num_threads()
     carried_out(options(runs, rows, **more), tmp_path / "sweep")
+    assert torch.get_num_threads() == before and not (tmp_path / "sweep" / "finalists.json").exists()
     found = read(tmp_path / "sweep" / "sweep.json")
     assert found["counts"]["complete"] + found["counts"]["pruned"] == 5
     assert (tmp_path / "sweep" / "workers" / "2.log").exists()
+    assert found["counts"]["seeds"] == {"trained": 4, "judged": 4, "cut": 0, "failed": 0, "left_out": 0}
     assert sorted(path.name for path in (tmp_path / "sweep" / "trials").glob("0*")) == [f"{n:04d}" for n in range(1, 6)]
 
 
@@ -484,3 +546,15 @@ def test_searches_over_stages_that_cannot_be(
     with pytest.raises(UserError) as caught:
         sweep_starting.start(recipe_of({**staged, **more}, tmp_path / "recipe.yaml"), tmp_path / "sweep")
     assert [problem.code for problem in caught.value.problems] == codes and not (tmp_path / "sweep").exists()
+
+
+def test_a_method_that_the_rows_of_the_last_stage_do_not_take(staged: dict[str, Any], tmp_path: Path) -> None:
+    """No earlier stage is trained before it is told."""
+    staged = {**staged, "search": {"trials": 2, "space": {"method": ["full", "contrastive"]}}}
+    last = {**staged["stages"][1], "data": {"source": str(with_a_lonely_class(tmp_path / "rows"))}}
+    recipe = recipe_of({**staged, "stages": [staged["stages"][0], last]}, tmp_path / "recipe.yaml")
+    with pytest.raises(UserError) as caught:
+        list(sweeping.carry_out(*sweep_starting.start(recipe, tmp_path / "sweep"), silent, lambda: False))
+    (problem,) = caught.value.problems
+    assert problem.code == "T040" and problem.where.startswith("stage 'sort'")
+    assert not (tmp_path / "sweep").exists()

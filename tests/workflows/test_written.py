@@ -101,6 +101,78 @@ def test_nothing_that_can_be_learnt_is_said(tmp_path: Path):
     assert "max_tokens" in cut.remedy
 
 
+def test_a_service_writes_to_prompts_without_a_target(tmp_path: Path):
+    """A prompt that stands among the rows is left out, and one that gets no text."""
+    base = make_base(tmp_path / "base", "llama", language=True)
+    texts = [text for text, _ in made_rows.texts(60)][30:]
+    (tmp_path / "prompts.txt").write_text("\n".join(texts))
+    with service(lambda body, _: said("" if body["messages"][-1]["content"] == texts[-1] else "thank you")) as there:
+        run = whet.fit(
+            rows_of(tmp_path),
+            base=str(base),
+            out=tmp_path / "run",
+            distillation__teacher="some-model",
+            distillation__endpoint=there.url,
+            distillation__texts="join",
+            distillation__unlabelled=str(tmp_path / "prompts.txt"),
+            **SHORT,
+        ).path
+        assert {one["role"] for body in there.asked for one in body["messages"]} == {"user"}
+    known, written_to = (
+        json.loads((run / "data" / f"{name}.json").read_text()) for name in ("unlabelled", "teacher_texts")
+    )
+    assert known["left_out"] == 10 and known["texts"] == texts[10:]
+    assert written_to["unlabelled"] == ["thank you"] * 19 + [None]
+    own, both = (encoding.load(run / "tokens" / name) for name in ("train", "distilled"))
+    assert len(both) == 2 * len(own) + 19
+    assert tokenizer("llama").decode(both.row(len(both) - 1)) == f"<s> {texts[-2]} thank you </s>"
+    told = json.loads((run / "distillation.json").read_text())
+    assert told["unlabelled"] == 19 and told["spent"]["requests"] + told["spent"]["cached"] == len(own) + 20
+    assert "training rows and 19 prompts without a target" in distillation(read_run(run)).content["how"]
+
+
+@pytest.mark.parametrize(("task", "family"), [("translation", "t5"), ("summarization", "llama")])
+def test_a_teacher_here_writes_to_sources_without_a_target(tmp_path: Path, task: str, family: str):
+    base = make_base(tmp_path / "base", family, language=True)
+    texts = [text for text, _ in made_rows.texts(50)]
+    rows = [{"source": text, "target": text.split()[0]} for text in texts[:40]]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "sources.jsonl").write_text("".join(json.dumps({"source": text}) + "\n" for text in texts[40:]))
+    options = {**SHORT, "task": task, "distillation__weight": 0.5, "evaluation__baselines": ["nearest_answer"]}
+    options |= {"distillation__unlabelled": str(tmp_path / "sources.jsonl"), "distillation__texts": "replace"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(written, "_from_model", lambda run, examples: [("thank you", True)] * len(examples))
+        run = whet.fit(
+            tmp_path / "rows.jsonl", base=str(base), out=tmp_path / "run", distillation__teacher=str(base), **options
+        ).path
+    own, both = (encoding.load(run / "tokens" / name) for name in ("train", "distilled"))
+    assert len(both) == len(own) + 10
+    said_last = tokenizer(family).decode(both.row((len(both) - 1) * both.parts + both.parts - 1))
+    assert "thank you" in said_last
+    about = json.loads((run / "teacher" / "teacher.json").read_text())
+    assert about["unlabelled"] == 10 and len(np.load(run / "teacher" / "places.npy")) == both.num_tokens
+    assert "distilled" in json.loads((run / "scores.json").read_text())["models"]
+
+
+def test_prompts_take_the_form_of_the_rows():
+    from whet.data.conversations import MESSAGES
+    from whet.data.forms import Examples, Shape
+    from whet.workflows.unlabelled import _like_rows
+
+    def talks(*rows: list[str]) -> Any:
+        spoken = [[{"role": role, "content": "why"} for role in row] for row in rows]
+        return Examples.of({"text": ["why"] * len(rows), "messages": spoken}, Shape((("messages", MESSAGES),)))
+
+    def roles(own: str, *rows: list[str]) -> list[list[str]]:
+        run: Any = SimpleNamespace(examples=lambda split: talks([own, "assistant"]))
+        return [[one["role"] for one in row] for row in _like_rows(run, talks(*rows), "x").column("messages")]
+
+    assert roles("user", ["prompt"], ["system", "user"]) == [["user"], ["system", "user"]]
+    assert roles("prompt", ["user"], ["prompt"]) == [["prompt"], ["prompt"]]
+    with pytest.raises(UserError, match=r"T025.*holds conversations"):
+        roles("prompt", ["system", "user"])
+
+
 @pytest.mark.parametrize(
     "how", [{"distillation__weight": 0.0, "distillation__hidden": 0.5}, {"distillation__weight": 0.5}]
 )

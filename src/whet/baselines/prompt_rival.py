@@ -249,12 +249,17 @@ class Spoken:
             return int(wanted)
         if self._material.task == "text-generation" and "generation.max_tokens" in self._material.options:
             return int(self._material.options["generation.max_tokens"])
-        texts: Sequence[str] = self._asking.closed
-        if not texts:
-            sample = np.unique(np.linspace(0, len(self._train) - 1, COUNTED).astype(np.int64))
-            texts = self._asking.answers(self._train.take(sample))
-        longest = max(self._speaker.count([{"role": "user", "content": text or "-"}]) for text in texts)
-        return longest + ROOM if self._weighs else max(LEAST_TOKENS, min(MOST_TOKENS, longest + ROOM))
+        longest = room(self._speaker, self._asking, self._train)
+        return longest if self._weighs else max(LEAST_TOKENS, min(MOST_TOKENS, longest))
+
+
+def room(speaker: Speaker, asking: Asking, train: Examples) -> int:
+    """Tokens that an answer like those of training may have."""
+    texts: Sequence[str] = asking.closed
+    if not texts:
+        sample = np.unique(np.linspace(0, len(train) - 1, COUNTED).astype(np.int64))
+        texts = asking.answers(train.take(sample))
+    return ROOM + max(speaker.count([{"role": "user", "content": text or "-"}]) for text in texts)
 
 
 def shares(nats: NDArray[np.float64]) -> NDArray[np.float64]:

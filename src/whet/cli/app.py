@@ -10,6 +10,7 @@ import typer
 from whet.cli import (
     adapters,
     audit,
+    bench,
     chat,
     check,
     compare,
@@ -46,6 +47,7 @@ COMMANDS = (
     resume,
     check,
     plan,
+    bench,
     audit,
     show,
     predict,

@@ -23,7 +23,13 @@ def sweep(
         str | None, typer.Argument(metavar="RECIPE|DATA", help="A recipe (YAML), or data as in whet fit.")
     ] = None,
     trials: Annotated[int | None, typer.Option(help="Settings that are tried.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Time for all of it.")] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            help="Time for trials and further seeds: what is under way then ends with its best state. Baselines and "
+            "the finalists' predictions come on top."
+        ),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes at once on this machine.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Trainings of each of the best settings.")] = None,
     task: Annotated[str | None, typer.Option(help="What to learn, such as question-answering.")] = None,
@@ -125,10 +131,15 @@ def _show(screen: Console, folder: Path, found: dict[str, Any]) -> None:
     from whet.evaluation.measures import MEASURES
 
     metric = str(found["metric"])
-    titles = ["model", MEASURES[metric].words, "seeds", "forgot", "moves", "training", "size", "ms a row"]
+    titles = ["model", MEASURES[metric].words, "seeds", "forgot", "moves", "memory added", "training", "size"]
+    titles.append("ms a row")
     _side_by_side(screen, titles, [_row(one, metric) for one in found["table"]])
+    for one in found["table"]:
+        if one.get("seeds"):
+            screen.print(f"  {_name(one)}: {_trainings(one['seeds'], metric)}", markup=False)
     told = "95 % interval over seeds and rows in brackets; of one training, over rows alone"
     screen.print(f"Test rows: {found['num_test_rows']:,}; {told}.", style="dim")
+    screen.print("Memory added is the most by which the process grew while it trained.", style="dim")
     if any(one["costs"].get("base_bytes") for one in found["table"]):
         screen.print("Size is of all that must be shipped: of an adapter its base, too.", style="dim")
     for one in found["findings"]:
@@ -166,10 +177,26 @@ def _row(one: dict[str, Any], metric: str) -> list[str]:
         str(one["num_seeds"]),
         _forgot(one.get("forgetting")),
         _moving(costs),
+        "-" if costs.get("added_bytes") is None else f"{costs['added_bytes'] / 1e6:.0f} MB",
         "-" if not costs.get("train_seconds") else duration(costs["train_seconds"]),
         "-" if not size else f"{size / 1e6:.1f} MB",
         "-" if not rate else f"{1000 / rate:.2f}",
     ]
+
+
+def _trainings(seeds: list[dict[str, Any]], metric: str) -> str:
+    """Every training by its seed: ``0: 71.2 (chose the setting, does not judge), 1: 70.1``."""
+    from whet.cli.screen import measured
+    from whet.evaluation.measures import MEASURES
+
+    percent, said = MEASURES[metric].shown == "points", []
+    for one in seeds:
+        if one["value"] is None:
+            said.append(f"{one['seed']}: {one['note']}")
+            continue
+        note = f" ({one['note']})" if one["note"] else ""
+        said.append(f"{one['seed']}: {measured({'value': one['value']}, percent=percent)}{note}")
+    return f"seed {', '.join(said)}"
 
 
 def _forgot(told: dict[str, Any] | None) -> str:

@@ -64,8 +64,10 @@ def log_ratios(target: Floats, pool: Floats) -> Floats:
     return found
 
 
-def log_weights(texts: Iterable[str], ratios: Floats, buckets: Buckets) -> Floats:
+def log_weights(texts: Iterable[str], ratios: Floats, buckets: Buckets, even: bool = True) -> Floats:
     """(n,) the logarithm of each text's importance, each taken as a text of the pool's mean length.
+
+    :param even: False: the sum of a text's ratios, as published, however long it is.
 
     The sum of a text's ratios, as published for pieces of one length, goes with its length: of a pool of long and short
     texts it chooses the short ones, whatever they say. The mean does, too, since that of few words is mostly chance; so
@@ -78,6 +80,8 @@ def log_weights(texts: Iterable[str], ratios: Floats, buckets: Buckets) -> Float
         sums.append(float(ratios[found].sum()))
         sizes.append(len(found))
     lengths, totals = np.asarray(sizes, np.float64), np.asarray(sums, np.float64)
+    if not even:
+        return totals
     length = float(lengths.mean()) if len(lengths) else 0.0
     usual = float(totals.sum()) / max(1.0, float(lengths.sum()))
     apart: Floats = (totals - lengths * usual) / np.maximum(1.0, (lengths + length) / 2)

@@ -37,6 +37,7 @@ COST_ORDER = (
     "label_names",
     "base_cosine",
     "longer",
+    "quantised",
     "base",
     "zero_shot",
     "few_shot",

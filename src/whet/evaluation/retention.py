@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from whet.evaluation.intervals import RESAMPLES, percentile
 from whet.evaluation.kinds import shared_metrics, sums
-from whet.evaluation.measures import lower_is_better
+from whet.evaluation.measures import MEASURES, lower_is_better
 from whet.evaluation.paired import Comparison, compare
 from whet.evaluation.rows import clusters, same_rows
 from whet.evaluation.self_labels import shorter
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 CODE, SEEN, WHO, FILE = "X010", "X011", "X012", "distillation.json"
 TEACHER, STUDENT = "teacher", "distilled"
+MOST_SEEN = 0.5
+"""Share of the test rows that a teacher may know: what a student keeps of it is then told by the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,22 +96,29 @@ def retention(
     seed: int,
     alpha: float,
     num_resamples: int = RESAMPLES,
-    comparable: bool = True,
+    comparable: NDArray[np.bool_] | bool = True,
 ) -> dict[str, Any]:
     """The content of distillation.json that is about scores.
 
     :param models: predictions on test rows by name: the student, its control where there is one, and the teacher
         where it could be asked.
-    :param comparable: False of a teacher that was trained on some of the test rows: no share of its score is taken.
+    :param comparable: (n,) by number which test rows the teacher has not seen, on which alone a share of its score is
+        taken; True: all. Where it has seen more than a share ``MOST_SEEN`` of them, or nobody knows which, none is.
     """
-    against = models.get(TEACHER) if comparable else None
+    against = models.get(TEACHER)
     found: dict[str, Any] = {"metric": metric, "alpha": alpha, "control": control, "kept": {}, "gain": None}
+    if not isinstance(comparable, bool):
+        found["unseen"] = int(comparable.sum())
+        models_held = {name: one.take(comparable[one.ids]) for name, one in models.items()}
+        against = models_held.get(TEACHER) if comparable.mean() >= 1 - MOST_SEEN else None
+    else:
+        models_held, against = dict(models), against if comparable else None
     if against is not None:
         names = [name for name in (STUDENT, control) if name is not None]
         for name in names:
-            if metric not in shared_metrics(models[name], against):
+            if metric not in shared_metrics(models_held[name], against):
                 continue
-            one = kept(models[name], against, metric, seed=seed, num_resamples=num_resamples, level=1 - alpha)
+            one = kept(models_held[name], against, metric, seed=seed, num_resamples=num_resamples, level=1 - alpha)
             found["kept"][name] = asdict(one)
     if control is not None:
         gain = compare(
@@ -155,17 +165,24 @@ def seen_before(found: Mapping[str, Any]) -> Finding:
         message = "What the teacher was trained on is not known here: it is no run, or the rows of its run are gone."
         return Finding(SEEN, "not_applicable", message, TEACHER)
     count = sum(seen.values())
+    told = {"seen": seen, "test_rows": number}
     if not count:
         return Finding(SEEN, "passed", "The teacher was trained on none of the test rows.", TEACHER, "", {"seen": seen})
-    message = (
-        f"Of {number:,} test rows the teacher was trained on {seen['train']:,}, and chosen by {seen['validation']:,}: "
-        "its score on them is too high to hold anything against, and the student may have learnt of them through it."
+    known = (
+        f"Of {number:,} test rows the teacher was trained on {seen['train']:,}, and chosen by {seen['validation']:,}"
     )
     remedy = (
         "Give both runs the same seed, so that they split one file alike, or give validation and test as files of "
         "their own that no teacher is trained on."
     )
-    return Finding(SEEN, "issue", message, TEACHER, remedy, {"seen": seen, "test_rows": number})
+    if count <= MOST_SEEN * int(number or 0):
+        message = f"{known}: what is kept of its score is told by the others alone."
+        return Finding(SEEN, "tip", message, TEACHER, remedy, told)
+    message = (
+        f"{known}: its score on them is too high to hold anything against, and the student may have learnt of them "
+        "through it."
+    )
+    return Finding(SEEN, "issue", message, TEACHER, remedy, told)
 
 
 def teacher_words(found: Mapping[str, Any]) -> str:
@@ -182,6 +199,27 @@ def spent_in_words(spent: Mapping[str, Any]) -> str:
     if spent["price"] is None:
         return f"{told}; what they cost is not known, for the recipe has no prices"
     return f"{told}; {spent['price']:.4g} was spent, in the currency of the recipe's prices"
+
+
+def replies_in_words(told: Mapping[str, Any]) -> str:
+    """How good a service's answers are by the rows' own labels, and what became of replies that are none.
+
+    :param told: ``agreed``: a metric, its value, and how many rows it is of; ``replies``: of "rows" and "texts" how
+        many were ``asked`` about, and how many replies are ``unread``.
+    """
+    agreed, replies = told["agreed"], told["replies"]
+    said = []
+    if agreed["value"] is not None:
+        score = f"{MEASURES[agreed['metric']].words} is {number(agreed['value'], agreed['metric'])}"
+        said.append(f"By the labels of {agreed['rows']:,} training rows, which it was not shown, its {score}.")
+    for name, what, instead in (
+        ("rows", "training rows", "these rows keep their own label"),
+        ("texts", "texts without labels", "these texts are left out"),
+    ):
+        lost = replies.get(name, {}).get("unread", 0)
+        if lost:
+            said.append(f"To {lost:,} of {replies[name]['asked']:,} {what} its reply is no answer: {instead}.")
+    return " ".join(said)
 
 
 def who_teaches(found: Mapping[str, Any]) -> Finding:
@@ -212,14 +250,15 @@ def _steps(found: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _of_teacher(found: Mapping[str, Any]) -> Sequence[str]:
-    if sum((found.get("seen") or {}).values()):
-        return ("What the student keeps of the teacher's score is not told: the teacher knows some of the test rows",)
-    mine = found["kept"].get(STUDENT)
+    mine, some = found["kept"].get(STUDENT), sum((found.get("seen") or {}).values())
     if mine is None:
-        return ()
+        knows = "What the student keeps of the teacher's score is not told: the teacher knows too many of the test rows"
+        return (knows,) if some else ()
     if mine["share"] is None:
         return ("What the student keeps of the teacher's score is not told: there is no share of a score of zero",)
-    return (f"The student keeps {100 * mine['share']:.1f} % of the teacher's score ({_ends(mine, found['alpha'])})",)
+    where = f" on {found['unseen']:,} test rows that it had not seen" if some and "unseen" in found else ""
+    share = f"{100 * mine['share']:.1f} % of the teacher's score{where}"
+    return (f"The student keeps {share} ({_ends(mine, found['alpha'])})",)
 
 
 def _ends(mine: Mapping[str, Any], alpha: float) -> str:

@@ -40,6 +40,7 @@ MODELS = {
     "prefix": "prefix tuning",
     "lora": "LoRA",
     "qlora": "QLoRA",
+    "quantised": "the base in few bits",
     "top-layers": "tuning of the top layers",
     "contrastive": "contrastive tuning",
     "full": "full fine-tuning",

@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from whet.batches.encoding import Encoded
@@ -106,9 +107,7 @@ def load(name: str, kind: HeadKind, task: str, pairs: bool) -> Teacher:
         model, tokenizer, about = saving.load(folder)
         if about.head_kind != kind:
             raise _of_another_kind(name, about.head_kind, kind, task)
-        if kind in ("classes", "tokens", "value") and about.pairs != pairs:
-            what = f"reads {'pairs of texts' if about.pairs else 'single texts'}, and these rows are the other."
-            raise UserError(Problem("T021", OPTION, f"{name!r} {what}", "Name a teacher of such rows."))
+        refuse_other_rows(about, name, kind, pairs)
         weights = saving.weights_sha256(places.Place(name, folder, ""))
     else:
         model, tokenizer, about, weights, folder = _plain(name, kind, task, pairs)
@@ -207,12 +206,22 @@ def seen_before(name: str, rows: Examples) -> dict[str, int] | None:
 
     None where that is not known: the teacher is no run's, or its rows are gone.
     """
+    known = _hashes_of(name)
+    return None if known is None else {split: int(np.isin(rows.hashes, one).sum()) for split, one in known.items()}
+
+
+def unseen(name: str, rows: Examples) -> NDArray[np.bool_] | None:
+    """(n,) which of ``rows`` the teacher was neither trained on nor chosen by; None where that is not known."""
+    known = _hashes_of(name)
+    return None if known is None else ~np.isin(rows.hashes, np.concatenate(list(known.values())))
+
+
+def _hashes_of(name: str) -> dict[str, NDArray[Any]] | None:
     run = run_of(name)
     files = {split: RunFolder(run).data / f"{split}.arrow" for split in ("train", "validation")} if run else {}
     if not files or not all(path.exists() for path in files.values()):
         return None
-    hashes = {split: Examples.open(path).hashes for split, path in files.items()}
-    return {split: int(np.isin(rows.hashes, known).sum()) for split, known in hashes.items()}
+    return {split: Examples.open(path).hashes for split, path in files.items()}
 
 
 def _plain(name: str, kind: HeadKind, task: str, pairs: bool) -> tuple[TaskModel, Any, About, str, Path]:
@@ -242,6 +251,13 @@ def _of_another_kind(name: str, has: HeadKind | None, wanted: HeadKind, task: st
     does = "has no head that was trained" if has is None else WORDS[has]
     what = f"{name!r} {does}; for {task} a teacher is wanted that {WORDS[wanted]}."
     return UserError(Problem("T021", OPTION, what, "Name a model that was trained for the same."))
+
+
+def refuse_other_rows(about: About, name: str, kind: HeadKind, pairs: bool) -> None:
+    """:raises UserError: T021, the teacher reads single texts and rows have two, or the other way round."""
+    if kind in ("classes", "tokens", "value") and about.pairs != pairs:
+        what = f"reads {'pairs of texts' if about.pairs else 'single texts'}, and these rows are the other."
+        raise UserError(Problem("T021", OPTION, f"{name!r} {what}", "Name a teacher of such rows."))
 
 
 def refuse_other_terms(teacher: Teacher, task: Task, tokenizer: Any) -> None:

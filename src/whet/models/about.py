@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from whet.errors import Problem, UserError
 from whet.files import read_json
 from whet.models.heads import Head, HeadKind
+from whet.models.places import name_by_now
 from whet.models.pooling import Pooling
 
 ABOUT = "whet.json"
@@ -27,7 +28,8 @@ class About:
     ``pairs``: whether every row has two texts.
     ``first_share``: how much of the first token is added to a mean (:mod:`whet.models.averaging`).
     ``head_kind``, ``normalise``: see :class:`whet.models.heads.Head`.
-    ``quantisation``: how the base of an adapter is kept (:class:`whet.models.quantising.Scheme`); None: as it is.
+    ``quantisation``: how the base of an adapter, or the whole model, is kept
+    (:class:`whet.models.quantising.Scheme`); None: as it is.
     ``task_facts``: what the task itself needs to answer as it did in its run, such as a threshold.
     """
 
@@ -56,7 +58,7 @@ class About:
 
 
 def load_about(folder: Path) -> About:
-    """Read a saved model's description.
+    """Read a saved model's description; a base that was moved together with it is called as it is by now.
 
     :raises UserError: M030, the folder was not written by this program, or by a later version of it.
     """
@@ -66,7 +68,8 @@ def load_about(folder: Path) -> About:
         found = dict(read_json(folder / ABOUT))
         unknown = sorted(found.keys() - {f.name for f in fields(About)})
         if not unknown:
-            return About(**found)
+            about = About(**found)
+            return replace(about, base=name_by_now(about.base, about.base_sha256, folder))
         what = f"was written by a later version of whet: it says {', '.join(unknown)}."
     except (TypeError, ValueError) as error:
         what = f"cannot be read: {error}."

@@ -44,6 +44,7 @@ ADAPTATIONS = {
     "bitfit": "whet.models.freezing:bitfit",
     "lora": "whet.models.adapters:lora",
     "qlora": "whet.models.adapters:qlora",
+    "quantised": "whet.models.rounding:rounded",
     "ia3": "whet.models.adapters:ia3",
     "prompt": "whet.models.soft_prompts:adapt_prompt",
     "p-tuning": "whet.models.soft_prompts:adapt_p_tuning",

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from whet.models import quantising
 from whet.models.heads import AS_IT_IS
 from whet.models.pooling import FIRST_SHARE
 from whet.models.task_model import TaskModel
@@ -67,8 +68,12 @@ def as_own_classifier(model: TaskModel) -> Any:
     setattr(config, CONFIG_KEY, True)
     config._attn_implementation = "sdpa"
     whole = BertForSequenceClassification(config).eval()
-    state = {f"bert.{name}": value for name, value in model.network.state_dict().items()}
-    whole.load_state_dict(state, strict=False)
+    rounded = dict(quantising.quantised_layers(model.network))
+    apart = tuple(f"{name}." for name in rounded)
+    own = {name: value for name, value in model.network.state_dict().items() if not name.startswith(apart)}
+    whole.load_state_dict({f"bert.{name}": value for name, value in own.items()}, strict=False)
+    for name, layer in rounded.items():
+        whole.bert.set_submodule(name, layer)
     _averaging(whole.bert.encoder.layer[-1])
     _linear(whole.bert.pooler.dense, torch.eye(config.hidden_size) * POOLER_SCALE)
     _linear(whole.classifier, model.linear_head.weight / POOLER_SCALE, model.linear_head.bias)

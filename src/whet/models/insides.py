@@ -66,9 +66,9 @@ def watching(modules: Sequence[nn.Module], seen: list[Tensor]) -> Iterator[None]
 
 
 def by_token(found: Tensor, where: Layout) -> Tensor:
-    """(T, H) of a flat (1, T, H) or a padded (S, L, H) table."""
-    if found.shape[0] == 1 and found.shape[1] == where.num_tokens:
-        return found[0]
+    """(T, H) of a flat (1, T, H) or a padded (S, L, H) table; tokens that fill a flat batch up belong to no text."""
+    if found.shape[0] == 1:
+        return found[0, : where.num_tokens]
     inside = torch.arange(found.shape[1])[None, :] < where.lengths[:, None]
     return found[inside]
 

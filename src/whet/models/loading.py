@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from whet.errors import Problem, UserError
-from whet.models import averaging, growth, language, networks, taking_over
+from whet.models import averaging, growth, language, networks, rounding, taking_over
 from whet.models import pooling as poolings
 from whet.models.averaging import CONFIG_KEY
 from whet.models.changes import Changes
@@ -173,9 +173,19 @@ def load_model(place: Place, head: Head, tokenizer: Any, seed: int, changes: Cha
     config = networks.read_config(place)
     old = previous_head(place, config)
     extra_layer = averaging.take_off_config(config)
-    loaded = networks.read_network(place, labelled(config, head, tokenizer), head)
+    packed = rounding.packed_by(place.config) == rounding.LIBRARY
+    config = labelled(config, head, tokenizer)
+    cls = networks.auto_class(config, head.kind, head.pooling is not None)
+    if packed and cls is not None:
+        rounding.expect(config, place, cls)
+    loaded = networks.read_network(place, config, head)
+    if packed:
+        rounding.unpack(loaded.network)
     model = with_head(loaded.network, head, tokenizer, place)
     model.origin = taking_over.take_over(model, place, loaded, old, extra_layer, changes.keep_labels)
+    if packed:
+        model.origin.notes.append("its files hold weights of few bits: what these left of them is taken as it is")
+        model.origin.unlike.append("the base's weights were whole again")
     if head.kind == "language":
         language.settle(model, tokenizer, place)
     _grow(model, place, tokenizer, changes)
@@ -285,9 +295,6 @@ def count_parameters(place: Place) -> int:
 
 
 def _stored_shapes(place: Place) -> Iterator[tuple[str, list[int]]]:
-    from safetensors import safe_open
-
     for path in place.folder.glob("*.safetensors"):
-        with explained(place.folder, "M007", "its weights cannot be read"), safe_open(path, framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118  (not a mapping)
-                yield name, file.get_slice(name).get_shape()
+        with explained(place.folder, "M007", "its weights cannot be read"):
+            yield from rounding.stored_shapes(path)

@@ -44,6 +44,8 @@ def read_config(place: Place) -> Any:
     with quiet(), explained(place.folder, "M007", "cannot be loaded"):
         found = AutoConfig.from_pretrained(place.folder)
         start = _generation(place).get(_START)
+        if hasattr(found, "quantization_config"):  # shapes are asked of whole weights: see read_network
+            del found.quantization_config
         if getattr(found, "is_encoder_decoder", False) and start is not None and _START not in place.config:
             found.decoder_start_token_id = int(start)  # a class's own default is some other model's
     return found

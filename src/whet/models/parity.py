@@ -152,12 +152,12 @@ def _config(folder: Path, about: About, base: str) -> Any:
 
 def _own(folder: Path, about: About, base: str) -> Ask:
     cls = networks.auto_class(_config(folder, about, base), about.head_kind, pooled=False)
-    return _native(cls.from_pretrained(folder, dtype=torch.float32).eval())
+    return _native(_settled(cls.from_pretrained(folder, dtype=torch.float32)).eval())
 
 
 def _sentence(folder: Path, about: About, base: str) -> Ask:
     cls = networks.auto_class(_config(folder, about, base), about.head_kind, pooled=True)
-    model = cls.from_pretrained(folder / INNER, dtype=torch.float32).eval()
+    model = _settled(cls.from_pretrained(folder / INNER, dtype=torch.float32)).eval()
     dense = load_file(folder / DENSE / "model.safetensors")
     return lambda inputs: _pooled(model, inputs, about) @ dense["linear.weight"].T + dense["linear.bias"]
 

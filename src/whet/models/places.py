@@ -87,7 +87,36 @@ def find_again(name: str, weights: str) -> Place:
     if weights == _MINILM_SHA256:
         with contextlib.suppress(UserError):  # it is not installed, or not as it was
             return _bundled()
+    if Path(name).is_absolute() and not Path(name).exists():
+        what = "is gone, which a saved model stands on: there is no such folder, and none with its weights around it."
+        remedy = "Put it there again; stages that begin from each other are moved together, with the whole series."
+        raise UserError(Problem("M003", f"{BASE} {name!r}", what, remedy))
     return find(name)
+
+
+def weights_sha256(place: Place) -> str:
+    """Hash of a base's weight files, which an adapter is bound to."""
+    import hashlib
+
+    digests = [sha256(path) for path in sorted(place.folder.glob("*.safetensors"))]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def name_by_now(name: str, weights: str, near: Path) -> str:
+    """What a base is called by now that lay at ``name`` when the model in folder ``near`` was saved.
+
+    Stages of one series begin from each other's models, and may be moved together: where the folder is gone, it is
+    looked for by the end of its path beside ``near`` and above, and known again by the hash of its weights.
+    """
+    before = Path(name)
+    if not before.is_absolute() or before.exists():
+        return name
+    ends = [Path(*before.parts[start:]) for start in range(1, len(before.parts))]
+    for above in near.resolve().parents:
+        for folder in (above / end for end in ends):
+            if (folder / "config.json").exists() and weights_sha256(Place("", folder, "")) == weights:
+                return str(folder)
+    return name
 
 
 def _bundled() -> Place:

@@ -27,6 +27,10 @@ _WORST = 5
 BLOCK = 64
 """Weights that share a scale in 4 bits. Where such a block ends within a row, bitsandbytes 0.50 reads it back wrongly
 on a CPU (the error of a layer of 288 inputs is 0.24 instead of 0.09) and rightly on a GPU."""
+LAYERS = ("Linear4bit", "Linear8bitLt")
+"""What bitsandbytes calls layers that hold quantised weights."""
+TURNED = "was_turned"
+"""Says of such a layer whether the one in its place held its matrix turned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,7 @@ def quantise(model: TaskModel, scheme: Scheme, left_over: Callable[[str, Tensor]
         if left_over is not None:
             left_over(name, gone)
         model.network.set_submodule(name, found)
-    _mark(model.network, scheme.bits)
+    mark(model.network, scheme.bits)
     gone_names = set(names)
     kept = [name for name, module in model.network.named_modules() if is_linear(module) and name not in gone_names]
     return Quantised(replace(scheme, kept=tuple(kept)), errors, left)
@@ -149,7 +153,7 @@ def refuse_nothing(model: TaskModel, scheme: Scheme) -> list[str]:
 
     :raises UserError: M065, bitsandbytes is absent; M066, there is none.
     """
-    _library()
+    library()
     names = _quantisable(model, scheme.bits)
     if not names:
         widths = f" in {scheme.bits} bits: their inputs are no multiples of {BLOCK}" if scheme.bits == 4 else ""
@@ -166,13 +170,17 @@ def _quantisable(model: TaskModel, bits: int) -> list[str]:
     return [name for name, size in sizes.items() if not matches(name, exact) and (bits == 8 or size % BLOCK == 0)]
 
 
-def _mark(network: Any, bits: int | None) -> None:
+def mark(network: Any, bits: int | None) -> None:
     """Tell PEFT what it will find."""
     network.is_loaded_in_4bit = bits == 4
     network.is_loaded_in_8bit = bits == 8
 
 
-def _library() -> Any:
+def library() -> Any:
+    """The modules of bitsandbytes.
+
+    :raises UserError: M065, it is not installed.
+    """
     try:
         import bitsandbytes
     except ImportError:
@@ -189,20 +197,20 @@ def _plain(layer: nn.Module) -> Tensor:
 
 
 def _quantised(layer: nn.Module, scheme: Scheme) -> Any:
-    library = _library()
+    bnb = library()
     weight, bias = _plain(layer).contiguous(), layer.bias
     outputs, inputs = weight.shape
     with torch.device("meta"):
         if scheme.bits == 8:  # a threshold would let one row change how its neighbours are rounded
-            found = library.Linear8bitLt(inputs, outputs, bias is not None, has_fp16_weights=False, threshold=0.0)
+            found = bnb.Linear8bitLt(inputs, outputs, bias is not None, has_fp16_weights=False, threshold=0.0)
         else:
-            found = library.Linear4bit(
+            found = bnb.Linear4bit(
                 inputs, outputs, bias is not None, compress_statistics=scheme.double, quant_type=scheme.kind
             )
     if scheme.bits == 8:
-        found.weight = library.Int8Params(weight.clone(), requires_grad=False, has_fp16_weights=False)
+        found.weight = bnb.Int8Params(weight.clone(), requires_grad=False, has_fp16_weights=False)
     else:
-        found.weight = library.Params4bit(
+        found.weight = bnb.Params4bit(
             weight.clone(), requires_grad=False, compress_statistics=scheme.double, quant_type=scheme.kind, module=found
         )
     found.bias = None if bias is None else nn.Parameter(bias.detach().clone(), requires_grad=False)  # type: ignore[operator]
@@ -234,15 +242,20 @@ def dequantised(layer: Any) -> Tensor:
 def quantised_layers(network: nn.Module) -> Iterator[tuple[str, Any]]:
     """Every quantised layer of a network by its dotted name."""
     for name, module in list(network.named_modules()):
-        if type(module).__name__ in ("Linear4bit", "Linear8bitLt") and hasattr(module, "was_turned"):
+        if type(module).__name__ in LAYERS and hasattr(module, TURNED):
             yield name, module
 
 
 def restore(model: TaskModel) -> None:
     """Layers in full precision again, with the weights that quantising left of them."""
+    restore_layers(model.network)
+
+
+def restore_layers(network: Any) -> None:
+    """The same of a network."""
     from transformers.pytorch_utils import Conv1D
 
-    for name, layer in quantised_layers(model.network):
+    for name, layer in quantised_layers(network):
         weight = dequantised(layer)
         plain: Any = (
             Conv1D(layer.out_features, layer.in_features)
@@ -252,8 +265,8 @@ def restore(model: TaskModel) -> None:
         plain.weight = nn.Parameter(weight.t().contiguous() if layer.was_turned else weight)
         if layer.bias is not None:
             plain.bias = nn.Parameter(layer.bias.detach().float().clone())
-        model.network.set_submodule(name, plain.train(layer.training))
-    _mark(model.network, None)
+        network.set_submodule(name, plain.train(layer.training))
+    mark(network, None)
 
 
 def low_rank(matrix: Tensor, rank: int, scale: float) -> tuple[Tensor, Tensor]:

@@ -21,31 +21,23 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from whet.errors import Problem, UserError
-from whet.files import folder_beside, read_json, sha256, write_json
-from whet.models import averaging, networks, quantising, sentence, targets
+from whet.files import folder_beside, read_json, write_json
+from whet.models import averaging, networks, quantising, rounding, sentence, targets
 from whet.models.about import ABOUT, About, load_about
 from whet.models.families import FAMILIES
 from whet.models.loading import load_model, load_tokenizer, with_head
 from whet.models.networks import quiet
-from whet.models.places import Place, find_again
+from whet.models.places import Place, find_again, weights_sha256
 from whet.models.quantising import Scheme
 from whet.models.task_model import TaskModel
 
 __all__ = ["ABOUT", "About", "kind_of", "load", "load_about", "save", "weights_sha256"]
 
 
-def weights_sha256(place: Place) -> str:
-    """Hash of a base's weight files, which an adapter is bound to."""
-    import hashlib
-
-    digests = [sha256(path) for path in sorted(place.folder.glob("*.safetensors"))]
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
-
-
 def save(
     model: TaskModel, adapter: Any, tokenizer: Any, about: About, folder: Path, precision: torch.dtype | None = None
 ) -> None:
-    """Write ``model`` (fp32, dense embedding) to ``folder``, whole or not at all.
+    """Write ``model`` (fp32 but for what is quantised, dense embedding) to ``folder``, whole or not at all.
 
     :param adapter: the PeftModel, when ``about.kind`` is 'adapter'; None else.
     :param precision: of the weights of a whole network in its file, which must lose nothing; None: fp32.
@@ -67,19 +59,24 @@ def save(
             if model.kind.kind == "vectors" and not soft:  # sentence-transformers would pool what is read first as well
                 sentence.write_modules(model, about, inside)
         elif about.kind == "sentence":
-            sentence.write(model, tokenizer, about, inside)
+            with rounding.declared(model.network, _scheme(model)):
+                sentence.write(model, tokenizer, about, inside)
         else:
             whole = model.network if model.pooling is None else averaging.as_own_classifier(model)
-            with _in_precision(whole, precision):
+            with _in_precision(whole, precision), rounding.declared(whole, _scheme(model)):
                 whole.save_pretrained(inside)
             tokenizer.save_pretrained(inside)
         write_json(inside / ABOUT, asdict(about))
 
 
+def _scheme(model: TaskModel) -> Scheme | None:
+    return None if model.quantised is None else model.quantised.scheme
+
+
 @contextlib.contextmanager
 def _in_precision(network: Any, precision: torch.dtype | None) -> Iterator[None]:
     """Weights in another precision for as long as they are written; tables that are computed stay as they are."""
-    weights = [] if precision is None else list(network.parameters())
+    weights = [] if precision is None else [one for one in network.parameters() if one.is_floating_point()]
     for weight in weights:
         weight.data = weight.data.to(precision)
     try:
@@ -97,16 +94,18 @@ def kind_of(model: TaskModel, adapter: bool) -> str:
 
 
 def load(folder: Path) -> tuple[TaskModel, Any, About]:
-    """Model (fp32, on the CPU), tokenizer and description from a folder that :func:`save` wrote.
+    """Model (on the CPU, in fp32 but for what is quantised), tokenizer and description from a folder of :func:`save`.
 
-    :raises UserError: M030 as :func:`load_about`; M031, an adapter's base has other weights; M032, a weight
-        of the trained model is missing, or there is one that is not its own.
+    :raises UserError: M030 as :func:`load_about`; M031, an adapter's base has other weights; M032, a weight of the
+        trained model is missing, or there is one that is not its own; M065, bitsandbytes is absent.
     """
     about = load_about(folder)
     if about.kind == "adapter":
         model, _, tokenizer = load_adapted(folder, about)
     else:
         model, tokenizer = _load_whole(folder, about)
+        if about.quantisation is not None:
+            model.quantised = rounding.as_read(about.quantisation)
     model.eval()
     return model, tokenizer, about
 
@@ -138,6 +137,8 @@ def _for_others(model: TaskModel, tokenizer: Any, about: About) -> Iterator[None
 def _load_whole(folder: Path, about: About) -> tuple[TaskModel, Any]:
     inner = about.kind == "sentence" and about.head_kind != "vectors"
     place = Place(str(folder), folder / sentence.INNER if inner else folder, "")
+    if about.quantisation is not None:
+        quantising.library()
     tokenizer = load_tokenizer(place)
     pooled_own = about.kind == "own" and about.pooling is not None
     config = networks.read_config(place)
@@ -152,6 +153,8 @@ def _load_whole(folder: Path, about: About) -> tuple[TaskModel, Any]:
     ):  # transformers would say zeros
         missing |= {targets.BIAS}
     _refuse_incomplete(folder, missing, unused)
+    if about.quantisation is not None:
+        rounding.adopt(network)
     if not pooled_own:
         model = with_head(network, about.head, tokenizer, place)
         if about.kind == "sentence" and model.head is not None:

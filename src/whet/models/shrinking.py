@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from whet.errors import Problem, UserError
 from whet.files import folder_beside, write_json
-from whet.models import averaging, networks, sentence
+from whet.models import averaging, networks, rounding, sentence
 from whet.models.linear_layers import stacks
 from whet.models.narrowing import narrowed
 from whet.models.networks import quiet
@@ -80,6 +80,8 @@ def _whole(place: Place) -> tuple[Any, Pooling | None]:
         name = next(iter(config.architectures or ()), "")
         cls = getattr(transformers, name, None) or transformers.AutoModel
         network, info = cls.from_pretrained(place.folder, dtype=torch.float32, output_loading_info=True)
+    if rounding.packed_by(place.config):
+        rounding.unpack(network)
     if getattr(config, averaging.CONFIG_KEY, False):
         trunk = averaging.without_layer(network, nn.Linear(config.hidden_size, config.num_labels))
         delattr(trunk.config, averaging.CONFIG_KEY)

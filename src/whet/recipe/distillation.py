@@ -31,7 +31,7 @@ class DistillationRecipe(Asked):
     teacher: str | None = Field(
         None,
         description="A run, whose shipped model it is, a model folder or a hub id; with an endpoint the model's name "
-        "there, which only writes.",
+        "there, which is asked in words.",
     )
     temperature: Positive = Field(2.0, description="What both models' logits are divided by (arXiv 1503.02531).")
     weight: Annotated[float, Field(ge=0, le=1)] = Field(
@@ -45,12 +45,18 @@ class DistillationRecipe(Asked):
     )
     top_k: Count = Field(64, description="Of a vocabulary, how many of the teacher's likeliest tokens are kept.")
     unlabelled: str | None = Field(
-        None, description="Texts without labels that the teacher is asked about, too: a file, a folder or a hub id."
+        None,
+        description="Texts without labels that the teacher is asked about, too, or prompts and sources that it writes "
+        "targets to: a file, a folder or a hub id.",
     )
     texts: Literal["none", "replace", "join"] = Field(
         "none",
         description="Of tasks that write: what the teacher writes takes the place of the targets, or stands beside "
         "them (arXiv 1606.07947).",
     )
-    max_tokens: Auto | Count = Field("auto", description="Longest text of a teacher that writes; auto: as the run's.")
+    max_tokens: Auto | Count = Field(
+        "auto",
+        description="Longest text of a teacher that writes, or that is asked in words; auto: as "
+        "the run's, or by its labels.",
+    )
     control: bool = Field(True, description="Train the same model without the teacher, to see what it is worth.")

@@ -11,7 +11,7 @@ from whet.recipe.schema import Recipe
 WRITING = ("text-generation", "translation", "summarization")
 """Tasks whose models write texts."""
 ALONE = ("text-classification", "token-classification", "regression")
-"""Tasks of which a teacher can be asked about a text that nothing else is known of."""
+"""Tasks of which a teacher can be asked about a text that nothing else is known of; one elsewhere, in words."""
 
 Found = tuple[str, str, str, str]
 """Code, option, what is wrong, what to do."""
@@ -69,9 +69,17 @@ def _somebody_learns(recipe: Recipe) -> Iterator[Found]:
 def _unlabelled(recipe: Recipe) -> Iterator[Found]:
     if recipe.distillation.unlabelled is None:
         return
-    if recipe.task not in ALONE:
+    if recipe.task in WRITING and recipe.distillation.texts == "none":
+        what = "is set, but nobody writes targets to prompts that have none."
+        yield (
+            "R063",
+            "distillation.unlabelled",
+            what,
+            "Set distillation.texts=join or replace: the teacher writes them.",
+        )
+    elif recipe.task not in (*ALONE, *WRITING):
         what = f"is set, but a row of {recipe.task} is more than a text with a label."
-        remedy = f"Remove it; it belongs to {', '.join(ALONE)}."
+        remedy = f"Remove it; it belongs to {', '.join((*ALONE, *WRITING))}."
         if recipe.task in LANGUAGE:
             remedy = "Put such texts among the training rows: the tokens of a text are its labels."
         yield "R063", "distillation.unlabelled", what, remedy
@@ -85,19 +93,33 @@ def _writes(recipe: Recipe) -> Iterator[Found]:
     if wanted.texts != "none" and recipe.task not in WRITING:
         what = f"is {wanted.texts!r}, but {recipe.task} writes nothing."
         yield "R064", "distillation.texts", what, f"Remove it; it belongs to {', '.join(WRITING)}."
-    if wanted.endpoint is not None and (wanted.texts == "none" or wanted.weight > 0):
-        what = "is set: a service gives texts, and nothing about their likelihood."
-        remedy = "For a task that writes, set distillation.texts and distillation.weight=0; else name a model."
-        yield "R064", "distillation.endpoint", what, remedy
-    if wanted.endpoint is not None and (wanted.hidden or wanted.attention):
-        what = "is set: a service shows no hidden states."
-        yield "R064", "distillation.endpoint", what, "Remove distillation.hidden and distillation.attention."
+    if wanted.endpoint is not None:
+        yield from _elsewhere(recipe)
     if wanted.endpoint is None and (wanted.max_cost is not None or wanted.price_input or wanted.price_output):
         what = "is not set, but prices or a limit are."
         yield "R064", "distillation.endpoint", what, "Name the endpoint, or remove them."
     if wanted.max_cost is not None and wanted.price_input is None and wanted.price_output is None:
         remedy = "Set distillation.price_input and distillation.price_output."
         yield "R064", "distillation.max_cost", "is set, but no prices are.", remedy
+
+
+def _elsewhere(recipe: Recipe) -> Iterator[Found]:
+    """Of a service, which says what it says in words."""
+    wanted = recipe.distillation
+    if recipe.task in WRITING and (wanted.texts == "none" or wanted.weight > 0):
+        what = "is set: a service gives texts, and nothing about their likelihood."
+        remedy = "Set distillation.texts and distillation.weight=0, or name a model."
+        yield "R064", "distillation.endpoint", what, remedy
+    if recipe.task not in (*WRITING, *ALONE):
+        what = f"is set, but what a service says in words is no answer that a model of {recipe.task} could learn from."
+        remedy = f"Name a model; a service can teach {', '.join((*ALONE, *WRITING))}."
+        yield "R064", "distillation.endpoint", what, remedy
+    if wanted.hidden or wanted.attention:
+        what = "is set: a service shows no hidden states."
+        yield "R064", "distillation.endpoint", what, "Remove distillation.hidden and distillation.attention."
+    if wanted.temperature != DistillationRecipe().temperature:
+        what = "is set, but a service says no likelihoods that it could soften."
+        yield "R064", "distillation.temperature", what, "Remove it, or name a model."
 
 
 def _of_vocabularies(recipe: Recipe) -> Iterator[Found]:

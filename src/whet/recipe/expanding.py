@@ -15,6 +15,8 @@ from typing import Any
 from whet.errors import Problem, UserError
 from whet.recipe.lines import at, within
 from whet.recipe.names import SOFT
+from whet.recipe.quantised_rules import METHOD as ROUNDING
+from whet.recipe.quantised_rules import OF_TRAINING
 from whet.recipe.schema import Recipe
 from whet.recipe.stages import ControlsRecipe
 
@@ -39,6 +41,8 @@ PART = "stage"
 """What one of several trainings is called here."""
 OF_ALL_STAGES = ("version", "task", "base", "seed", "data", "search", *OF_THE_WHOLE)
 """What above stages is not lost where no stage has its task."""
+_OF_METHODS = ("lora", "soft", "contrastive", "layers")
+"""Parts of a recipe that belong to methods which train."""
 UNMERGED = (*SOFT, "ia3")
 """Methods whose adapters cannot be merged, so that no other stage may begin from their models."""
 _NAME = re.compile(r"[A-Za-z0-9][\w-]*")
@@ -110,7 +114,7 @@ def _laid_out(recipe: Recipe) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, given in enumerate(recipe.stages):
         own = {name: value for name, value in given.items() if name != "name" and name not in FOREIGN}
         if own.get("task", recipe.task) == recipe.task:
-            values = _over(above, own)
+            values = _over(_for_method(above, own.get("method")), own)
             if _has_rows(own):
                 values["data"] = dict(own["data"])
         else:
@@ -126,6 +130,19 @@ def _laid_out(recipe: Recipe) -> Iterator[tuple[str, dict[str, Any]]]:
             following = names[number + 1 : number + 2]
             values = _over(values, {"selection": {"target": following[0]}}) if following else values
         yield names[number], values
+
+
+def _for_method(above: Mapping[str, Any], method: Any) -> dict[str, Any]:
+    """What stands above, for a stage of a method.
+
+    One that only rounds takes nothing of how others learn, nor their baselines: it has one of its own.
+    """
+    if method != ROUNDING:
+        return dict(above)
+    found = {name: value for name, value in above.items() if name not in (*OF_TRAINING, *_OF_METHODS)}
+    for part, own in (("forgetting", ("replay", "interpolate")), ("evaluation", ("baselines",))):
+        found[part] = {name: value for name, value in found[part].items() if name not in own}
+    return found
 
 
 def not_taken(recipe: Recipe) -> dict[str, list[str]]:

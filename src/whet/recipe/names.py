@@ -14,6 +14,7 @@ Method = Literal[
     "prefix",
     "lora",
     "qlora",
+    "quantised",
     "top-layers",
     "contrastive",
     "full",
@@ -24,6 +25,8 @@ ADAPTERS: tuple[Method, ...] = (*SOFT, "ia3", "lora", "qlora")
 """Methods that leave the base as it is and keep a few weights of their own (PEFT)."""
 WHOLE: tuple[Method, ...] = ("contrastive", "full")
 """Methods that move every weight of the base."""
+STILL: tuple[Method, ...] = ("probe", "quantised")
+"""Methods that leave every weight of the base where it is: nothing is trained but, of the probe, a head."""
 VARIANTS = ("together", "distilled", "self-trained")
 """Models that a run trains beside the one of its method: by the same method, with more to learn from."""
 TaskName = Literal[
@@ -96,3 +99,5 @@ PROMPTABLE: tuple[TaskName, ...] = (
 """Tasks that a language model can be asked to do in words."""
 LANGUAGE: tuple[TaskName, ...] = ("text-generation", "translation", "summarization", "language-modeling", "fill-mask")
 """Tasks whose models say tokens."""
+QUANTISABLE: tuple[TaskName, ...] = ("text-classification", "token-classification", "question-answering", *LANGUAGE)
+"""Tasks that a base may answer as it is, with its own head, so that method quantised has something to round."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from whet.recipe import few_choices
-from whet.recipe.names import BASELINES, LANGUAGE, PROBED, PROMPTED, SOFT
+from whet.recipe.names import BASELINES, LANGUAGE, PROBED, PROMPTED, SOFT, STILL
 from whet.recipe.preference import BY_TOKEN
 from whet.recipe.schema import Recipe
 
@@ -117,7 +117,7 @@ def early(recipe: Recipe, limit: int, columns: tuple[str, ...]) -> dict[str, Any
 
 def candidates(method: str, recipe: Recipe) -> list[str]:
     """The models that a run of ``recipe`` trains, cheapest first; those of VARIANTS are trained by ``method``, too."""
-    first = [] if recipe.task not in PROBED or method == "probe" else ["probe"]
+    first = [] if recipe.task not in PROBED or method in STILL else ["probe"]
     if recipe.distillation.teacher is None:
         return [*first, method, *(["self-trained"] if recipe.self_training.source is not None else [])]
     return [*first, *([method] if recipe.distillation.control else []), "distilled"]
@@ -199,16 +199,22 @@ def _adapters(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
     root = "the root of the rank" if recipe.lora.rank_stabilised else "the rank"
     alpha = 2.0 * (decided**0.5 if recipe.lora.rank_stabilised else decided)
     layers = max(1, facts.num_layers // 4)
-    quantised = 4 if recipe.method == "qlora" else 16 if facts.dtype == "bf16" else 32
+    kept = {"qlora": 4, "quantised": 8}.get(recipe.method, 16 if facts.dtype == "bf16" else 32)
     return {
         "lora.rank": rank,
         "lora.alpha": Choice(alpha, f"twice {root}, so that the update counts twice whatever the rank"),
         "lora.target_modules": Choice("auto", "every linear layer of the pretrained model"),
         "layers.top": Choice(layers, f"a quarter of {facts.num_layers} layers, one at least"),
         "soft.width": Choice(facts.hidden_size or 128, "as wide as the base"),
-        "quantisation.bits": Choice(quantised, "4 for qlora, the training precision for others"),
+        "quantisation.bits": Choice(kept, _BITS),
         "regularisation.dropout": Choice("auto", "what the base was pretrained with"),
     }
+
+
+_BITS = (
+    "4 for qlora, whose adapters learn beside it; 8 for quantised, which nothing makes up for; "
+    "the training precision for others"
+)
 
 
 def _rank(recipe: Recipe, facts: Facts) -> Choice:
@@ -240,10 +246,18 @@ def baselines(recipe: Recipe) -> Choice:
     """Their names; ``prompting`` stands for the ways of it."""
     wanted = recipe.evaluation.baselines
     if wanted == "auto":
-        return Choice(list(BASELINES[recipe.task]), f"all of {recipe.task}")
+        beside = ", and the base in whole weights" if recipe.method == "quantised" else ""
+        return Choice(list(baselines_of(recipe)), f"all of {recipe.task}{beside}")
     named = [wanted] if isinstance(wanted, str) else wanted
     several = [one for name in named for one in (PROMPTED if name == "prompting" else (name,))]
     return Choice(list(dict.fromkeys(several)), SET)
+
+
+def baselines_of(recipe: Recipe) -> tuple[str, ...]:
+    """What the task is held against; rounding, which trains no probe, against the very model that is rounded."""
+    if recipe.method != "quantised":
+        return BASELINES[recipe.task]
+    return tuple(dict.fromkeys([*(one for one in BASELINES[recipe.task] if one != "probe"), "base"]))
 
 
 def _shaping(recipe: Recipe, limit: int, columns: tuple[str, ...]) -> dict[str, Choice]:

@@ -13,7 +13,9 @@ from whet.recipe.mixing import MixingRecipe
 from whet.recipe.names import BASELINES, LANGUAGE, PROBED, PROMPTABLE, PROMPTED, SOFT
 from whet.recipe.preference import PreferenceRecipe
 from whet.recipe.preference_rules import preferred
-from whet.recipe.resolve import baselines
+from whet.recipe.quantised_rules import METHOD as ROUNDING
+from whet.recipe.quantised_rules import OF_TRAINING, quantised
+from whet.recipe.resolve import baselines, baselines_of
 from whet.recipe.rows import AnswersRecipe, ChatRecipe, GenerationRecipe, MaskingRecipe, SimilarityRecipe, SourcesRecipe
 from whet.recipe.schema import Recipe
 from whet.recipe.space import mistakes
@@ -71,6 +73,8 @@ def concerns(option: str, task: str) -> bool:
 
 def matters(option: str, task: str, method: str) -> bool:
     """Whether ``option`` can have an effect on a training of this task by this method."""
+    if method == ROUNDING and option.partition(".")[0] in OF_TRAINING:
+        return False
     of_method = (methods for part, methods in OF_SOME_METHODS.items() if f"{option}.".startswith(f"{part}."))
     return concerns(option, task) and all(method in methods for methods in of_method)
 
@@ -102,6 +106,7 @@ def contradictions(recipe: Recipe) -> Iterator[Contradiction]:
     yield from few_shot(recipe)
     yield from distilled(recipe)
     yield from preferred(recipe)
+    yield from quantised(recipe)
 
 
 def _columns_differ(recipe: Recipe) -> Iterator[Contradiction]:
@@ -126,7 +131,7 @@ OF_SOME_METHODS: dict[str, tuple[str, ...]] = {
     "contrastive": ("contrastive",),
     "soft.start": ("prompt",),
     "soft.width": ("p-tuning",),
-    "quantisation": ("qlora",),
+    "quantisation": ("qlora", "quantised"),
     "layers.top": ("top-layers",),
     "layers.decay": ("top-layers", "full"),
     "layers.gradual": ("top-layers", "full"),
@@ -151,7 +156,8 @@ def _options_of_the_method(recipe: Recipe) -> Iterator[Contradiction]:
             continue  # said of the whole part already
         remedy = f"Set method to {' or '.join(methods)}, or remove it."
         if part == "quantisation" and recipe.method in ("full", "top-layers", "bitfit"):
-            remedy = "Weights of 4 or 8 bits cannot be moved: set method to qlora, or remove it."
+            remedy = "Weights of 4 or 8 bits cannot be moved: set method to qlora, or round the model in a stage of "
+            remedy += "method quantised behind this one."
         yield "R021", name, f"is set, but method is {recipe.method!r}.", remedy
 
 
@@ -186,7 +192,8 @@ def _adapters_start_from_something(recipe: Recipe) -> Iterator[Contradiction]:
 def _quantised_in_one_way(recipe: Recipe) -> Iterator[Contradiction]:
     """Kinds and double scales are those of 4 bits."""
     known, fresh = recipe.quantisation, QuantisationRecipe()
-    if recipe.method == "qlora" and known.bits == 8 and (known.kind, known.double) != (fresh.kind, fresh.double):
+    rounds, of_four = recipe.method in ("qlora", ROUNDING), (known.kind, known.double) != (fresh.kind, fresh.double)
+    if rounds and known.bits == 8 and of_four:
         yield (
             "R037",
             "quantisation",
@@ -270,7 +277,7 @@ def _baselines_of_the_task(recipe: Recipe) -> Iterator[Contradiction]:
     if recipe.evaluation.baselines == "auto":
         return
     promptable = recipe.task in PROMPTABLE
-    known = (*BASELINES[recipe.task], *(("prompting", *PROMPTED) if promptable else ()))
+    known = (*baselines_of(recipe), *(("prompting", *PROMPTED) if promptable else ()))
     named = recipe.evaluation.baselines
     for name in [named] if isinstance(named, str) else named:
         if name not in known:
@@ -396,6 +403,8 @@ def _chosen_for_something(recipe: Recipe) -> Iterator[Contradiction]:
         yield "R055", "selection.share", "is set, and so is selection.rows.", "Keep one of them."
     if wanted.way == "dsir" and wanted.neighbours != fresh.neighbours:
         yield "R055", "selection.neighbours", "is set, but belongs to 'nearest'.", "Remove it."
+    if wanted.way == "nearest" and not wanted.even_lengths:
+        yield "R055", "selection.even_lengths", "is set, but belongs to 'dsir'.", "Remove it."
 
 
 def _controls_of_stages(recipe: Recipe) -> Iterator[Contradiction]:

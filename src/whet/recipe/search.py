@@ -23,11 +23,11 @@ class SearchRecipe(Part):
     trials: Count = Field(20, description="How many settings are tried; the first is the recipe as it stands.")
     minutes: Positive | None = Field(
         None,
-        description="Time for trials and further seeds; a trial that is running then ends with its best state. "
-        "Baselines and the finalists' predictions come on top.",
+        description="Time for trials and further seeds; what is under way then ends with its best state, and a further "
+        "seed that was cut short does not judge. Baselines and the finalists' predictions come on top.",
     )
     seeds: Count = Field(
-        3,
+        4,
         description="Trainings of each of the best settings, each with another seed. Of three or more the first, by "
         "which the setting was chosen, is not judged.",
     )

@@ -42,4 +42,9 @@ class SelectionRecipe(Part):
         description="What rows shall be like: a file, a folder, a run or a stage, whose training texts count; in "
         "stages not given: the next one's.",
     )
+    even_lengths: bool = Field(
+        True,
+        description="Of dsir: a text weighs as one of the pool's mean length; false: by the sum over its words, as "
+        "published, which takes the shortest texts of a pool of many lengths.",
+    )
     neighbours: Count = Field(8, description="Of nearest: how many texts of the target a row is compared with.")

@@ -60,9 +60,11 @@ class SoftRecipe(Part):
 
 
 class QuantisationRecipe(Part):
-    """How the frozen weights of method qlora are kept (bitsandbytes)."""
+    """How weights of methods qlora and quantised are kept (bitsandbytes)."""
 
-    bits: Auto | Literal[4, 8] = Field("auto", description="Bits of a weight; auto: 4 for qlora, all for others.")
+    bits: Auto | Literal[4, 8] = Field(
+        "auto", description="Bits of a weight; auto: 4 for qlora, 8 for quantised, all for others."
+    )
     kind: Literal["nf4", "fp4"] = Field("nf4", description="The 16 values of 4 bits (arXiv 2305.14314).")
     double: bool = Field(True, description="Quantise the scales of 4 bits, too.")
 

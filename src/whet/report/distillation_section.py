@@ -72,7 +72,8 @@ def _row(told: Facts, name: str, metric: str) -> Row:
     if name == retention.TEACHER:
         role = f"the teacher: {retention.teacher_words(told)}"
     if name == retention.TEACHER and sum((told.get("seen") or {}).values()):
-        role += "; not comparable, it was trained on some of the test rows"
+        others = "; what is kept of it is told by the test rows that it had not seen"
+        role += others if told["kept"] else "; not comparable, it was trained on too many of the test rows"
     return Row(
         [
             words(name if name in ROLES else model_words(name), role),
@@ -95,16 +96,22 @@ def _how(told: Facts) -> Iterator[str]:
         for part, what in (("hidden", "its hidden states"), ("attention", "what its tokens look at"))
         if wish.get(part)
     ]
-    if wish.get("texts", "none") != "none":
+    writes = wish.get("texts", "none") != "none"
+    kind = "prompts without a target" if writes else "texts without labels"
+    beside = f" and {numbers.count(told['unlabelled'])} {kind}" if told.get("unlabelled") else ""
+    if writes:
         place = "beside the targets" if wish["texts"] == "join" else "in the place of the targets"
         wrote = numbers.count(told["written"]) if "written" in told else "some"
-        yield f"The teacher, {who}, wrote to {wrote} of {rows} training rows; its texts stand {place}."
+        yield f"The teacher, {who}, wrote to {wrote} of {rows} training rows{beside}; its texts stand {place}."
     if told.get("spent"):
         yield f"It took {retention.spent_in_words(told['spent'])}."
     if wish["weight"] or inside:
-        texts = f" and {numbers.count(told['unlabelled'])} texts without labels" if told.get("unlabelled") else ""
-        yield f"The teacher, {who}, was asked about {rows} training rows{texts} once, and what it said was kept."
-        share = f"{100 * wish['weight']:g} % of a row from it, at temperature {wish['temperature']:g}"
+        yield f"The teacher, {who}, was asked about {rows} training rows{beside} once, and what it said was kept."
+        heat = f", at temperature {wish['temperature']:g}"
+        if told.get("replies"):
+            heat = ""
+            yield f"It was asked in words. {retention.replies_in_words(told)}"
+        share = f"{100 * wish['weight']:g} % of a row from it{heat}"
         yield f"The student learns {', '.join([*([share] if wish['weight'] else []), *inside])}."
 
 

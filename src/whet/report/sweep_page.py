@@ -23,6 +23,11 @@ from whet.report.tradeoff import cloud
 FILE = "sweep.html"
 Facts = Mapping[str, Any]
 DEFAULT = "as the recipe has it"
+MEMORY = (
+    "The most by which the process grew while it trained, beyond what it held before (the base, for one); mean over "
+    "seeds. On a GPU the memory of the device is not in it"
+)
+"""What is known of memory: the peak of a process that trains one model after the other says nothing of one of them."""
 
 
 def write(folder: Path, found: Facts) -> Path:
@@ -44,6 +49,7 @@ def _outcome(found: Facts) -> Section:
     )
     told = noted(found["findings"], "X")
     content = {"reason": found["verdict"]["reason"], "about": about, "table": table(found), "findings": told}
+    content["seeds"] = trainings(found)
     return Section("sweep", "Verdict", content)
 
 
@@ -57,7 +63,7 @@ def table(found: Facts) -> Table:
         Column("Seeds", True, "Trainings that are judged: beside two others the first, which validation chose, is not"),
         Column("Forgotten", True, "Of what the base knew, by the first seed"),
         Column("Moves", True, "Weights that training moves, of all"),
-        Column("Memory", True, "By how much the process grew while it trained, at most; mean over seeds"),
+        Column("Memory added", True, MEMORY),
         Column("Training", True, "Time inside optimiser steps, mean over seeds"),
         Column("Size", True, "Of everything that must be shipped: an adapter is of no use without its base"),
         Column("Latency", True, "Time a row, many rows at once"),
@@ -90,10 +96,33 @@ def _row(one: Facts, metric: str) -> Row:
 
 
 def _missing(one: Facts) -> str:
-    failed, left_out = len(one.get("failed", ())), int(one.get("left_out", 0))
-    return ", ".join(
-        [*([f"{failed} failed"] if failed else []), *([f"{left_out} left out for time"] if left_out else [])]
-    )
+    cut = sum(bool(seed["cut"]) for seed in one.get("seeds", ()))
+    counts = {"cut short": cut, "failed": len(one.get("failed", ())), "left out for time": int(one.get("left_out", 0))}
+    return ", ".join(f"{count} {how}" for how, count in counts.items() if count)
+
+
+def trainings(found: Facts) -> Table | None:
+    """Every training of the finalists with its own value; None of an older search, which does not tell them."""
+    metric = str(found["metric"])
+    columns = [
+        Column("Model"),
+        Column("Seed", True),
+        Column(numbers.metric(metric).title, True, "On test rows, of this training alone"),
+        Column("What it counts for", prose=True),
+    ]
+    rows = [
+        Row(
+            [
+                words(row["words"]),
+                number(one["seed"], str(one["seed"])),
+                number(one["value"], numbers.written(one["value"], metric)),
+                words(one["note"] or "judges"),
+            ]
+        )
+        for row in found["table"]
+        for one in row.get("seeds", ())
+    ]
+    return Table("Every training of the finalists", columns, rows, sortable=True, shape="stacked") if rows else None
 
 
 def _forgotten(told: Facts | None) -> Cell:

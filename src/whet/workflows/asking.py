@@ -241,6 +241,8 @@ def refuse_silent(run: Running) -> None:
     """
     if run.recipe.judge.endpoint is not None:
         endpoint(run, "judge")
+    if run.recipe.distillation.endpoint is not None:
+        endpoint(run, "distillation")
     asked = set(PROMPTED) & set(baselines(run.recipe).value)
     if asked and run.recipe.prompting.endpoint is not None:
         endpoint(run, "prompting")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import yaml
@@ -25,11 +25,14 @@ from whet.evaluation.verdict import decide
 from whet.evaluation.weakness import PARTS
 from whet.files import read_json
 from whet.folder import RunFolder
-from whet.workflows import recipe_differences
+from whet.recipe.names import BaselineName
+from whet.workflows import recipe_differences, stage_results
 from whet.workflows.changed_rows import Row, told
 from whet.workflows.two_runs import ShippedRun, opened, rows_of
 
 COSTS = ("train_seconds", "predict_rows_per_second", "size_bytes", "trainable_parameters", "peak_bytes")
+OF_THE_BASE = ("probe", "label_names", "base_cosine", "base")
+"""Baselines that ask the base, and with it what earlier stages made of it."""
 EXAMPLES = 20
 """Changed rows of each run that are among what ``--json`` prints."""
 
@@ -89,7 +92,7 @@ def compare(paths: Sequence[Path], margin: float, alpha: float, seed: int = 0) -
         "verdict": verdict.to_json(),
         "findings": [one.to_json() for one in steady],
         "costs": {run.predictions.model: _costs(run) for run in runs},
-        "differences": [one.to_json() for one in recipe_differences.of_recipes(folders, [run.asked for run in runs])],
+        "differences": [one.to_json() for one in recipe_differences.of_recipes(runs)],
         "machines": [one.to_json() for one in recipe_differences.of_machines(folders)],
     }
     beside = tuple(_beside(run, runs[0], verdict.metric, rows, seed, alpha) for run in runs[1:])
@@ -148,15 +151,25 @@ def _of_source(rows: Examples, predictions: Predictions, folder: RunFolder) -> d
 
 
 def _costs(run: ShippedRun) -> dict[str, Any]:
+    """What is known of the model's costs; of one that went through stages, their time, and the most memory of any."""
     known = run.facts
+    if run.parts.are_stages and _is_of_the_base(run):
+        before = [place.facts(stage_results.model_of(place)) for place in run.parts.others.values()]
+        every = [known, *(dict(read_json(path)) for path in before if path.exists())]
+        for name, together in (("train_seconds", sum), ("peak_bytes", max)):
+            values = [one[name] for one in every if one.get(name) is not None]
+            known |= {name: together(values)} if values else {}
     return {name: known[name] for name in COSTS if known.get(name) is not None}
+
+
+def _is_of_the_base(run: ShippedRun) -> bool:
+    """Whether the shipped model rests on what earlier stages made of the base."""
+    return run.ships in OF_THE_BASE or run.ships not in get_args(BaselineName)
 
 
 def _seeds(runs: Sequence[ShippedRun]) -> list[list[Predictions]]:
     """The models of runs whose recipes differ by nothing but their seed, where there are several."""
-    alike: dict[str, list[Predictions]] = {}
+    alike: dict[tuple[str, str], list[Predictions]] = {}
     for run in runs:
-        recipe = yaml.safe_load(run.folder.recipe.read_text(encoding="utf-8"))
-        known = {name: value for name, value in recipe.items() if name != "seed"}
-        alike.setdefault(repr((run.ships, known)), []).append(run.predictions)
+        alike.setdefault((run.ships, recipe_differences.but_for_seeds(run)), []).append(run.predictions)
     return [some for some in alike.values() if len(some) > 1]

@@ -38,12 +38,26 @@ def wanted(run: Running, name: str | None = None) -> bool:
     return run.method_of(str(run.value("method")) if name is None else name) == CONTRASTIVE
 
 
-def refuse(run: Running) -> None:
-    """:raises UserError: T040, fewer than two examples of a class; T041, several labels a row; T043, small batches."""
-    if not wanted(run):
+def refuse(run: Running, name: str | None = None) -> None:
+    """Refuse rows of which ``name`` cannot learn by this method; None: the model of the run's method.
+
+    :raises UserError: as :func:`refuse_rows`; T043, small batches.
+    """
+    if not wanted(run, name):
         return
-    if run.multi_label:
-        what = "contrastive wants one class a row, and these rows may carry several labels."
+    refuse_rows(run)
+    if not _together(run, run.encoded["train"]):
+        tokens, four = run.value("training.batch_tokens"), 4 * float(np.mean(run.encoded["train"].lengths))
+        what = f"is {tokens:,}, and two texts of each of two classes have about {four:,.0f}."
+        remedy = "Raise it: contrastive learns from texts of several classes that stand in one batch."
+        raise UserError(Problem("T043", "training.batch_tokens", what, remedy))
+
+
+def refuse_rows(run: Running) -> None:
+    """:raises UserError: T040, fewer than two examples of a class; T041, rows with several labels, or with none."""
+    if run.multi_label or not run.gold:
+        they = "may carry several labels" if run.multi_label else "have none"
+        what = f"contrastive wants one class a row, and these rows {they}."
         raise UserError(Problem("T041", "method", what, "Set method to full or lora."))
     counts = np.bincount(run.gold["train"], minlength=len(run.labels))
     few = [name for name, count in zip(run.labels, counts, strict=True) if count < FEWEST]
@@ -55,11 +69,6 @@ def refuse(run: Running) -> None:
             "own so that none is set aside, or use method probe or full."
         )
         raise UserError(Problem("T040", "method", f"{what}.", remedy))
-    if not _together(run, run.encoded["train"]):
-        tokens, four = run.value("training.batch_tokens"), 4 * float(np.mean(run.encoded["train"].lengths))
-        what = f"is {tokens:,}, and two texts of each of two classes have about {four:,.0f}."
-        remedy = "Raise it: contrastive learns from texts of several classes that stand in one batch."
-        raise UserError(Problem("T043", "training.batch_tokens", what, remedy))
 
 
 def objective(run: Running) -> Objective[Any]:

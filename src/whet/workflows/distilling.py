@@ -30,7 +30,7 @@ from whet.objectives.matching import HiddenStates, Relations
 from whet.objectives.token_lessons import AskedAnew, OfTokens, Unasked
 from whet.tasks.regression import Regression
 from whet.tasks.token_classification import UNCOUNTED, standing
-from whet.workflows import unlabelled, written
+from whet.workflows import unlabelled, worded, written
 from whet.workflows.events import Said
 from whet.workflows.running import Running
 from whet.workflows.teacher_tables import (
@@ -81,9 +81,14 @@ def refuse_teacher(run: Running) -> None:
     if not wanted(run) or wish.endpoint is not None:
         return
     with concerning(OPTION):
-        if not (written.wanted(run) and not wish.weight and run.guesses == "next"):  # texts are read in any vocabulary
+        if not only_writes(run):  # texts are read in any vocabulary
             teachers.refuse_other_terms(run.teacher, run.task, run.tokenizer)
         refuse_insides(run, run.teacher)
+
+
+def only_writes(run: Running) -> bool:
+    """Whether nothing is learnt from the teacher but texts that it wrote."""
+    return written.wanted(run) and not run.recipe.distillation.weight and run.guesses == "next"
 
 
 def refuse_method(run: Running) -> None:
@@ -101,39 +106,36 @@ def ask(run: Running) -> Iterator[Event]:
     """What the teacher says of the training rows, and of texts without labels, into the run's folder."""
     wish = run.recipe.distillation
     start = time.monotonic()
-    if wish.unlabelled is not None:
-        yield from unlabelled.encode(run, run.tokens_folder(JOINED))
+    if worded.wanted(run):
+        yield from worded.ask(run)
     if written.wanted(run):
         written.encode(run, run.tokens_folder(JOINED))
+    elif wish.unlabelled is not None:
+        yield from unlabelled.encode(run, run.tokens_folder(JOINED), _texts(run))
     whole = learnt(run)
     if wish.endpoint is not None:
-        about: dict[str, Any] = {
-            "teacher": wish.teacher,
-            "rows": len(run.encoded["train"]),
-            "unlabelled": 0,
-            "texts": len(whole),
-        }
-        write_json(run.folder.path / FOLDER / FILE, about)
+        _keep_elsewhere(run, whole, start)
         return
     tables = _asked(run, run.teacher, whole)
     with folder_beside(run.folder.path / FOLDER) as inside:
         for name, table in tables.items():
             np.save(inside / f"{name}.npy", table, allow_pickle=False)
-        about = {
+        about: dict[str, Any] = {
             "teacher": run.teacher.name,
             "taught_by": _taught_by(run),
             "weights": run.teacher.weights,
             "parameters": sum(weight.numel() for weight in run.teacher.model.parameters()),
             "size_bytes": run.teacher.size_bytes,
             "rows": len(run.encoded["train"]),
-            "unlabelled": len(unlabelled.encoded(run)) if wish.unlabelled is not None else 0,
+            "unlabelled": _num_beside(run),
             "tokens": _hash(whole),
             "numbers": {name: list(table.shape) for name, table in tables.items()},
             "seen": teachers.seen_before(str(wish.teacher), run.examples("test")),
             "seconds": time.monotonic() - start,
         }
         write_json(inside / FILE, about)
-    more = f" and {about['unlabelled']:,} texts without labels" if about["unlabelled"] else ""
+    kind = "prompts without a target" if written.wanted(run) else "texts without labels"
+    more = f" and {about['unlabelled']:,} {kind}" if about["unlabelled"] else ""
     size = sum(table.nbytes for table in tables.values()) / 2**20
     yield Said(
         f"teacher: {run.teacher.known_as}, asked about {about['rows']:,} rows{more} once; {size:.1f} MiB are kept"
@@ -142,6 +144,34 @@ def ask(run: Running) -> Iterator[Event]:
     for one in (retention.who_teaches(told), retention.seen_before(told)):
         if one.bin in ("tip", "issue"):
             yield Said(f"  {one.code} {one.message}")
+
+
+def _keep_elsewhere(run: Running, whole: Encoded, start: float) -> None:
+    """What a service said of rows, where it did not write texts; and what was learnt from."""
+    with folder_beside(run.folder.path / FOLDER) as inside:
+        if worded.wanted(run):
+            np.save(inside / f"{SAID}.npy", worded.table(run), allow_pickle=False)
+        about = {
+            "teacher": run.recipe.distillation.teacher,
+            "rows": len(run.encoded["train"]),
+            "unlabelled": _num_beside(run),
+            "texts": len(whole),
+            "tokens": _hash(whole),
+            "seconds": time.monotonic() - start,
+        }
+        write_json(inside / FILE, about)
+
+
+def _num_beside(run: Running) -> int:
+    """How many texts without labels, or prompts without a target, are learnt from."""
+    if run.recipe.distillation.unlabelled is None:
+        return 0
+    return written.num_beside(run) if written.wanted(run) else len(unlabelled.encoded(run))
+
+
+def _texts(run: Running) -> Examples:
+    """The texts without labels that are learnt from."""
+    return worded.texts(run) if worded.wanted(run) else unlabelled.rows(run)
 
 
 def _taught_by(run: Running) -> dict[str, Any] | None:
@@ -288,7 +318,7 @@ def _tables(run: Running, name: str) -> list[NDArray[Any]]:
 def _lesson(run: Running, own: Any) -> Lesson:
     """What the teacher said, as the distance of this kind of answers takes it."""
     wish, kind = run.recipe.distillation, run.head_kind
-    heat = wish.temperature
+    heat = 1.0 if worded.wanted(run) else wish.temperature  # a label that was said is no logit
     if kind == "language":
         if not wish.weight:
             return Unasked()
@@ -346,5 +376,5 @@ def _standing(run: Running) -> NDArray[np.int64]:
     tokens = standing(own, run.examples("train"))
     if run.recipe.distillation.unlabelled is None:
         return tokens
-    beside = standing(unlabelled.encoded(run), unlabelled.rows(run))
+    beside = standing(unlabelled.encoded(run), _texts(run))
     return np.concatenate([tokens, beside + own.num_tokens])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,13 +20,13 @@ from whet.evaluation.break_even import Prices, standing
 from whet.evaluation.gates import gates, subject_of
 from whet.evaluation.scoring import score_all
 from whet.evaluation.settling import settle, settled
-from whet.evaluation.verdict import decide
+from whet.evaluation.verdict import Verdict, decide
 from whet.files import read_json, write_json
 from whet.findings import Finding
 from whet.recipe.names import PROMPTABLE, PROMPTED
 from whet.tasks.closed_answers import among
 from whet.tasks.text_generation import TextGeneration
-from whet.workflows import asking, forgetting, self_training
+from whet.workflows import asking, forgetting, rounding, self_training
 from whet.workflows.diagnosing import validation_and_test
 from whet.workflows.events import Said
 from whet.workflows.gathering import gather
@@ -53,6 +53,9 @@ def baseline(run: Running, name: str) -> Iterator[Event]:
         found |= fitted.save(folder, found)
         found["size_bytes"] = sum(path.stat().st_size for path in folder.iterdir())
         found["predict_rows_per_second"] = sum(map(len, said.values())) / seconds
+    if name == rounding.BASE and rounding.wanted(run):
+        weights = rounding.weights_bytes(run.place.folder)
+        found |= {"weights_bytes": weights, "predict_rows_per_second": run.untouched_rate}
     more = dict(getattr(fitted, "facts", {}))
     write_json(run.folder.facts(name), {"train_seconds": time.monotonic() - start, **found, **more})
     lost, rows = (more.get("prompting") or {}).get("unparsable", {}).get("test") or 0, len(said["test"])
@@ -67,6 +70,8 @@ def _material(run: Running) -> Material:
         more |= {"speaker": lambda: run.speaker, "prompted": asking.prompted(run)}
     if run.head_kind == "language":
         more |= {"tokens": run.asked, "vocabulary_size": len(run.tokenizer), "untouched": run.untouched}
+    elif rounding.wanted(run):
+        more |= {"untouched": run.untouched}
     return Material(
         run.recipe.task, run.data.splits, run.labels, run.multi_label, run.gold, run.unit_vectors, run.embed, **more
     )
@@ -152,18 +157,12 @@ def judge(run: Running, baselines: Sequence[str], candidates: Sequence[str]) -> 
     test = {name: load_predictions(run.folder.predictions(name, "test")) for name in {*baselines, *candidates}}
     evaluation = run.recipe.evaluation
     scores = read_json(run.folder.scores)
-    verdict = decide(
-        [test[name] for name in candidates],
-        [test[name] for name in baselines],
-        seed=run.recipe.seed,
-        metric=scores["primary"],
-        margin=evaluation.margin,
-        alpha=evaluation.alpha,
-        costs=_costs(run, sorted(test)),
-        num_resamples=evaluation.resamples,
-    )
+    cheap, dear = rounding.sides(run, baselines, candidates)
+    verdict = _decided(run, test, cheap, dear)
     write_json(run.folder.verdict, verdict.to_json())
     found = gates(verdict, list(test.values()), scores, seed=run.recipe.seed)
+    if dear != list(candidates):
+        found = _of_rounding(run, test, scores)
     steered = verdict.ship if verdict.ship in candidates else subject_of(verdict)
     found.append(_validation_and_test(run, steered, verdict.metric))
     found += self_training.findings(run, verdict.metric)
@@ -172,6 +171,31 @@ def judge(run: Running, baselines: Sequence[str], candidates: Sequence[str]) -> 
     _stand(run, steered, candidates)
     forgetting.stand(run.folder, run.recipe.seed, evaluation.resamples)
     yield Said(verdict.reason)
+
+
+def _decided(run: Running, test: Mapping[str, Predictions], cheap: Sequence[str], dear: Sequence[str]) -> Verdict:
+    """The verdict on ``dear``, which are held against ``cheap``."""
+    evaluation = run.recipe.evaluation
+    return decide(
+        [test[name] for name in dear],
+        [test[name] for name in cheap],
+        seed=run.recipe.seed,
+        metric=read_json(run.folder.scores)["primary"],
+        margin=evaluation.margin,
+        alpha=evaluation.alpha,
+        costs=_costs(run, sorted(test)),
+        num_resamples=evaluation.resamples,
+    )
+
+
+def _of_rounding(run: Running, test: Mapping[str, Predictions], scores: dict[str, Any]) -> list[Finding]:
+    """The gates of a rounded model against the base in whole weights, and what it lost."""
+    both = {name: facts(run, name) for name in (rounding.NAME, rounding.BASE)}
+    beside = _decided(run, test, [rounding.BASE], [rounding.NAME])
+    found = gates(beside, list(test.values()), scores, seed=run.recipe.seed)
+    lost = rounding.finding(run, test[rounding.NAME], test[rounding.BASE], beside.metric, both)
+    none = Finding("V001", "not_applicable", f"Nothing was trained; what rounding costs is {lost.code}.", rounding.NAME)
+    return [none, lost, *(one for one in found if one.code != "V001")]
 
 
 def _validation_and_test(run: Running, model: str, metric: str) -> Finding:

@@ -168,7 +168,8 @@ def _entry(run: Running, name: str, asking: Measure | None, saved: Path, why: st
         return {"forgotten": None, "moves": True, "why": why}, gate(None, name, limit, why[:1].upper() + why[1:])
     model = _saved(run, name, saved)
     found, against = asking.forgotten(model, name)
-    beside = " The base is the quantised one: what its few bits took is not counted." if model.quantised else ""
+    stands = model.quantised is not None and remembering.switchable(model)
+    beside = " The base is the quantised one: what its few bits took is not counted." if stands else ""
     del model
     if found is None:
         why = "Probes on the base answer none of the sets better than by their commonest label."

@@ -6,7 +6,17 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from whet.engine.events import Event
-from whet.workflows import distilling, interpolating, preferring, rates, replaying, self_training, training, written
+from whet.workflows import (
+    distilling,
+    interpolating,
+    preferring,
+    rates,
+    replaying,
+    rounding,
+    self_training,
+    training,
+    written,
+)
 from whet.workflows.learning import SELF_TRAINED
 from whet.workflows.running import Running
 
@@ -24,7 +34,7 @@ def ready(run: Running) -> Iterator[Event]:
 
 
 def _taught(run: Running, ask: Callable[[Running], Iterator[Event]]) -> Iterator[Event]:
-    """What asks the teacher, once it is sure that it can teach: of a stage that was not known when rows were read."""
+    """What asks the teacher, once it is sure that it can teach: of a stage nothing but shapes was known before."""
     distilling.refuse_teacher(run)
     yield from ask(run)
 
@@ -33,6 +43,9 @@ def make(run: Running, name: str) -> Iterator[Event]:
     """Train the model ``name``, with everything that the recipe says belongs to it."""
     if name == "probe":
         yield from run.stage("train probe", partial(training.probe, run))
+        return
+    if name == rounding.NAME:
+        yield from run.stage("round weights", partial(rounding.make, run))
         return
     if preferring.is_one(run):
         yield from run.stage("reference", partial(preferring.reference, run))

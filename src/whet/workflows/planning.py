@@ -18,12 +18,11 @@ import torch
 
 from whet.errors import Problem, UserError
 from whet.files import read_json, write_text
-from whet.folder import RunFolder
 from whet.models.shapes import Shape, named
 from whet.recipe import Recipe, dump
 from whet.recipe.names import ADAPTERS, PROBED
 from whet.recipe.resolve import candidates, resolve
-from whet.workflows import making, preparing, rates
+from whet.workflows import before_training, preparing, rates
 from whet.workflows.accelerators import GIB, accelerator
 from whet.workflows.advising import advice
 from whet.workflows.estimating import EVERY, UNKNOWN, Need, Work, need, said, work_of
@@ -68,15 +67,7 @@ def plan(recipe: Recipe, wish: Wish, tell: Tell) -> dict[str, Any]:
     """
     _refuse_lonely(wish)
     with tempfile.TemporaryDirectory(prefix="whet-plan-") as work:
-        run = Running(recipe, RunFolder(Path(work)), tell, lambda: False)
-        for stage in (preparing.read, preparing.look, preparing.encode):
-            list(stage(run))
-        facts = preparing.facts_of(run)
-        chosen = resolve(recipe, facts)
-        run.write_resolved(chosen)
-        for name in ("resolved", "task"):  # what was decided early is decided now
-            run.__dict__.pop(name, None)
-        list(making.ready(run))
+        run, facts = before_training.prepared(recipe, Path(work), tell)
         method = str(run.value("method"))
         methods = [*(["probe"] if recipe.task in PROBED else []), *EVERY]
         methods += [method] if method not in methods else []

@@ -34,6 +34,7 @@ from whet.workflows import (
     general_rows,
     preferring,
     regularising,
+    rounding,
     self_training,
     students,
     suitable,
@@ -66,6 +67,7 @@ def read(run: Running) -> Iterator[Event]:
     regularising.refuse_classes(run)
     distilling.refuse(run)
     self_training.refuse(run)
+    rounding.refuse(run)
     sizes = ", ".join(f"{len(found.splits[split]):,} {split}" for split in SPLITS)
     several = " (several a row)" if found.multi_label else ""
     labels = f"; {len(found.labels)} labels{several}" if found.labels else ""
@@ -167,13 +169,15 @@ def decide(run: Running) -> Iterator[Event]:
     contrasting.refuse(run)
     students.refuse_method(run)
     distilling.refuse_method(run)
-    for name in ("method", "head.pooling", "training.precision", "training.epochs", "training.learning_rate"):
+    trained = ("training.precision", "training.epochs", "training.learning_rate")
+    for name in ("method", "head.pooling", *(("quantisation.bits",) if rounding.wanted(run) else trained)):
         yield Said(f"{name} = {run.value(name)}: {run.resolved[name]['reason']}")
 
 
 def foresee(run: Running) -> Iterator[Event]:
     """What each model is expected to take; everything that training reads lies there."""
-    estimating.foresee(run, run.models)
+    if not rounding.wanted(run):  # which trains nothing
+        estimating.foresee(run, run.models)
     yield from ()
 
 
@@ -188,6 +192,7 @@ def prove(run: Running) -> Iterator[Event]:
     for note in _new(model):
         yield Said(note)
     model.eval()
+    rounding.refuse_fresh(run, model)
     regularising.refuse_vain(run)
     _refuse_unknown_tokens(run, model)
     yield from _already_known(run, model)

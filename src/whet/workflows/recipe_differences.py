@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import yaml
 
 from whet.files import read_json
 from whet.folder import RunFolder
+from whet.workflows.run_parts import read
+from whet.workflows.two_runs import ShippedRun
 
 ABSENT = "(not there)"
 """Of an option that a run's version of the program did not have."""
@@ -32,20 +34,51 @@ MEASURED = ("evaluation", "prompting", "judge", "forgetting.measure")
 """Options, and parts, that say what is measured, and not what is trained."""
 
 
-def of_recipes(runs: Sequence[RunFolder], asked: Sequence[RunFolder]) -> list[Difference]:
+def of_recipes(runs: Sequence[ShippedRun]) -> list[Difference]:
     """Options that do not have one value in all runs, as ``auto`` became there; in the order of the recipe.
 
-    :param asked: for each run the folder that says what is measured, mostly itself.
+    Stage by stage, with the name of the stage before the option: ``domain: training.epochs``. The last stages are held
+    against each other whatever they are called, and against runs without stages. A stage that some runs do not have is
+    one difference, not as many as it has options.
     """
-    return _apart([_as_asked(run, whole) for run, whole in zip(runs, asked, strict=True)])
+    found = []
+    for name in dict.fromkeys(name for run in runs for name in run.parts.others):
+        if all(name in run.parts.others for run in runs):
+            known = [_plain(run, _resolved(run.parts.others[name])) for run in runs]
+            found += [replace(one, name=f"{name}: {one.name}") for one in _apart(known)]
+        else:
+            values = [_in_short(run.parts.others.get(name)) for run in runs]
+            found.append(Difference(name, tuple(values), ("",) * len(values)))
+    own = {run.parts.own for run in runs}
+    before = f"{own.pop()}: " if len(own) == 1 and "" not in own else ""
+    return found + [replace(one, name=f"{before}{one.name}") for one in _apart([_as_asked(run) for run in runs])]
 
 
-def _as_asked(run: RunFolder, asked: RunFolder) -> dict[str, tuple[Any, str]]:
+def _in_short(run: RunFolder | None) -> str:
+    """A training that others do not have: ``fill-mask, full``."""
+    if run is None:
+        return ABSENT
     known = _resolved(run)
-    if asked == run:
-        return known
-    measured = {name: one for name, one in _resolved(asked).items() if f"{name}.".startswith(_PARTS)}
-    return known | measured
+    return ", ".join(str(known[name][0]) for name in ("task", "method") if name in known)
+
+
+def _as_asked(run: ShippedRun) -> dict[str, tuple[Any, str]]:
+    known = _resolved(run.folder)
+    if run.asked != run.folder:
+        known |= {name: one for name, one in _resolved(run.asked).items() if f"{name}.".startswith(_PARTS)}
+    return _plain(run, known)
+
+
+def _plain(run: ShippedRun, known: Mapping[str, tuple[Any, str]]) -> dict[str, tuple[Any, str]]:
+    """Without where the run lies."""
+    return {name: (run.parts.plain(value), why) for name, (value, why) in known.items()}
+
+
+def but_for_seeds(run: ShippedRun) -> str:
+    """All that a run, and every stage of it, was asked to do, but for seeds: equal where runs are of one recipe."""
+    known = {**run.parts.others, run.parts.own: run.folder}
+    asked = {name: run.parts.plain({**read(folder), "seed": None}) for name, folder in known.items()}
+    return repr(asked)
 
 
 _PARTS = tuple(f"{name}." for name in MEASURED)
@@ -69,13 +102,12 @@ def _apart(known: Sequence[Mapping[str, tuple[Any, str]]]) -> list[Difference]:
 def _resolved(run: RunFolder) -> dict[str, tuple[Any, str]]:
     """Value and reason of each option; of a run without resolved.yaml what its recipe says."""
     if run.resolved.exists():
-        read = yaml.safe_load(run.resolved.read_text(encoding="utf-8")) or {}
+        decided = yaml.safe_load(run.resolved.read_text(encoding="utf-8")) or {}
         return {
             name: (one["value"], str(one.get("reason", ""))) if isinstance(one, dict) and "value" in one else (one, "")
-            for name, one in read.items()
+            for name, one in decided.items()
         }
-    read = yaml.safe_load(run.recipe.read_text(encoding="utf-8")) if run.recipe.exists() else {}
-    return {name: (value, "") for name, value in _flat(read or {})}
+    return {name: (value, "") for name, value in _flat(read(run))}
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

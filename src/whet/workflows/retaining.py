@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from whet.batches.encoding import Encoded
 from whet.data.predictions import Predictions
@@ -21,7 +22,7 @@ from whet.inference import teachers
 from whet.models import saving
 from whet.models.task_model import TaskModel
 from whet.tasks.language_modeling import LanguageTask
-from whet.workflows import distilling, evaluating, students, written
+from whet.workflows import distilling, evaluating, students, worded, written
 from whet.workflows.events import Said
 from whet.workflows.running import Running
 
@@ -91,7 +92,7 @@ def retain(run: Running) -> Iterator[Event]:
         seed=run.recipe.seed,
         alpha=wish.alpha,
         num_resamples=wish.resamples,
-        comparable=not sum((seen or {}).values()),
+        comparable=_unseen(run) if sum((seen or {}).values()) else True,
     )
     rates, timed = _in_turn(run, names)
     known = {name: evaluating.facts(run, name) for name in names}
@@ -113,6 +114,7 @@ def retain(run: Running) -> Iterator[Event]:
         "teacher": run.recipe.distillation.teacher,
         "taught_by": about.get("taught_by"),
         **written.about(run),
+        **worded.about(run),
         "student": students.record(run.folder.path),
         "rows": about.get("rows"),
         "unlabelled": about.get("unlabelled"),
@@ -125,6 +127,12 @@ def retain(run: Running) -> Iterator[Event]:
 
 Asks = dict[str, Callable[[], Any]]
 """By the name of each model what has it read some rows."""
+
+
+def _unseen(run: Running) -> NDArray[np.bool_] | bool:
+    """Which test rows the teacher has not seen; False where nobody knows any more."""
+    found = teachers.unseen(str(run.recipe.distillation.teacher), run.examples("test"))
+    return False if found is None else found
 
 
 def _in_turn(run: Running, names: list[str]) -> tuple[dict[str, float], int]:

@@ -71,6 +71,10 @@ class Running:
         """Whether a model of this task alone is trained as well, where one is shared."""
         self.teacher_to_come = False
         """Whether the teacher is another run that is not finished yet, so that nothing can be asked of it."""
+        self.base_to_come = False
+        """Whether the base is the model of another run that is not finished yet; the first base stands in its place."""
+        self.untouched_rate: float | None = None
+        """Test rows a second of the base as it came, once it was asked."""
 
     # --- stages -----------------------------------------------------------------------------------
 
@@ -360,13 +364,16 @@ class Running:
             self.__dict__.pop(name, None)
 
     def untouched(self, splits: Sequence[str]) -> dict[str, Predictions]:
-        """The answers of a language model as it came, by split."""
-        model = self.language_model
+        """The answers of a model as it came, by split: of a language model, or of one with a head of its own."""
+        model = self.language_model if self.head_kind == "language" else self.new_model().eval()
         found = {}
         for split in splits:
+            start = time.monotonic()
             encoded, examples = self.encoded[split], self.examples(split)
             tell = self.telling(f"base on {split}", len(encoded))
             found[split] = self.task.answer("base", model, self.tokenizer, encoded, examples, tell)
+            if split == "test":
+                self.untouched_rate = len(examples) / max(time.monotonic() - start, 1e-9)
         return found
 
     def targets(self, split: str) -> Targets:

@@ -152,7 +152,8 @@ def _by_importance(run: Running, pool: Examples, target: list[str], count: int) 
     buckets = likeness.Buckets()
     run.tell("words of the pool", 0, len(pool))
     ratios = likeness.log_ratios(buckets.counted(target), buckets.counted(_texts(pool)))
-    weights = likeness.log_weights(_texts(pool), ratios, buckets)
+    even = run.recipe.selection.even_lengths
+    weights = likeness.log_weights(_texts(pool), ratios, buckets, even)
     return weights, likeness.drawn(weights, count, run.recipe.seed), {"buckets": likeness.BUCKETS}
 
 

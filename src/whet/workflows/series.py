@@ -41,11 +41,14 @@ from whet.report import write_report
 from whet.store.index import forget_run, note_run
 from whet.workflows import (
     controlling,
+    foreseen_teacher,
     preparing,
     replaying,
+    rounding,
     selecting,
     self_training,
     stage_results,
+    students,
     suspecting,
     together,
     transferring,
@@ -114,7 +117,20 @@ class Series:
     def begun(self, node: Node) -> Running:
         """A node's run as long as nothing else is finished: all but what needs the teacher can be refused of it."""
         run = Running(self.early(node), self.place(node.name), self.tell, self.should_stop)
-        run.teacher_to_come = "distillation.teacher" in node.needs
+        run.teacher_to_come, run.base_to_come = "distillation.teacher" in node.needs, "base" in node.needs
+        return run
+
+    def reading(self, node: Node) -> Running:
+        """As :meth:`begun`, reading texts as the stages before it will have taught its base to: tokens and limit."""
+        run, named = self.begun(node), node.needs.get("base")
+        if named is None:
+            return run
+        before = self.reading(self.by_name[named])
+        words, data = run.recipe.vocabulary, run.recipe.data
+        added = words.model_copy(update={"add": [*before.changes.add_tokens, *words.add]})
+        if data.max_length == "auto" and before.recipe.data.max_length != "auto":
+            data = data.model_copy(update={"max_length": before.recipe.data.max_length})
+        run.recipe = run.recipe.model_copy(update={"vocabulary": added, "data": data})
         return run
 
     def model_of(self, name: str) -> Path:
@@ -215,7 +231,8 @@ def carry_out(
 def look_ahead(series: Series) -> Iterator[Event]:
     """Read the rows of every stage and control, before anything is trained, and what else they name.
 
-    :raises UserError: everything that is refused of any of them; F032, a teacher of another kind or with other labels.
+    :raises UserError: everything that is refused of any of them; F032, a teacher of another kind or with other labels;
+        T021 to T024, one that cannot teach.
     """
     told, unread = Refused(series), set[str]()
     for node in series.nodes:
@@ -236,9 +253,15 @@ def look_ahead(series: Series) -> Iterator[Event]:
                 _refuse_target(series, node)
     for node in series.stages:
         teacher = node.needs.get("distillation.teacher")
-        if teacher is not None and not unread & {teacher, node.name}:
+        finished = series.is_finished(node.name)
+        if teacher is not None and not finished and not unread & {teacher, node.name}:
             with told.of(node):
                 _refuse_teacher(series, node, series.by_name[teacher])
+    for node in series.stages:
+        before = node.needs.get("base")
+        if before is not None and node.recipe.method == rounding.NAME and not unread & {before, node.name}:
+            with told.of(node):
+                _refuse_rounding(series, node, series.by_name[before])
     told.raise_if_any()
 
 
@@ -310,7 +333,11 @@ def _refuse_target(series: Series, node: Node) -> None:
 
 
 def _refuse_teacher(series: Series, node: Node, teacher: Node) -> None:
-    """:raises UserError: F032, a stage is to be the teacher of one that does something else, or whose labels differ."""
+    """Everything that the trained teacher would be refused for.
+
+    :raises UserError: F032, a stage is to be the teacher of one that does something else, or whose labels differ; T021
+        to T024, as :func:`whet.workflows.foreseen_teacher.refuse`.
+    """
     ours, theirs = series.begun(node).head_kind, series.begun(teacher).head_kind
     learns = f"learns from stage {teacher.name!r},"
     if theirs != ours:
@@ -320,6 +347,19 @@ def _refuse_teacher(series: Series, node: Node, teacher: Node) -> None:
         what = f"{learns} whose labels are others: {', '.join(sorted(odd)[:5])}."
         remedy = "Give both stages rows with the same labels, or name another teacher."
         raise UserError(Problem("F032", OPTION, what, remedy))
+    foreseen_teacher.refuse(series.reading(node), teacher.name, series.reading(teacher))
+
+
+def _refuse_rounding(series: Series, node: Node, before: Node) -> None:
+    """:raises UserError: M075, a stage is to round the model of one that does something else, or lacks its labels."""
+    ours, theirs = series.begun(node).head_kind, series.begun(before).head_kind
+    lacks = _labels(series, node.name) - _labels(series, before.name)
+    if ours == theirs and not lacks:
+        return
+    what = f"is the model of stage {before.name!r}, which {WORDS[theirs]}"
+    what += f" and has no rows of: {', '.join(sorted(lacks)[:5])}." if ours == theirs else f", not {WORDS[ours]}."
+    remedy = "Name a stage that was trained for the same, on rows with the same labels."
+    raise UserError(Problem("M075", "base", what, remedy))
 
 
 def _labels(series: Series, name: str) -> set[str]:
@@ -367,6 +407,7 @@ def make(
     try:
         _create(series, place)
         _take_rows(series, node)
+        _forget_student(node, place)
         recipe = series.final(node)
         if node.tokens_of:
             recipe, words = _as_long(series, node, recipe)
@@ -396,6 +437,12 @@ def _take_rows(series: Series, node: Node) -> None:
         if (given.stages / f"{name}.json").exists():
             write_json(place.stages / f"{name}.json", {"seconds": 0.0})
     shutil.copy(given.data / "fingerprint.json", place.data / "fingerprint.json")
+
+
+def _forget_student(node: Node, place: RunFolder) -> None:
+    """The smaller base of what was looked at beforehand: it was made of the first base, not of the stage before."""
+    if "base" in node.needs and students.wanted(node.recipe) and not (place.stages / "shrink.json").exists():
+        shutil.rmtree(place.path / students.FOLDER, ignore_errors=True)
 
 
 def _as_long(series: Series, node: Node, recipe: Recipe) -> tuple[Recipe, str]:

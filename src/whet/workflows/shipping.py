@@ -28,7 +28,7 @@ from whet.seeds import generator
 from whet.tasks.language_loss import rows_of, sums_by_row
 from whet.tasks.language_modeling import LanguageTask
 from whet.tasks.text_generation import TextGeneration
-from whet.workflows import evaluating, merging, training
+from whet.workflows import evaluating, merging, rounding, training
 from whet.workflows.events import Said
 from whet.workflows.running import Running
 from whet.workflows.training import Trained
@@ -53,11 +53,13 @@ def keep(run: Running, name: str) -> Iterator[Event]:
     if merged:
         model.model.network = model.adapter.merge_and_unload()
     with _speaking(run):
-        precision = merging.HALF if "merged" in model.facts else None
+        precision = merging.HALF if "merged" in model.facts else rounding.kept_in(run)
         saving.save(model.model, None if merged else model.adapter, run.tokenizer, about, folder, precision)
     finding = check_parity(run, model, about, folder)
     known = evaluating.facts(run, name)
     sizes = {"size_bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())}
+    if rounding.wanted(run):
+        sizes["weights_bytes"] = rounding.weights_bytes(folder)
     if about.kind == "adapter":  # which is of no use without it
         sizes["base_bytes"] = sum(path.stat().st_size for path in run.place.folder.glob("*.safetensors"))
     write_json(run.folder.facts(name), {**known, **sizes, "parity": finding.to_json()})

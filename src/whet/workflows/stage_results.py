@@ -46,7 +46,7 @@ def result(place: RunFolder, node: Node, why: str | None) -> dict[str, Any]:
         "ships": verdict["ship"],
         "verdict": verdict["code"],
         "rows": {split: one["kept"] for split, one in ledger["splits"].items()},
-        "epochs": float(resolved(place, "training.epochs")),
+        "epochs": 0.0 if model == "quantised" else float(resolved(place, "training.epochs")),
         "tokens": facts.get("tokens"),
         "seconds": round(sum(float(read_json(path)["seconds"]) for path in place.stages.glob("*.json")), 1),
         "size_bytes": facts.get("size_bytes"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from whet.errors import Problem, UserError
-from whet.models import adaptations, loading, networks
+from whet.models import adaptations, loading, networks, quantising, rounding
 from whet.models.heads import Head
 from whet.models.shapes import without_weights
 from whet.recipe.names import SOFT
@@ -36,14 +36,19 @@ def refuse(run: Running) -> None:
 
 
 def refuse_packed(run: Running) -> None:
-    """:raises UserError: M063, the files of the base hold weights of few bits, which cannot be moved or quantised."""
+    """Weights that bitsandbytes keeps in few bits are made whole again when they are loaded.
+
+    :raises UserError: M063, the files of the base hold weights of few bits of another kind, which cannot be moved or
+        quantised; M065, bitsandbytes is absent.
+    """
     try:
-        packed = run.place.config.get("quantization_config")
+        kind = rounding.packed_by(run.place.config)
     except OSError:
         return
-    if not packed:
+    if kind == rounding.LIBRARY:
+        quantising.library()
+    if kind in ("", rounding.LIBRARY):
         return
-    kind = str(packed.get("quant_method", "some kind")) if isinstance(packed, dict) else "some kind"
     what = f"its weights are quantised in its files ({kind}): they can be neither moved nor quantised anew."
-    remedy = "Name the base in whole weights; method qlora quantises them itself."
+    remedy = "Name the base in whole weights; methods qlora and quantised round them themselves."
     raise UserError(Problem("M063", str(run.place.folder), what, remedy))

@@ -63,6 +63,11 @@ class Clock:
         self.beat()
         return self.left() - self.reserved(trials) > _usual(trials)
 
+    def is_over(self) -> bool:
+        """Whether a further seed that is under way has to end."""
+        self.beat()
+        return self.left() <= 0
+
     def is_late(self, trials: Sequence[Tried]) -> bool:
         """Whether a trial that is under way has to end."""
         self.beat()

@@ -9,7 +9,7 @@ from whet.evaluation.finalists import Chosen
 from whet.files import write_json
 from whet.folder import RUNNING, RunFolder
 from whet.report import sweep_page
-from whet.workflows import sweep_finals, using
+from whet.workflows import sweep_table, using
 from whet.workflows.events import Said
 from whet.workflows.running import Running
 from whet.workflows.sweep_clock import Clock
@@ -23,7 +23,7 @@ RESULT = "sweep.json"
 def concluded(closing: Closing, study: Study, finalists: Sequence[Finalist], clock: Clock) -> Iterator[Event]:
     """sweep.json, sweep.html, the model to ship."""
     folder, recipe = closing.folder, closing.recipe
-    verdict, gains, rows = sweep_finals.judged(closing, finalists)
+    verdict, gains, rows = sweep_table.judged(closing, finalists)
     trials = study.trials()
     noted = findings(recipe, study, verdict, gains, rows, closing.lost)
     _ship(folder, verdict, finalists)
@@ -42,10 +42,10 @@ def concluded(closing: Closing, study: Study, finalists: Sequence[Finalist], clo
         "verdict": verdict.to_json(),
         "findings": [one.to_json() for one in noted],
         "seconds": round(clock.spent, 1),
-        "counts": {**_counts(trials), "seeds": sweep_finals.sizes(rows)},
+        "counts": {**_counts(trials), "seeds": sweep_table.sizes(rows)},
     }
     write_json(folder.findings, result["findings"])
-    write_json(folder.scores, sweep_finals.scores(closing, finalists, verdict))
+    write_json(folder.scores, sweep_table.scores(closing, finalists, verdict))
     write_json(folder.path / RESULT, result)
     sweep_page.write(folder.path, result)
     yield Said(verdict.reason)

@@ -5,23 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from whet import seeds
 from whet.evaluation.finalists import Chosen, Gap
 from whet.evaluation.wording import amount, number
 from whet.findings import Finding
 from whet.recipe import Recipe
+from whet.workflows.sweep_mattering import mattering
 from whet.workflows.sweep_study import Study, Tried
-
-FEWEST = 10
-"""Trials that ended by themselves, before it is said which choices mattered: a forest on fewer says anything."""
-FEWEST_EACH = 4
-"""And so many for each choice that is weighed."""
-LEAST_FORETOLD = 0.1
-"""Of the variance of unseen trials, for shares to be told; noise reaches it seldom."""
-NUM_TREES = 200
 
 
 def findings(
@@ -102,96 +91,6 @@ def _failed(trials: Sequence[Tried], rows: Sequence[Mapping[str, Any]], lost: Ma
     return Finding("X031", "passed", counted, "", "", evidence)
 
 
-def mattering(study: Study) -> Finding:
-    """X032: how much choices tell of what validation gives, and how that is shared between them (functional ANOVA).
-
-    Shares are of what a forest says, which says something of noise, too: they are told only where the forest foretells
-    trials that it has not seen.
-    """
-    found = {
-        where: weighed for where, trials in _alike(study).items() if (weighed := _weighed(study, trials)) is not None
-    }
-    if not found:
-        why = f"Fewer than {FEWEST} trials that ended by themselves, or too few for so many choices: not weighed."
-        return Finding("X032", "not_applicable", why, "", "More search.trials, or a smaller space, would tell.")
-    told = [name for name, weighed in found.items() if weighed["foretold"] >= LEAST_FORETOLD]
-    message = f"Choices tell {'; '.join(_told(where, weighed) for where, weighed in found.items())}."
-    evidence = {"groups": found, "told": told}
-    return Finding("X032", "passed" if told else "not_applicable", message, "", "", evidence)
-
-
-def _told(where: str, weighed: Mapping[str, Any]) -> str:
-    """Of one group of trials, in words."""
-    trials = f"{where} ({weighed['num_trials']} trials)"
-    if weighed["foretold"] < LEAST_FORETOLD:
-        return f"{trials} nothing by which another trial could be foretold"
-    first = sorted(weighed["importance"].items(), key=lambda one: -float(one[1]))
-    shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in first)
-    return f"{trials} {100 * weighed['foretold']:.0f} % of what another trial differs by, and of that {shares}"
-
-
-def _alike(study: Study) -> dict[str, list[Any]]:
-    """Trials that drew from the same dimensions: all of them, and those of each method."""
-    trials = study.known.get_trials(deepcopy=False)
-    ended = [one for one in trials if one.state.name == "COMPLETE" and one.params and not _cut(one)]
-    found = {"over all": ended}
-    if len(study.methods) > 1:
-        for method in study.methods:
-            found[f"with {method}"] = [
-                one for one in ended if one.user_attrs.get("setting", {}).get("method") == method
-            ]
-    return found
-
-
-def _cut(one: Any) -> bool:
-    """Whether the time ended the training of a trial."""
-    return bool(one.user_attrs.get("ended") == "max_seconds")
-
-
-def _foretold(trials: Sequence[Any], varied: Sequence[str], seed: int) -> float:
-    """Share of the variance of trials that a forest of the others foretells (out of bag); 0 where it is below."""
-    from sklearn.ensemble import RandomForestRegressor
-
-    values = np.asarray([float(one.value) for one in trials])
-    columns = [_as_numbers([one.params[name] for one in trials], trials[0].distributions[name]) for name in varied]
-    if not values.std():
-        return 0.0
-    forest = RandomForestRegressor(n_estimators=NUM_TREES, oob_score=True, min_samples_leaf=2, random_state=seed)
-    forest.fit(np.column_stack(columns), values)
-    return max(0.0, float(forest.oob_score_))
-
-
-def _as_numbers(values: Sequence[Any], kind: Any) -> NDArray[np.float64]:
-    """(n, k) a choice as columns: of names one each, of a range its number, or the logarithm where that is drawn."""
-    from optuna.distributions import CategoricalDistribution
-
-    if isinstance(kind, CategoricalDistribution):
-        return np.asarray([[float(value == choice) for choice in kind.choices] for value in values])
-    numbers = np.asarray([[float(value)] for value in values])
-    return np.log(numbers) if kind.log else numbers
-
-
-def _weighed(study: Study, trials: Sequence[Any]) -> dict[str, Any] | None:
-    """fANOVA over the choices that all of ``trials`` made; None where they are too few."""
-    import optuna
-    from optuna.importance import FanovaImportanceEvaluator
-
-    shared = set.intersection(*(set(one.params) for one in trials)) if trials else set()
-    varied = sorted(name for name in shared if len({str(one.params[name]) for one in trials}) > 1)
-    if not varied or len(trials) < max(FEWEST, FEWEST_EACH * len(varied)):
-        return None
-    known = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
-    for one in trials:
-        kept = {name: one.params[name] for name in varied}
-        kinds = {name: one.distributions[name] for name in varied}
-        known.add_trial(optuna.trial.create_trial(params=kept, distributions=kinds, value=one.value))
-    evaluator = FanovaImportanceEvaluator(seed=seeds.derive(study.recipe.seed, "importance") % 2**32)
-    weighed = optuna.importance.get_param_importances(known, evaluator=evaluator)
-    foretold = _foretold(trials, varied, seeds.derive(study.recipe.seed, "foretold") % 2**32)
-    shares = {name: float(share) for name, share in weighed.items()}
-    return {"num_trials": len(trials), "foretold": foretold, "importance": shares}
-
-
 def _in_time(recipe: Recipe, trials: Sequence[Tried], wanted: int, rows: Sequence[Mapping[str, Any]]) -> Finding:
     """X033: what the time did not suffice for.
 
@@ -199,16 +98,23 @@ def _in_time(recipe: Recipe, trials: Sequence[Tried], wanted: int, rows: Sequenc
     """
     cut = [one.number for one in trials if one.ended == "max_seconds"]
     left_out = sum(int(row.get("left_out", 0)) for row in rows)
+    shortened = [f"{row['name']}, seed {one['seed']}" for row in rows for one in _further(row) if one["cut"]]
     missing = max(0, wanted - len(trials))
     if recipe.search.minutes is None:
         return Finding("X033", "not_applicable", "The search had no limit of time.")
-    evidence = {"cut": cut, "seeds_left_out": left_out, "trials_left_out": missing}
-    if not cut and not left_out and not missing:
+    evidence = {"cut": cut, "seeds_cut": shortened, "seeds_left_out": left_out, "trials_left_out": missing}
+    if not cut and not shortened and not left_out and not missing:
         return Finding(
             "X033", "passed", "Everything that was wanted was tried in the time there was.", "", "", evidence
         )
     message = (
         f"In {recipe.search.minutes:g} minutes {len(trials)} of {wanted} trials were begun, {len(cut)} "
-        f"stopped with their best state, and {left_out} further seeds left out."
+        f"stopped with their best state; of further seeds {len(shortened)} stopped so, which do not judge, and "
+        f"{left_out} left out."
     )
     return Finding("X033", "tip", message, "", "Go on with: whet sweep --resume RUN --minutes MORE.", evidence)
+
+
+def _further(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The trainings of a finalist beside that of its trial."""
+    return [one for one in row.get("seeds", ()) if one["run"] not in row["runs"][:1]]

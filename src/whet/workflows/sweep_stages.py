@@ -15,11 +15,13 @@ from whet.engine.events import Event
 from whet.errors import Problem
 from whet.folder import RunFolder
 from whet.recipe import Recipe
+from whet.recipe.space import methods_of
 from whet.recipe.stages import ControlsRecipe
+from whet.workflows import contrasting
 from whet.workflows.fit import fit
 from whet.workflows.nodes import came_of
 from whet.workflows.rows import Tell, never
-from whet.workflows.series import Series, look_ahead, make, raise_failed
+from whet.workflows.series import Refused, Series, look_ahead, make, raise_failed
 
 CONTROLS = "Remove them for a search; hold the winner against controls by whet fit --controls."
 
@@ -70,6 +72,7 @@ def before(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[
     *earlier, last = series.stages
     if not all(series.is_finished(node.name) for node in earlier):
         yield from look_ahead(series)
+        _refuse_methods(series)
     failed: dict[str, Exception] = {}
     not_begun: dict[str, Problem] = {}
     for number, node in enumerate(earlier, 1):
@@ -77,6 +80,16 @@ def before(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[
     if failed or not_begun:
         raise_failed(series, failed, not_begun)
     shutil.rmtree(series.place(last.name).path, ignore_errors=True)  # its rows, which others may be like, lie above
+
+
+def _refuse_methods(series: Series) -> None:
+    """:raises UserError: T040, T041, a method of the space that the rows of the last stage do not take."""
+    last = series.stages[-1]
+    if contrasting.CONTRASTIVE in methods_of(last.recipe):
+        told = Refused(series)
+        with told.of(last):
+            contrasting.refuse_rows(series.begun(last))
+        told.raise_if_any()
 
 
 def has_trained(recipe: Recipe, folder: RunFolder) -> bool:

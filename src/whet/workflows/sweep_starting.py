@@ -12,6 +12,7 @@ from whet.evaluation.measures import MEASURES
 from whet.files import write_text
 from whet.folder import FINISHED, RUNNING, RunFolder
 from whet.recipe import Recipe, dump
+from whet.recipe.names import STILL
 from whet.recipe.reading import stages_of
 from whet.store import studies
 from whet.workflows import sweep_stages
@@ -35,8 +36,9 @@ def refuse(recipe: Recipe) -> None:
         remedy = f"Use auto, or one of {', '.join(sorted(MEASURES))}."
         found.append(Problem("O006", "search.metric", f"{recipe.search.metric!r} is no metric.", remedy))
     method = stages_of(recipe)[-1].recipe.method if recipe.stages else recipe.method
-    if method == "probe" and (recipe.search.space == "auto" or "method" not in recipe.search.space):
-        what = "is 'probe', which has nothing to search: it is fitted to its end."
+    if method in STILL and (recipe.search.space == "auto" or "method" not in recipe.search.space):
+        does = "is fitted to its end" if method == "probe" else "trains nothing"
+        what = f"is {method!r}, which has nothing to search: it {does}."
         found.append(Problem("O008", "method", what, "Set method to auto, full or lora."))
     if found:
         raise UserError(found)

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import torch
 
 from whet.engine.events import Event
 from whet.errors import Interrupted
@@ -26,15 +28,33 @@ END_SECONDS = 60.0
 def helpers(folder: RunFolder, workers: int) -> Iterator[list[Process]]:
     """``workers`` - 1 processes that call ``whet sweep --resume`` as helpers; what they say goes to RUN/workers.
 
-    Those that still work when the block ends are asked to stop, and save their state.
+    Those that still work when the block ends are asked to stop, and save their state. As long as there are others,
+    this process takes its share of the threads; afterwards, when it is alone, as many as before.
     """
-    found: list[Process] = []
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    named = {"OMP_NUM_THREADS": str(threads)} if workers > 1 and "OMP_NUM_THREADS" not in os.environ else {}
-    if workers > 1:
-        import torch
+    with threads_kept():
+        threads = max(1, (os.cpu_count() or 1) // workers)
+        if workers > 1:
+            torch.set_num_threads(min(threads, torch.get_num_threads()))
+        named = {"OMP_NUM_THREADS": str(threads)} if workers > 1 and "OMP_NUM_THREADS" not in os.environ else {}
+        found = _started(folder, workers, named)
+        try:
+            yield found
+        finally:
+            _ended(found)
 
-        torch.set_num_threads(min(threads, torch.get_num_threads()))
+
+@contextlib.contextmanager
+def threads_kept() -> Iterator[None]:
+    """Whatever the block sets torch's threads to, afterwards there are as many as before."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _started(folder: RunFolder, workers: int, named: Mapping[str, str]) -> list[Process]:
+    found: list[Process] = []
     for number in range(2, workers + 1):
         path = folder.path / "workers" / f"{number}.log"
         path.parent.mkdir(exist_ok=True)
@@ -42,18 +62,20 @@ def helpers(folder: RunFolder, workers: int) -> Iterator[list[Process]]:
         line += ["--helper", str(os.getpid())]
         with path.open("ab") as log:
             found.append(subprocess.Popen(line, stdout=log, stderr=log, env={**os.environ, **named}))
-    try:
-        yield found
-    finally:
-        for one in found:
-            if one.poll() is None:
-                one.send_signal(signal.SIGTERM)
-        for one in found:
-            try:
-                one.wait(END_SECONDS)
-            except subprocess.TimeoutExpired:
-                one.kill()
-                one.wait()
+    return found
+
+
+def _ended(found: Sequence[Process]) -> None:
+    """Ask all to stop, and wait for them."""
+    for one in found:
+        if one.poll() is None:
+            one.send_signal(signal.SIGTERM)
+    for one in found:
+        try:
+            one.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            one.kill()
+            one.wait()
 
 
 def awaited(study: Study, others: Sequence[Process], should_stop: Callable[[], bool]) -> Iterator[Event]:
@@ -73,6 +95,17 @@ def awaited(study: Study, others: Sequence[Process], should_stop: Callable[[], b
             told = True
         if running and study.has_orphan():
             return
+        time.sleep(POLL_SECONDS)
+
+
+def await_end(others: Sequence[Process], should_stop: Callable[[], bool]) -> None:
+    """Until all our helpers have ended.
+
+    :raises Interrupted: asked to stop.
+    """
+    while are_at_work(others):
+        if should_stop():
+            raise Interrupted
         time.sleep(POLL_SECONDS)
 
 

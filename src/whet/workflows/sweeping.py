@@ -26,7 +26,17 @@ from whet.recipe import Recipe
 from whet.recipe.resolve import resolve
 from whet.recipe.space import SEARCHED, Dimension, Setting, belongs, dimensions, methods_of, usual
 from whet.report import sweep_page
-from whet.workflows import preparing, sweep_copies, sweep_finals, sweep_stages, sweep_trial, sweep_workers, training
+from whet.workflows import (
+    contrasting,
+    preparing,
+    sweep_copies,
+    sweep_finals,
+    sweep_seeds,
+    sweep_stages,
+    sweep_trial,
+    sweep_workers,
+    training,
+)
 from whet.workflows.events import Said, StageFinished
 from whet.workflows.fit import stages
 from whet.workflows.recording import on_this_machine, recorded
@@ -64,15 +74,21 @@ def carry_out(recipe: Recipe, folder: RunFolder, tell: Tell, should_stop: Callab
 
 
 def help_with(folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]) -> Iterator[Event]:
-    """Try settings of a sweep that another process leads, until none is left."""
+    """Try settings of a sweep that another process leads, until none is left; or train seeds of its finalists."""
     from whet.recipe import load
 
     recipe = load(folder.recipe)
     if not (folder.path / SPACE).exists():
         what = "is still being prepared by another process."
         raise UserError(Problem("O009", str(folder.path), what, "Wait until its first trial begins."))
-    study = _study(recipe, folder)
-    yield from _trials(study, Clock(folder, recipe.search, leads=False), tell, should_stop)
+    study, clock = _study(recipe, folder), Clock(folder, recipe.search, leads=False)
+    path = folder.path / sweep_seeds.FINALISTS
+    if not path.exists():
+        yield from _trials(study, clock, tell, should_stop)
+        return
+    closing, numbers = _closing(study, clock, tell, should_stop), read_json(path)
+    wanted = [_finalist(study, one) for one in study.trials() if one.number in numbers]
+    yield from sweep_seeds.taken(closing, wanted)
 
 
 def _led(whole: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]) -> Iterator[Event]:
@@ -89,6 +105,7 @@ def _led(whole: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[],
         yield event
     study = _study(whole, folder)
     recipe = study.recipe
+    (folder.path / sweep_seeds.FINALISTS).unlink(missing_ok=True)  # of an end that was cut short; first come trials
     with sweep_workers.helpers(folder, recipe.search.workers) as others:
         yield from _trials(study, clock, tell, should_stop)
         while any(one.state == "running" for one in study.trials()) or sweep_workers.are_at_work(others):
@@ -101,10 +118,19 @@ def _led(whole: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[],
     if not found:
         raise _all_failed(tried, lost)
     yield Said(f"finalists: {', '.join(f'trial {one.number}' for one in found)}")
-    closing = Closing(recipe, folder, tell, should_stop, clock.has_time_for, _vectors(folder), lost)
+    closing = _closing(study, clock, tell, should_stop, lost)
     finalists = yield from sweep_finals.whole(closing, [_finalist(study, one) for one in found])
+    yield from sweep_seeds.further(closing, finalists)
     yield from sweep_finals.baselines(closing)
     yield from concluded(closing, study, finalists, clock)
+
+
+def _closing(
+    study: Study, clock: Clock, tell: Tell, should_stop: Callable[[], bool], lost: Mapping[str, str] | None = None
+) -> Closing:
+    """What the end of the sweep needs."""
+    time = clock.has_time_for, clock.is_over
+    return Closing(study.recipe, study.folder, tell, should_stop, *time, _vectors(study.folder), dict(lost or {}))
 
 
 # --- before the first trial ---------------------------------------------------------------------------
@@ -162,7 +188,8 @@ def drawn_from(run: Running, bases: Sequence[str] = ()) -> Any:
 
 
 def _refuse_method(run: Running, method: str) -> None:
-    """:raises UserError: the base does not take a method; told before the first trial."""
+    """:raises UserError: the base, or the rows, do not take a method; told before the first trial."""
+    contrasting.refuse(run, method)
     if method not in ("probe", "auto"):
         model = run.new_model(run.recipe.seed)
         adaptations.adapt(model, method, training.options_of(run, method), run.place.known_as, run.recipe.seed)
@@ -219,7 +246,8 @@ def _trials(study: Study, clock: Clock, tell: Tell, should_stop: Callable[[], bo
             number, setting = claim
             write_trials(study)
             yield Said(f"trial {number} of {study.wanted}: {_words(setting)}")
-            yield from _one(study, number, setting, clock, tell, should_stop)
+            with sweep_workers.threads_kept():  # one that is gone on with takes as many as it began with
+                yield from _one(study, number, setting, clock, tell, should_stop)
         write_trials(study)
         yield Said(f"  {_outcome(study.trials()[number - 1], study.recipe)}")
         _tidy(study)
@@ -271,7 +299,7 @@ def _tidy(study: Study) -> None:
 def _finalist(study: Study, one: Tried) -> Finalist:
     place = study.place(one.number)
     resolved = Running(study.recipe, place, lambda *_: None, lambda: False)
-    return Finalist(one, str(resolved.value("method")), [place], [])
+    return Finalist(one, str(resolved.value("method")), [place])
 
 
 def _words(setting: Mapping[str, Any]) -> str:

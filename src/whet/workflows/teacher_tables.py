@@ -79,7 +79,7 @@ def refuse_insides(run: Running, teacher: Teacher) -> None:
     ):
         what = "needs both models to read the same tokens, and the teacher has another tokenizer or a shorter limit."
         raise UserError(Problem("T024", option, what, "Remove it, or name a teacher that reads as the base does."))
-    student = _shape(run)
+    student = shape_of(run)
     if run.head_kind == "language" and (not keeps_tokens(run) or student.guesses == "target"):
         what = "belongs to models that read a text as it stands, from the first layer to the last."
         raise UserError(Problem("T024", option, what, "Remove it."))
@@ -95,8 +95,8 @@ def refuse_insides(run: Running, teacher: Teacher) -> None:
             raise UserError(Problem("T024", "distillation.attention", what, "Remove it, or use distillation.hidden."))
 
 
-def _shape(run: Running) -> TaskModel:
-    """The student without its weights."""
+def shape_of(run: Running) -> TaskModel:
+    """The model of a run without its weights."""
     pooling, _ = loading.choose_pooling(run.place, run.recipe.head.pooling, run.head_kind)
     labels = ("a", "b") if run.head_kind in ("classes", "tokens") else ()
     head = Head(run.head_kind, labels, pooling=pooling)

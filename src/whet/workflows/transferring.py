@@ -15,7 +15,7 @@ from whet.files import read_json
 from whet.findings import Finding
 from whet.folder import RunFolder
 from whet.inference.trained import TrainedModel
-from whet.models import mixing, saving
+from whet.models import mixing, quantising, saving
 from whet.models.about import load_about
 from whet.models.sharing import tie
 from whet.models.task_model import TaskModel
@@ -71,14 +71,17 @@ def _after(recipe: Recipe, earlier: RunFolder, later: RunFolder, name: str) -> C
 
 
 def trunk_left(folder: Path) -> TaskModel:
-    """A saved model whose trunk has the weights that it computes with: an adapter is merged into its base.
+    """A saved model whose trunk has the weights that it computes with: adapters are merged, few bits made whole again.
 
     :raises UserError: M068, what is read before a text cannot be merged into weights; as
         :func:`whet.models.saving.load`.
     """
     about = load_about(folder)
     if about.kind != "adapter":
-        return TrainedModel.load(folder).model
+        model = TrainedModel.load(folder).model
+        if model.quantised is not None:
+            quantising.restore(model)
+        return model
     kind = mixing.look(folder).kind
     if kind not in MERGED:
         what = f"is an adapter of kind {kind}: no earlier head can be put on it, since it is no trunk by itself."

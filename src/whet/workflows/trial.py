@@ -110,7 +110,7 @@ class _Timed:
             yield flat.make(self.batches.encoded, rows, self.batches.targets, self.batches.whole)
 
 
-class _Nowhere:
+class Nowhere:
     """Keeps no state: a trial is not gone on with."""
 
     def save(self, name: str, tensors: Mapping[str, Tensor], progress: Mapping[str, Any]) -> None:
@@ -149,7 +149,7 @@ def _train(run: Running, method: str) -> dict[str, Any]:
         timed,
         plan,
         look,
-        _Nowhere(),
+        Nowhere(),
         model.reseed,
     ):
         if event.to_json().get("code") == "E004":

@@ -15,6 +15,7 @@ from whet.data.predictions import Predictions, load
 from whet.errors import Problem, UserError
 from whet.files import read_json
 from whet.folder import FINISHED, RunFolder, answering_run
+from whet.workflows.run_parts import Parts, parts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,8 @@ class ShippedRun:
     """A run by the shortest name that tells it apart, the model it ships, and the answers of that on test.
 
     The model of ``predictions`` is called ``name/ships``. ``asked`` is the folder whose recipe says what is measured:
-    of a search the search itself, since its trials leave to it what is done once for all.
+    of a search the search itself, since its trials leave to it what is done once for all. ``parts`` are the trainings
+    behind the answers, where there are several.
     """
 
     name: str
@@ -30,6 +32,7 @@ class ShippedRun:
     ships: str
     predictions: Predictions
     asked: RunFolder
+    parts: Parts
 
     @property
     def task(self) -> str:
@@ -80,7 +83,7 @@ def _opened(path: Path, name: str) -> ShippedRun:
     is_search = known.get("sweep")
     at, ships = _of_sweep(folder) if is_search else _of_run(RunFolder(answering_run(path)))
     said = replace(load(at.predictions(ships, "test")), model=f"{name}/{ships}")
-    return ShippedRun(name, at, ships, said, folder if is_search else at)
+    return ShippedRun(name, at, ships, said, folder if is_search else at, parts_of(folder, at))
 
 
 def _of_run(folder: RunFolder) -> tuple[RunFolder, str]:

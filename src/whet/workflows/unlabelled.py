@@ -1,17 +1,28 @@
-"""Texts without labels that a teacher is asked about: read once, kept with the run, and no text of any split."""
+"""Texts without labels that a teacher is asked about: read once, kept with the run, and no text of any split.
+
+Where the teacher writes, they are prompts or sources without a target, read as the task's own rows are.
+"""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 from whet.batches import encoding
 from whet.batches.encoding import Encoded
 from whet.batches.replay import joined
 from whet.data import other_reading
-from whet.data.forms import Examples
-from whet.data.row_form import Choice
+from whet.data.chat_messages import MESSAGES
+from whet.data.columns import Columns
+from whet.data.forms import Examples, Shape
+from whet.data.other_reading import OtherRows
+from whet.data.row_form import Choice, RowForm
 from whet.engine.events import Event
 from whet.errors import Problem, UserError, concerning
 from whet.files import read_json, write_json
@@ -23,6 +34,10 @@ from whet.workflows.running import SPLITS, Running
 FILE, TOKENS = "unlabelled.json", "unlabelled"
 OPTION = "distillation.unlabelled"
 LINES = "one text on each line"
+PROMPTS = {"messages": MESSAGES, "tools": pa.string()}
+"""Columns that prompts of conversations have beside their text, with what they hold."""
+PLAIN = "prompt"
+"""The role of a text that simply goes on."""
 
 
 def keep(run: Running, source: str | None = None, option: str = OPTION) -> None:
@@ -35,21 +50,55 @@ def keep(run: Running, source: str | None = None, option: str = OPTION) -> None:
     if run.examples("train").has_pairs:
         raise UserError(Problem("T025", option, "is set, but rows are pairs of texts.", "Remove it."))
     with concerning(option):
-        texts, column = read(source, _column(run), run.tell)
+        given, column = _given(run, source)
     seen = {int(one) for split in SPLITS for one in run.examples(split).hashes}
-    rows = unanswered(texts)
-    found, among = list[str](), 0
-    for text, one in zip(texts, rows.hashes.tolist(), strict=True):
-        if int(one) in seen:
-            among += 1
-            continue
-        seen.add(int(one))
-        found.append(text)
-    if not found:
-        what = f"{source!r} holds {len(texts):,} texts, all of which stand among the rows already."
+    new = list[int]()
+    for number, one in enumerate(given.hashes.tolist()):
+        if one not in seen:
+            seen.add(one)
+            new.append(number)
+    if not new:
+        what = f"{source!r} holds {len(given):,} texts, all of which stand among the rows already."
         raise UserError(Problem("T025", option, what, "Name other texts, or remove it."))
-    known = {"source": source, "column": column, "read": len(texts), "left_out": among, "texts": found}
-    write_json(run.folder.data / FILE, known)
+    known = {"source": source, "column": column, "read": len(given), "left_out": len(given) - len(new)}
+    kept = given.take(new)
+    columns = {f"{name}s" if name == "text" else name: kept.column(name) for name in ("text", *_more(kept))}
+    write_json(run.folder.data / FILE, known | columns)
+
+
+def _more(examples: Examples) -> list[str]:
+    """What prompts have beside their text."""
+    return [name for name in PROMPTS if examples.shape.has(name)]
+
+
+def _given(run: Running, source: str) -> tuple[Examples, str]:
+    """All rows of ``source`` that are not empty, and where they stand."""
+    if run.recipe.distillation.texts == "none":
+        texts, where = read(source, _column(run), run.tell)
+        return unanswered(texts), where
+    choice = Choice(text=_column(run), speaker=run.recipe.data.speaker, roles=run.recipe.data.roles)
+    with _reading(source, choice, form_of(run.recipe.task), run.tell) as found:
+        rows, columns = found.examples, found.columns
+        full = [number for number, text in enumerate(rows.column("text")) if text.strip()]
+        return _like_rows(run, rows.take(full), source), _where(columns)
+
+
+def _like_rows(run: Running, prompts: Examples, source: str) -> Examples:
+    """Prompts of a single text in the role that those of the run's own rows have.
+
+    :raises UserError: T025, they are conversations, and the rows are none.
+    """
+    if not prompts.shape.has("messages"):
+        return prompts
+    role = str(run.examples("train").rows([0], "messages")[0][0]["role"])
+    talks = prompts.column("messages")
+    if role == PLAIN and any(len(talk) > 1 for talk in talks):
+        what = f"{source!r} holds conversations, and the rows are prompts with completions."
+        raise UserError(Problem("T025", OPTION, what, "Give one text for each prompt, or conversations as rows."))
+    alone = role if role == PLAIN else "user"
+    alike = [[{**talk[0], "role": alone}] if len(talk) == 1 else talk for talk in talks]
+    columns = {name: prompts.column(name) for name in ("text", *_more(prompts))}
+    return Examples.of({**columns, "messages": alike}, prompts.shape)
 
 
 def _column(run: Running) -> str | None:
@@ -64,34 +113,40 @@ def read(source: str, column: str | None, tell: Tell) -> tuple[list[str], str]:
     :param column: taken where the source has it; else one is chosen by its name and what it holds.
     :raises UserError: as reading does.
     """
-    try:
-        found, where = _read(source, Choice(text=column), tell)
-    except UserError as error:
-        if column is None or {problem.code for problem in error.problems} != {"D020"}:
-            raise
-        found, where = _read(source, Choice(), tell)
-    return [text for text in found if text.strip()], where
+    with _reading(source, Choice(text=column), form_of("language-modeling"), tell) as found:
+        texts = [text for block in found.examples.column_blocks(["text"]) for text in block["text"]]
+        return [text for text in texts if text.strip()], _where(found.columns)
 
 
-def _read(source: str, choice: Choice, tell: Tell) -> tuple[list[str], str]:
-    form = form_of("language-modeling")
+@contextmanager
+def _reading(source: str, choice: Choice, form: RowForm, tell: Tell) -> Iterator[OtherRows]:
+    """The rows of ``source``, as long as they are looked at; of a column that it has not, of whatever it has."""
     with tempfile.TemporaryDirectory(prefix="whet-") as work:
-        read = other_reading.read_unlabelled(
-            source, into=Path(work), form=form, choice=choice, progress=tell, whole=True
-        )
-        texts = [text for block in read.examples.column_blocks(["text"]) for text in block["text"]]
-    lines = read.columns.reasons.get("text") == LINES
-    return texts, LINES if lines else f"column {read.columns.text!r}"
+        how: dict[str, Any] = {"into": Path(work), "form": form, "progress": tell, "whole": True}
+        try:
+            found = other_reading.read_unlabelled(source, choice=choice, **how)
+        except UserError as error:
+            if choice.text is None or {problem.code for problem in error.problems} != {"D020"}:
+                raise
+            found = other_reading.read_unlabelled(source, choice=replace(choice, text=None, speaker=None), **how)
+        yield found
+
+
+def _where(columns: Columns) -> str:
+    return LINES if columns.reasons.get("text") == LINES else f"column {columns.text!r}"
 
 
 def rows(run: Running) -> Examples:
     """The texts as rows that want an answer."""
-    return unanswered(read_json(run.folder.data / FILE)["texts"])
+    known = read_json(run.folder.data / FILE)
+    if "messages" not in known:
+        return unanswered(known["texts"])
+    more = {name: known[name] for name in PROMPTS if name in known}
+    return Examples.of({"text": known["texts"], **more}, Shape(tuple((name, PROMPTS[name]) for name in more)))
 
 
-def encode(run: Running, into: Path) -> Iterator[Event]:
-    """Their tokens, and both those of the training rows and theirs in ``into``."""
-    texts = rows(run)
+def encode(run: Running, into: Path, texts: Examples) -> Iterator[Event]:
+    """The tokens of ``texts``, which are all or some, and both those of the training rows and theirs in ``into``."""
     tell = run.telling("tokens of texts without labels", len(texts))
     blocks = run.task.blocks(texts, run.embed, run.recipe.seed)
     found = run.task.encode(run.tokenizer, blocks, int(run.value("data.max_length")), run.tokens_folder(TOKENS), tell)

@@ -168,6 +168,11 @@ AVERAGING = (
     "whet takes it off again when it loads the model.\n"
 )
 
+_IN_FEW_BITS = (
+    "\nIts weights are saved rounded, and config.json says how: bitsandbytes must be installed (pip install "
+    "bitsandbytes). They can no more be moved than those of any quantised model; adapters can be trained on them.\n"
+)
+
 
 def usage(about: About, base: str) -> str:
     """Markdown without a heading, with RUN for the folder of the run.
@@ -193,7 +198,7 @@ def _elsewhere(about: About, base: str) -> str:
     """The same without whet."""
     snippet = _snippet(about)
     if about.kind == "own":
-        more = AVERAGING if about.pooling == "mean" else ""
+        more = (AVERAGING if about.pooling == "mean" else "") + (_IN_FEW_BITS if about.quantisation else "")
         return f"In plain transformers (`{snippet.auto}`):\n\n```python\n{_filled(snippet.plain, about)}\n```\n{more}"
     if about.kind == "sentence" and about.head_kind == "vectors":
         return f"With sentence-transformers:\n\n```python\n{snippet.plain}\n```\n"

@@ -1,0 +1,62 @@
+"""``whet bench`` as people and programs see it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.made_runs import Runs
+from whet.engine.profile import PARTS
+from whet.workflows import benching
+
+from .calling import Whet
+
+
+def test_what_is_measured_and_said(whet: Whet, runs: Runs):
+    words = ["bench", str(runs.data()), "--base", str(runs.base()), "--method", "full", "--seconds", "1"]
+    found = json.loads(whet([*words, "--json"]).out)
+    assert found["subject"]["method"] == "full"
+    training = found["training"]
+    assert 0 < training["low"] <= training["tokens_per_second"] <= training["high"]
+    assert found["mfu"] > 0
+    assert found["shares"].keys() == set(PARTS)
+    assert sum(found["shares"].values()) == pytest.approx(1.0)
+    assert min(found["shares"]["products"], found["shares"]["optimiser"], found["shares"]["attention"]) > 0
+    names = [way["name"] for way in found["ways"]]
+    assert "plain padded batches" in names and any(name.startswith("products in") for name in names)
+    for way in found["ways"]:
+        assert way["ratio"]["low"] <= way["ratio"]["value"] <= way["ratio"]["high"]
+    assert found["reading"]["rows_per_second"] > 0
+
+
+def test_a_probe_stands_for_all_weights_and_nothing_is_kept(
+    whet: Whet, runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    answer = whet(["bench", str(runs.data()), "--base", str(runs.base()), "--method", "probe", "--seconds", "1"])
+    assert answer.code == 0, answer.err
+    assert "method full" in answer.out
+    assert "part of a step" in answer.out
+    assert not list(tmp_path.iterdir())
+
+
+def test_advice_rests_on_what_was_measured():
+    def way(name: str, low: float, value: float, high: float) -> dict[str, object]:
+        return {"name": name, "ratio": {"low": low, "value": value, "high": high}}
+
+    found = {
+        "subject": {"padded": "its family is not listed"},
+        "ways": [
+            way("steps of 2,000 tokens", 1.2, 1.3, 1.5),
+            way("a slower one", 0.4, 0.5, 0.6),
+            way("?", 0.9, 1.2, 1.3),
+        ],
+        "shares": {"attention": 0.5, "optimiser": 0.1, "data": 0.2},
+    }
+    told = list(benching.advice(found))
+    assert told[0] == "Batches are padded: its family is not listed."
+    assert told[1] == "With steps of 2,000 tokens it is 1.30 times as fast (1.20 to 1.50 in turns)."
+    assert told[2] == "It is 2.00 times as fast as with a slower one."
+    assert [line.split(":")[0] for line in told[3:]] == ["Attention", "Data"]
