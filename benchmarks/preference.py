@@ -30,6 +30,7 @@ JOBS = [
         (
             *("--text", "prompt", "--label", "chosen"),
             *chosen(**SHORT, training__learning_rate=5e-4, training__epochs=3, generation__max_tokens=48),
+            *chosen(evaluation__baselines="[]"),
         ),
         PUBLISHED,
         base="decoder_plain",

@@ -89,7 +89,7 @@ def distilling() -> list[str]:
             if not number:
                 rows.append([name, "teacher", *_about(teacher, teacher, metric, None, "")])
             for model in ("distilled", told["control"]):
-                kept = told["kept"][model]
+                kept = told["kept"].get(model)
                 gain = _with_interval(told["gain"], metric, "difference") if model == "distilled" else ""
                 label = f"{student}{'' if model == 'distilled' else ', control'}"
                 rows.append([name, label, *_about(models[model], teacher, metric, kept, gain)])

@@ -691,3 +691,17 @@ def test_controls_tell_whether_it_helped(place: Path, tmp_path: Path):
     ]
     assert len({tuple(one.ids.tolist()) for one in tests}) == 1  # whatever the seed, the same rows
     assert "All runs of controls and seeds" in run.report.read_text()
+
+
+def test_a_last_stage_that_lacks_examples_of_a_class_is_refused_before_the_first_is_trained(
+    place: Path, tmp_path: Path
+):
+    rows = (place / "messages.csv").read_text().splitlines()
+    (tmp_path / "few.csv").write_text("\n".join([*rows, "quite alone,rare"]) + "\n")
+    path = written(place, "few", sort="    method: contrastive\n")
+    path.write_text(path.read_text().replace(str(place / "messages.csv"), str(tmp_path / "few.csv")))
+    with pytest.raises(UserError) as caught:
+        whet.fit(path, out=tmp_path / "run")
+    (problem,) = caught.value.problems
+    assert problem.code == "T040" and "'rare'" in problem.what and problem.where.startswith("stage 'sort'")
+    assert not list((tmp_path / "run").rglob("*.safetensors"))

@@ -68,6 +68,8 @@ def read(run: Running) -> Iterator[Event]:
     distilling.refuse(run)
     self_training.refuse(run)
     rounding.refuse(run)
+    if run.recipe.method == contrasting.CONTRASTIVE:
+        contrasting.refuse_rows(run)
     sizes = ", ".join(f"{len(found.splits[split]):,} {split}" for split in SPLITS)
     several = " (several a row)" if found.multi_label else ""
     labels = f"; {len(found.labels)} labels{several}" if found.labels else ""
