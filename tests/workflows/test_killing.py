@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -103,7 +104,8 @@ def test_killed_from_outside(runs: Runs, tmp_path: Path):
         child.process.join(0.1)
         child.wait_for((run / "state.json").exists)
         time.sleep(draw.uniform(0.0, 0.8))
-        os.kill(child.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            os.kill(child.pid, signal.SIGKILL)
         killed += child.code() == -signal.SIGKILL
         if states(run) == "finished":
             break
