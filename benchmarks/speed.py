@@ -10,7 +10,6 @@ import argparse
 import datetime
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,8 @@ from typing import Any
 
 from bases import make
 from sets import BASES, PEERS, ROOT
+
+from whet.workflows.environment import PACKAGES, describe
 
 HERE = Path(__file__).parent
 OUT = HERE / "results"
@@ -235,31 +236,18 @@ def measured(row: Row, rounds: int) -> Found:
     }
 
 
+PEERS_OF = ("trl", "datasets", "sentence-transformers")
+"""Packages on the other side, whose versions count as well."""
+
+
 def machine() -> Found:
     """Where and when."""
-    from importlib.metadata import version
-
-    packages = ("torch", "transformers", "peft", "trl", "datasets", "sentence-transformers")
-    cpu = next((line for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "").partition(":")[2]
+    found = describe((*PACKAGES, *PEERS_OF))
     return {
         "date": str(datetime.date.today()),
-        "cpu": cpu.strip() or platform.processor(),
+        **{name: found[name] for name in ("cpu", "packages")},
         "cores": os.cpu_count(),
-        "packages": {name: version(name) for name in packages if _is_there(name)},
     }
-
-
-def _lines(path: str) -> list[str]:
-    return Path(path).read_text().splitlines() if Path(path).exists() else []
-
-
-def _is_there(name: str) -> bool:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return bool(version(name))
-    except PackageNotFoundError:
-        return False
 
 
 def main() -> None:

@@ -33,10 +33,10 @@ def bench(
     """
     from whet.cli.screen import ProgressLine, console, print_json
     from whet.workflows.benching import bench as measure
-    from whet.workflows.starting import recipe_of, refuse_stages
+    from whet.workflows.starting import is_recipe, recipe_of, refuse_stages
 
     screen = console(to_stderr=json)
-    file = Path(what) if what.endswith((".yaml", ".yml")) else None
+    file = Path(what) if is_recipe(what) else None
     named = {"data.source": None if file else what, "task": task, "base": model_base, "method": method}
     recipe = recipe_of(changes(named, set_), file)
     refuse_stages(recipe, "bench")

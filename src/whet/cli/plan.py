@@ -50,7 +50,7 @@ def plan(
     from whet.errors import Problem, UserError
     from whet.workflows.advising import refuse_hopeless
     from whet.workflows.planning import Wish, plan, plan_shape
-    from whet.workflows.starting import recipe_of, refuse_stages
+    from whet.workflows.starting import is_recipe, recipe_of, refuse_stages
 
     wish = Wish(accelerators, device, memory, price, watts, not no_trial, every, length, batch_tokens, tokens)
     screen = console(to_stderr=json)
@@ -65,7 +65,7 @@ def plan(
             options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
             remedy = "Use --set data.max_length, training.batch_tokens or training.epochs."
             raise UserError(Problem("L003", options, "belongs to --shape.", remedy))
-        file = Path(what) if what is not None and what.endswith((".yaml", ".yml")) else None
+        file = Path(what) if what is not None and is_recipe(what) else None
         named = {"data.source": None if file else what, "task": task, "base": model_base, "method": method}
         progress = ProgressLine(screen)
         recipe = recipe_of(changes(named, set_), file)

@@ -10,6 +10,8 @@ it is the faster one.
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -113,15 +115,19 @@ def beyond(length: int, causal: bool, window: int | None, device: torch.device) 
     return hidden.unsqueeze(0)
 
 
-def _softmax_(scores: Tensor) -> Tensor:
-    """Softmax over the last dimension, in place.
+def softmax_(*tables: Tensor) -> None:
+    """Softmax over the last dimensions of tables together, in place.
 
     Written out since torch's own takes ten times as long on a CPU where rows are short and their
     length is not a multiple of the vector width; sums are a product with ones for the same reason. The power is of
     2, since torch's exp is thirty times slower on numbers as far below zero as those of hidden places.
     """
-    scores.sub_(scores.amax(-1, keepdim=True)).mul_(LOG2_E).exp2_()
-    return scores.div_(scores @ scores.new_ones(scores.shape[-1], 1))
+    highest = functools.reduce(torch.maximum, (one.amax(-1, keepdim=True) for one in tables))
+    for one in tables:
+        one.sub_(highest).mul_(LOG2_E).exp2_()
+    total = functools.reduce(torch.add, (one @ one.new_ones(one.shape[-1], 1) for one in tables))
+    for one in tables:
+        one.div_(total)
 
 
 class _Mix(torch.autograd.Function):
@@ -136,7 +142,7 @@ class _Mix(torch.autograd.Function):
         weights = torch.bmm(q, k.transpose(1, 2)).to(accurate(q.dtype)).mul_(scaling)
         if hidden is not None:
             weights.add_(hidden)
-        weights = _softmax_(weights)
+        softmax_(weights)
         used = weights if factors is None else weights * factors
         used = used.to(v.dtype)
         ctx.save_for_backward(q, k, v, weights, factors, used)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from whet.kernels.attention import FAR_BELOW, LOG2_E, accurate, attend
+from whet.kernels.attention import FAR_BELOW, accurate, attend, softmax_
 from whet.kernels.flat import Common, pad, unpad
 
 
@@ -49,7 +49,7 @@ class _Behind(torch.autograd.Function):
         own = torch.bmm(q.view(one_by_one), k.view(one_by_one).transpose(1, 2)).to(dtype).mul_(scaling)
         own.add_(torch.full((length, length), FAR_BELOW, dtype=dtype, device=q.device).triu_(1))
         early = torch.bmm(q.view(together), early_k.transpose(1, 2)).to(dtype).mul_(scaling)
-        _softmax_of_both_(own.view(heads, size * length, length), early)
+        softmax_(own.view(heads, size * length, length), early)
         used = own.to(q.dtype), early.to(q.dtype)
         ctx.save_for_backward(q, k, v, early_k, early_v, own, early, *used)
         ctx.scaling = scaling
@@ -77,13 +77,3 @@ class _Behind(torch.autograd.Function):
         grad_k = torch.bmm(own_scores.transpose(1, 2), q.view(one_by_one)).view(k.shape)
         grad_early_k = torch.bmm(early_scores.transpose(1, 2), q.view(together))
         return grad_q.view(q.shape), grad_k, grad_v, grad_early_k, grad_early_v, None
-
-
-def _softmax_of_both_(one: Tensor, other: Tensor) -> None:
-    """Softmax over the last dimensions of two tables together, in place; see ``_softmax_`` of attention."""
-    highest = torch.maximum(one.amax(-1, keepdim=True), other.amax(-1, keepdim=True))
-    for part in (one, other):
-        part.sub_(highest).mul_(LOG2_E).exp2_()
-    total = sum(part @ part.new_ones(part.shape[-1], 1) for part in (one, other))
-    for part in (one, other):
-        part.div_(total)

@@ -178,6 +178,11 @@ def _selected(table: Tensor, rows: Tensor, extra: int) -> Tensor:
     return found
 
 
+def zeros_behind(flat: Tensor, extra: int) -> Tensor:
+    """(T, ...) to (T + extra, ...): what fills a batch up sees nothing."""
+    return torch.cat((flat, flat.new_zeros((extra, *flat.shape[1:])))) if extra else flat
+
+
 def pad(flat: Tensor, where: Layout) -> Tensor:
     """(T + extra, ...) to (B, longest, ...), zeros where there is no token."""
     shape = (where.num_sequences, where.longest, *flat.shape[1:])
@@ -191,7 +196,7 @@ def unpad(padded: Tensor, where: Layout) -> Tensor:
     """(B, longest, ...) back to (T + extra, ...), zeros behind the last sequence: the inverse of :func:`pad`."""
     table = padded.reshape(where.num_sequences * where.longest, *padded.shape[2:])
     if where.slots is None:
-        return torch.cat((table, table.new_zeros((where.extra, *table.shape[1:])))) if where.extra else table
+        return zeros_behind(table, where.extra)
     flat: Tensor = _Unpad.apply(table, where.slots, where.extra)  # type: ignore[no-untyped-call]
     return flat
 

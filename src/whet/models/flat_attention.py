@@ -11,7 +11,7 @@ from torch.nn import functional
 from whet.kernels.attention import FAR_BELOW, attend, beyond
 from whet.kernels.behind import attend_behind
 from whet.kernels.dropout import ByteStream, threshold
-from whet.kernels.flat import Layout, pad, unpad
+from whet.kernels.flat import Layout, pad, unpad, zeros_behind
 from whet.models.growth import rope_settings
 
 NAME = "whet_flat"
@@ -48,7 +48,7 @@ def for_transformers(
     causal = bool(getattr(module, "is_causal", False))
     drops = stream is not None and threshold(dropout) > 0
     if spread is not None and spread.common is not None and softcap is None and sliding_window is None and not drops:
-        return _lengthened(attend_behind(q, k, v, spread.common, scale), extra).unsqueeze(0), None
+        return zeros_behind(attend_behind(q, k, v, spread.common, scale), extra).unsqueeze(0), None
     if spread is not None:  # what sequences share is written out for attention alone
         q, k, v, flat = *(part.index_select(0, spread.into) for part in (q, k, v)), spread.where
     if softcap is None:
@@ -57,13 +57,8 @@ def for_transformers(
         chance = dropout if stream is not None else 0.0
         mixed = _capped(q, k, v, flat, scale, softcap, causal, sliding_window, chance)
     if spread is not None:
-        mixed = _lengthened(mixed.index_select(0, spread.back), extra)
+        mixed = zeros_behind(mixed.index_select(0, spread.back), extra)
     return mixed.unsqueeze(0), None
-
-
-def _lengthened(mixed: Tensor, extra: int) -> Tensor:
-    """(T, N, D) to (T + extra, N, D): what fills a batch up sees nothing."""
-    return torch.cat((mixed, mixed.new_zeros((extra, *mixed.shape[1:])))) if extra else mixed
 
 
 def _capped(

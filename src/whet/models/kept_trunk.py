@@ -23,6 +23,7 @@ from whet.files import folder_beside
 from whet.models.depths import depths
 from whet.models.dropouts import still
 from whet.models.insides import layers_of
+from whet.models.reading import lengthened
 from whet.models.task_model import TaskModel
 
 Told = Callable[[int], None]
@@ -132,9 +133,7 @@ class KeptTrunk:
         :param extra: tokens that fill the batch up, see :func:`whet.kernels.flat.filled`.
         """
         known = self._known(batch)
-        if known is not None and extra:
-            known = torch.cat((known, known[:1].expand(extra, -1)))
-        self._now = None if known is None else known.unsqueeze(0)
+        self._now = None if known is None else lengthened(known.unsqueeze(0), extra)
         try:
             yield
         finally:

@@ -31,8 +31,8 @@ def last_tokens(batch: FlatBatch, pad_id: int) -> Tensor:
 
 
 def lengthened(tokens: Tensor, extra: int) -> Tensor:
-    """(1, T) to (1, T + extra): the first entry again and again, which is known to every table of a model."""
-    return torch.cat((tokens, tokens[:, :1].expand(1, extra)), 1) if extra else tokens
+    """(1, T, ...) to (1, T + extra, ...): the first entry again and again, which is known to every table of a model."""
+    return torch.cat((tokens, tokens[:, :1].expand(1, extra, *tokens.shape[2:])), 1) if extra else tokens
 
 
 def caught(network: Any, last: nn.Linear, inputs: Mapping[str, Tensor]) -> Tensor:

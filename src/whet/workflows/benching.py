@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import torch
 from whet.batches import flat
 from whet.batches.flat import FlatBatch, TrainingBatches
 from whet.engine import loop, profile, step
-from whet.engine.loop import Plan, train
+from whet.engine.loop import train
 from whet.engine.precision import Weights
 from whet.engine.protocols import Evaluation
 from whet.kernels import ceiling
@@ -28,11 +28,10 @@ from whet.models import flat_attention
 from whet.models.work import flops_per_token
 from whet.recipe import Recipe
 from whet.recipe.names import STILL
-from whet.tasks.task import BATCH_TOKENS
 from whet.workflows import before_training, regularising, training
 from whet.workflows.rows import Tell
 from whet.workflows.running import Running, exact_names
-from whet.workflows.trial import Nowhere
+from whet.workflows.trial import Nowhere, look, short
 
 ROUNDS = 3
 """Turns in which each way is timed once."""
@@ -143,7 +142,7 @@ class _Trained:
         self._taken += steps + 1
         self.model.train()
         groups = training.groups(self.run, self.model, self._weights.masters)
-        plan = _short(self._plan, steps + 1)
+        plan = replace(short(self._plan, steps + 1), warmup_share=0.0)
         for _ in train(self._weights, groups, self._objective, counted, plan, _unseen, Nowhere(), self.model.reseed):
             pass
         return counted.tokens, time.perf_counter() - counted.begun
@@ -158,11 +157,6 @@ class _Trained:
 
 def _plainly(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"training": recipe.training.model_copy(update={"fast_paths": False})})
-
-
-def _short(plan: Plan, steps: int) -> Plan:
-    """So many steps without a look."""
-    return replace(plan, num_steps=steps, evaluate_every=10**9, max_seconds=None, patience=99, warmup_share=0.0)
 
 
 def _unseen() -> Evaluation:
@@ -216,19 +210,9 @@ def _in_turn(trained: Mapping[str, _Trained], seconds: float, tell: Tell) -> dic
 
 def _reading(run: Running, trained: _Trained) -> dict[str, float]:
     """Tokens and rows a second that the model reads of validation, without tokenising."""
-    model, rates = trained.model, []
-    model.eval()
-    encoded = run.encoded["validation"]
-    batches: Sequence[FlatBatch] = [
-        batch for batch, _ in zip(flat.for_prediction(encoded, BATCH_TOKENS), range(ROUNDS + 1), strict=False)
-    ]
-    read: Callable[[FlatBatch], Any] = lambda batch: run.task.read(model, batch)  # noqa: E731
-    with torch.inference_mode():
-        for batch in [batches[-1], *batches]:
-            start = time.perf_counter()
-            read(batch)
-            rates.append(batch.num_tokens / (time.perf_counter() - start))
-    tokens = statistics.median(rates[1:])
+    trained.model.eval()
+    found, encoded = look(run, trained.model), run.encoded["validation"]
+    tokens = found["look_tokens"] / found["look_seconds"]
     return {"tokens_per_second": tokens, "rows_per_second": tokens * len(encoded) / encoded.num_tokens}
 
 

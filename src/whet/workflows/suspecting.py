@@ -174,12 +174,10 @@ def _of_run(folder: RunFolder, work: Path, tell: Tell) -> Running:
 
 
 def _of_data(source: str, changes: Mapping[str, Any], work: Path, tell: Tell) -> Running:
-    from whet.workflows.starting import recipe_of, refuse_stages
+    from whet.workflows.starting import is_recipe, recipe_of, refuse_stages
 
-    is_recipe = Path(source).suffix in (".yaml", ".yml")
-    recipe = recipe_of(
-        changes if is_recipe else {**changes, "data.source": source}, Path(source) if is_recipe else None
-    )
+    file = Path(source) if is_recipe(source) else None
+    recipe = recipe_of({**changes, "data.source": source} if file is None else changes, file)
     refuse_stages(recipe, "suspects")
     _refuse_task(recipe)
     run = Running(recipe, RunFolder(work), tell, lambda: False)

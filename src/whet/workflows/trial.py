@@ -20,7 +20,7 @@ from torch import Tensor
 from whet.batches import flat
 from whet.batches.flat import FlatBatch, TrainingBatches
 from whet.engine import memory
-from whet.engine.loop import train
+from whet.engine.loop import Plan, train
 from whet.engine.precision import Weights
 from whet.engine.protocols import Evaluation
 from whet.errors import ModelTooLarge, UserError
@@ -60,10 +60,10 @@ def attempt(run: Running, method: str) -> dict[str, Any]:
 
 def _probe(run: Running) -> dict[str, Any]:
     model = run.frozen
-    return _look(run, model)
+    return look(run, model)
 
 
-def _look(run: Running, model: Any) -> dict[str, Any]:
+def look(run: Running, model: Any) -> dict[str, Any]:
     """Read some batches of validation, longest first, as a look does."""
     batches = flat.for_prediction(run.encoded["validation"], BATCH_TOKENS)
     seconds, tokens = [], []
@@ -120,6 +120,11 @@ class Nowhere:
         """Nothing was kept."""
 
 
+def short(plan: Plan, steps: int) -> Plan:
+    """So many steps without a look."""
+    return replace(plan, num_steps=steps, evaluate_every=10**9, max_seconds=None, patience=99)
+
+
 def _train(run: Running, method: str) -> dict[str, Any]:
     seed = run.recipe.seed
     model, _ = training.prepared(run, method, seed)
@@ -127,18 +132,14 @@ def _train(run: Running, method: str) -> dict[str, Any]:
     real = regularising.plain_batches(run, seed, method)
     timed = _Timed(real)
     plan = replace(
-        training.plan_of(run, real, seed),
-        num_steps=LONGEST + USUAL,
-        evaluate_every=10**9,
-        max_seconds=None,
-        patience=99,
+        short(training.plan_of(run, real, seed), LONGEST + USUAL),
         influences=regularising.influences(run, model, weights, LONGEST + USUAL, seed),
     )
     looked: dict[str, Any] = {}
 
-    def look() -> Evaluation:
+    def looks() -> Evaluation:
         if not looked:
-            looked.update(_look(run, model))
+            looked.update(look(run, model))
         return Evaluation(0.0, 0.0, {})
 
     model.train()
@@ -148,7 +149,7 @@ def _train(run: Running, method: str) -> dict[str, Any]:
         regularising.objective(run, method),
         timed,
         plan,
-        look,
+        looks,
         Nowhere(),
         model.reseed,
     ):
