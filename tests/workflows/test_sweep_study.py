@@ -185,6 +185,8 @@ def test_of_a_grid_as_many_trials_are_wanted_as_it_holds():
     row = {**finalist(1, 0.5), "runs": [one["run"] for one in seeds], "seeds": seeds, "left_out": 0}
     told = sweep_findings._in_time(recipe, trials, 3, [row])
     assert told.bin == "tip" and told.evidence["seeds_cut"] == ["trial 1, seed 1"], "a cut trial is told as a trial"
+    told = sweep_findings._in_time(recipe, trials, 3, [], 1.0)
+    assert told.bin == "tip" and "each went once over the rows" in told.message and told.evidence["passes"] == 1.0
 
 
 def test_which_choices_mattered(tmp_path: Path):
@@ -444,7 +446,7 @@ def test_the_clock_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert 119 < second.spent < 130 and 470 < second.left() <= 480
     trials = [tried(number, 0.5, "full") for number in (1, 2, 3)]
     assert second.has_room(trials) and second.reserved(trials) == pytest.approx(6.0)
-    assert second.reserved([]) == pytest.approx(300.0), "no trial has ended: half of it is kept for seeds"
+    assert second.reserved([]) == pytest.approx(200.0), "no trial has ended: a third of it is kept for seeds"
     second.until = 0
     assert not second.has_room(trials) and second.is_late(trials) and not second.has_time_for(0.1)
     assert second.is_over() and not first.is_over()

@@ -18,9 +18,10 @@ from tests import forked, made_rows, made_runs
 from tests.made_models import WORDS, make_base
 from tests.made_runs import Runs
 from whet.errors import Interrupted, UserError
-from whet.folder import RunFolder
+from whet.folder import RunFolder, create
 from whet.recipe import from_options, load
-from whet.workflows import checking, sweep_stages, sweep_starting, sweeping, using
+from whet.workflows import checking, preparing, sweep_passes, sweep_stages, sweep_starting, sweeping, using
+from whet.workflows.running import Running
 
 from .mishaps import KilledIn
 
@@ -171,7 +172,6 @@ def test_from_python(runs: Runs, rows: Path, quick: None, tmp_path: Path):
 
 
 def test_it_is_no_run_to_resume(swept: Path):
-    from whet.folder import RunFolder
     from whet.workflows.starting import reopen
     from whet.workflows.summary import summary
 
@@ -247,6 +247,47 @@ def test_stopped_and_gone_on_with(runs: Runs, rows: Path, swept: Path, quick: No
         sweep_starting.reopen(folder.path, {})
     with pytest.raises(UserError, match="O002"):
         sweep_starting.reopen(folder.path, {"training.epochs": 1.0})
+
+
+def test_few_minutes_mean_fewer_passes(
+    runs: Runs, rows: Path, quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """All trainings take as many, those of a search that is gone on with, too; it is said and found."""
+    monkeypatch.setattr(sweep_passes, "_seconds_per_pass", lambda run, methods: 30.0)
+    wanted = options(runs, rows, **{"search.minutes": 5.0, "training.epochs": "auto", "search.seeds": 1})
+    said = carried_out(wanted, tmp_path / "sweep")
+    assert any(line.startswith("passes over the rows: 3, since 5 minutes") for line in said), "(300 / 3 - 4) // 30"
+    found = read(tmp_path / "sweep" / "sweep.json")
+    (told,) = (one for one in found["findings"] if one["code"] == "X033")
+    assert told["bin"] == "tip" and "each went 3 times over the rows" in told["message"]
+    for one in found["trials"]:
+        trial = load(tmp_path / "sweep" / "trials" / f"{one['number']:04d}" / "recipe.yaml")
+        assert trial.training.epochs == 3.0
+    monkeypatch.setattr(sweep_passes, "_seconds_per_pass", lambda run, methods: 1e-3)
+    recipe, folder = sweep_starting.reopen(tmp_path / "sweep", {"search.trials": 4})
+    assert sweeping._study(recipe, folder).recipe.training.epochs == 3.0
+
+
+def test_passes_that_time_allows(runs: Runs, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    wanted = {**options(runs, rows), "training.epochs": "auto"}
+    run = Running(from_options(wanted), create(tmp_path / "run", "0"), silent, lambda: False)
+    for stage in (preparing.read, preparing.look, preparing.encode, preparing.decide):
+        list(stage(run))
+    usual = {"full": 8.0, "lora": 8.0}
+    alone = sweep_passes._seconds_per_pass(run, ["full"])
+    assert alone is not None and 0 < alone < 60
+    monkeypatch.setattr(sweep_passes, "_seconds_per_pass", lambda run, methods: 10.0)
+    assert sweep_passes.affordable(run, usual, None) is None, "no limit"
+    assert sweep_passes.affordable(run, usual, 1000.0) is None, "time for all of them"
+    assert sweep_passes.affordable(run, usual, 34.5) == 3.0
+    assert sweep_passes.affordable(run, usual, 2.0) == 1.0, "one at least"
+    assert sweep_passes.affordable(run, {}, 2.0) is None, "a probe has none"
+    for option, value in (("training.epochs", 2.0), ("search.space", {"training.epochs": [1.0, 8.0]})):
+        run.recipe = from_options({**wanted, option: value})
+        assert sweep_passes.affordable(run, usual, 2.0) is None, "the recipe says how many"
+    monkeypatch.setattr(sweep_passes, "_seconds_per_pass", lambda run, methods: None)
+    run.recipe = from_options(wanted)
+    assert sweep_passes.affordable(run, usual, 2.0) is None, "nothing to tell by"
 
 
 def test_the_time_is_over(runs: Runs, rows: Path, quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -13,7 +13,7 @@ from whet.workflows.sweep_study import Tried
 
 NOTE_SECONDS = 5.0
 """What was spent is written down about this often; so much is lost to a kill."""
-MOST_RESERVED = 0.5
+MOST_RESERVED = 1 / 3
 """Of the whole time, for further seeds: trials would have none left otherwise."""
 
 
@@ -80,6 +80,14 @@ class Clock:
         most, usual = MOST_RESERVED * 60 * self.search.minutes, _usual(trials)
         more = min(self.search.finalists, max(1, len(trials))) * (self.search.seeds - 1)
         return min(more * usual, most) if usual else most
+
+
+def seconds_each(search: SearchRecipe) -> float | None:
+    """What a trial may take so that all that are wanted end in time; None: there is no limit."""
+    if search.minutes is None:
+        return None
+    share = 1.0 if search.seeds == 1 else 1 - MOST_RESERVED
+    return share * 60 * search.minutes * search.workers / search.trials
 
 
 def _usual(trials: Sequence[Tried]) -> float:

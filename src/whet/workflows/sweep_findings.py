@@ -30,7 +30,7 @@ def findings(
         _helped(verdict, gains, rows),
         _failed(trials, rows, lost),
         mattering(study),
-        _in_time(recipe, trials, study.wanted, rows),
+        _in_time(recipe, trials, study.wanted, rows, study.passes),
     ]
 
 
@@ -91,10 +91,13 @@ def _failed(trials: Sequence[Tried], rows: Sequence[Mapping[str, Any]], lost: Ma
     return Finding("X031", "passed", counted, "", "", evidence)
 
 
-def _in_time(recipe: Recipe, trials: Sequence[Tried], wanted: int, rows: Sequence[Mapping[str, Any]]) -> Finding:
+def _in_time(
+    recipe: Recipe, trials: Sequence[Tried], wanted: int, rows: Sequence[Mapping[str, Any]], passes: float | None = None
+) -> Finding:
     """X033: what the time did not suffice for.
 
     :param wanted: trials there were to be; a grid may hold fewer than the recipe asks for.
+    :param passes: of each training, where they were shortened for all to fit in.
     """
     cut = [one.number for one in trials if one.ended == "max_seconds"]
     left_out = sum(int(row.get("left_out", 0)) for row in rows)
@@ -103,16 +106,23 @@ def _in_time(recipe: Recipe, trials: Sequence[Tried], wanted: int, rows: Sequenc
     if recipe.search.minutes is None:
         return Finding("X033", "not_applicable", "The search had no limit of time.")
     evidence = {"cut": cut, "seeds_cut": shortened, "seeds_left_out": left_out, "trials_left_out": missing}
-    if not cut and not shortened and not left_out and not missing:
-        return Finding(
-            "X033", "passed", "Everything that was wanted was tried in the time there was.", "", "", evidence
+    evidence["passes"] = passes
+    message, remedy = "Everything that was wanted was tried in the time there was.", ""
+    if cut or shortened or left_out or missing:
+        message = (
+            f"In {recipe.search.minutes:g} minutes {len(trials)} of {wanted} trials were begun, {len(cut)} "
+            f"stopped with their best state; of further seeds {len(shortened)} stopped so, which do not judge, and "
+            f"{left_out} left out."
         )
-    message = (
-        f"In {recipe.search.minutes:g} minutes {len(trials)} of {wanted} trials were begun, {len(cut)} "
-        f"stopped with their best state; of further seeds {len(shortened)} stopped so, which do not judge, and "
-        f"{left_out} left out."
-    )
-    return Finding("X033", "tip", message, "", "Go on with: whet sweep --resume RUN --minutes MORE.", evidence)
+        remedy = "Go on with: whet sweep --resume RUN --minutes MORE."
+    if passes is not None:
+        message += f" For all trials to fit in, each went {_times(passes)} over the rows, fewer than it would alone."
+        remedy += " Train what was chosen without a limit: whet fit with the options of its trial."
+    return Finding("X033", "tip" if remedy else "passed", message, "", remedy.strip(), evidence)
+
+
+def _times(passes: float) -> str:
+    return "once" if passes == 1 else f"{passes:g} times"
 
 
 def _further(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -24,6 +24,7 @@ from whet.folder import RunFolder
 from whet.recipe import Recipe, dump
 from whet.recipe.space import Dimension, Setting, belongs, grid
 from whet.store import studies
+from whet.workflows.sweep_passes import shortened
 
 TRIALS = "trials.json"
 SETTING, MACHINE, WHY, ENDED, SECONDS, MODEL = "setting", "machine", "why", "ended", "seconds", "model"
@@ -99,6 +100,7 @@ class Study:
 
     :param methods: those that are tried; the only one is not drawn.
     :param digest: :func:`hash_of` the recipe as it is written, where that is another one.
+    :param passes: over the rows, by each training, where the time does not suffice for those it would take by itself.
     """
 
     def __init__(
@@ -110,8 +112,11 @@ class Study:
         *,
         new: bool,
         digest: str = "",
+        passes: float | None = None,
     ) -> None:
         self.digest = digest or hash_of(recipe)
+        self.passes = passes
+        recipe = shortened(recipe, passes)
         self.recipe, self.folder, self.dimensions, self.methods = recipe, folder, dimensions, tuple(methods)
         self.known = self._opened(folder.identity, new=new)
         self.machine = platform.node() or "unknown"

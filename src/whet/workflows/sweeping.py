@@ -31,6 +31,7 @@ from whet.workflows import (
     preparing,
     sweep_copies,
     sweep_finals,
+    sweep_passes,
     sweep_seeds,
     sweep_stages,
     sweep_trial,
@@ -42,7 +43,7 @@ from whet.workflows.fit import stages
 from whet.workflows.recording import on_this_machine, recorded
 from whet.workflows.rows import Tell
 from whet.workflows.running import Running
-from whet.workflows.sweep_clock import Clock
+from whet.workflows.sweep_clock import Clock, seconds_each
 from whet.workflows.sweep_end import concluded
 from whet.workflows.sweep_finals import Closing, Finalist
 from whet.workflows.sweep_starting import refuse
@@ -146,9 +147,10 @@ def _prepared(whole: Recipe, folder: RunFolder, tell: Tell, should_stop: Callabl
             break
     path = folder.path / SPACE
     if not path.exists():
-        methods, space = yield from drawn_from(run, sweep_stages.bases(whole, folder))
+        methods, space, passes = yield from drawn_from(run, sweep_stages.bases(whole, folder))
         known = {"recipe": hash_of(whole), "methods": list(methods), "dimensions": [asdict(one) for one in space]}
-        begun = Study(recipe, folder, space, methods, new=True, digest=hash_of(whole))
+        known["passes"] = passes
+        begun = Study(recipe, folder, space, methods, new=True, digest=hash_of(whole), passes=passes)
         sweep_copies.separate(begun)
         write_json(path, known)
         yield Said(f"search: {begun.wanted} trials over {', '.join(one.name for one in space)}")
@@ -156,7 +158,8 @@ def _prepared(whole: Recipe, folder: RunFolder, tell: Tell, should_stop: Callabl
 
 
 def drawn_from(run: Running, bases: Sequence[str] = ()) -> Any:
-    """The methods that are tried and what is drawn for them; a generator that says which are left out.
+    """The methods that are tried, what is drawn for them, and how many passes each training takes where the time does
+    not suffice for those that it would take by itself; a generator that says which methods are left out.
 
     Among the usual ones is the method that 'auto' takes for these rows: else it would be tried once, as the recipe
     stands, beside many settings of others.
@@ -180,11 +183,18 @@ def drawn_from(run: Running, bases: Sequence[str] = ()) -> Any:
                 raise
             methods.remove(method)
             yield Said(f"{method} is not tried: {error}")
+    epochs = {one: _derived(run, one, sweep_passes.OPTION) for one in methods}
+    moving = {one: many for one, many in epochs.items() if one != "probe"}
+    passes = sweep_passes.affordable(run, moving, seconds_each(recipe.search))
+    if passes is not None:
+        yield Said(
+            f"passes over the rows: {passes:g}, since {recipe.search.minutes:g} minutes are shared by all trials"
+        )
     if recipe.search.space != "auto":
-        return methods, dimensions(recipe)
+        return methods, dimensions(recipe), passes
     rates = {one: _derived(run, one, "training.learning_rate") for one in methods}
-    epochs = {one: _derived(run, one, "training.epochs") for one in methods}
-    return methods, [one for one in usual(methods, rates, epochs, bases) if _is_free(recipe, methods, one)]
+    found = [one for one in usual(methods, rates, epochs, bases) if _is_free(recipe, methods, one)]
+    return methods, [one for one in found if passes is None or one.option != sweep_passes.OPTION], passes
 
 
 def _refuse_method(run: Running, method: str) -> None:
@@ -221,8 +231,8 @@ def _study(whole: Recipe, folder: RunFolder) -> Study:
     """
     known = read_json(folder.path / SPACE)
     space = [Dimension(**{**one, "choices": tuple(one["choices"])}) for one in known["dimensions"]]
-    searched = sweep_stages.searched(whole, folder)
-    return Study(searched, folder, space, known["methods"], new=False, digest=hash_of(whole))
+    searched, passes = sweep_stages.searched(whole, folder), known.get("passes")
+    return Study(searched, folder, space, known["methods"], new=False, digest=hash_of(whole), passes=passes)
 
 
 def _vectors(folder: RunFolder) -> Path:
