@@ -32,7 +32,11 @@ from whet.workflows import controlling
 from whet.workflows.nodes import Node, named, nodes_of
 
 OUT = Path(__file__).parent / "results"
-SETS = {"chemprot": ("chemprot", "text-classification"), "ncbi_disease": ("ncbi_disease_ner", "token-classification")}
+SETS = {
+    "chemprot": ("chemprot", "text-classification", "majority"),
+    "ncbi_disease": ("ncbi_disease_ner", "token-classification", "dictionary"),
+}
+"""Where the rows of each lie, its task, and the cheapest baseline of that task."""
 TEXTS, OTHER = "pubmed_trials_text", "wikitext2"
 LABELLED = {"train": 1000, "validation": 500}
 """Rows of each task that are drawn, once for all seeds."""
@@ -55,7 +59,7 @@ stages:
     method: full
     data: {{source: {rows}/{source}}}
     training: {{epochs: 3}}
-    evaluation: {{baselines: [majority], label_noise: false}}
+    evaluation: {{baselines: [{floor}], label_noise: false}}
     forgetting: {{measure: false}}
 """
 PASSES = 1
@@ -81,12 +85,12 @@ def drawn(folder: Path, source: str, numbers: dict[str, int]) -> None:
 
 def fitted(folder: Path, name: str, first: int, seeds: int) -> None:
     """One series of a set, gone on with where it was begun."""
-    source, task = SETS[name]
+    source, task, floor = SETS[name]
     rows, run = folder / "rows", folder / f"{name}-{first}"
     drawn(rows, source, LABELLED)
     drawn(rows, TEXTS, LOOKED_AT)
     recipe = folder / f"{name}-{first}.yaml"
-    values = {"root": ROOT, "rows": rows, "source": source, "task": task, "passes": PASSES}
+    values = {"root": ROOT, "rows": rows, "source": source, "task": task, "floor": floor, "passes": PASSES}
     recipe.write_text(RECIPE.format(first=first, seeds=seeds, **values), encoding="utf-8")
     if state_of(run) is None:
         with contextlib.suppress(RowsAreRead):

@@ -20,8 +20,9 @@ BRANCHES = {
     "equal-compute": "the task alone, as many tokens more",
 }
 WORDS_OF_DOMAIN = """\
-Command: `python benchmarks/domain.py FOLDER`; `minilm` reads pubmed_trials_text with words hidden, then learns the
-task. Differences with 95 % intervals over seeds and test rows; the last column is what the run itself concludes."""
+Command: `python benchmarks/domain.py FOLDER`; `minilm` reads pubmed_trials_text once with words hidden, then learns the
+task from 1,000 labelled rows; test splits are whole. Differences with 95 % intervals over seeds and test rows; the last
+column is what the run itself concludes."""
 WORDS_OF_DISTILLING = """\
 Command: `python benchmarks/distilling.py FOLDER`; the teacher is `minilm` tuned whole, the control is the same
 student tuned on labels alone. Kept: share of the teacher's score. Speed: rows a second in turn with the teacher and on
