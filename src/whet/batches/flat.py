@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -82,15 +82,26 @@ class FlatBatch:
             total += int(length)
         return [make(self.encoded, rows, self.all_targets) for rows in np.split(self.rows, marks)]
 
+    def to(self, device: torch.device) -> FlatBatch:
+        """What a model reads of it on another device; targets stay where they are."""
+        if self.input_ids.device == device:
+            return self
+        ids, positions, types = (
+            None if one is None else one.to(device, non_blocking=True)
+            for one in (self.input_ids, self.position_ids, self.token_type_ids)
+        )
+        assert ids is not None and positions is not None
+        return replace(self, input_ids=ids, position_ids=positions, token_type_ids=types, where=self.where.to(device))
+
     def padded(self, pad_id: int) -> dict[str, Tensor]:
         """The same sequences as a padded table: input_ids, attention_mask, token_type_ids (S, L)."""
-        size = (self.where.num_sequences, self.where.longest)
-        inside = torch.arange(size[1])[None, :] < self.where.lengths[:, None]
-        ids = torch.full(size, pad_id, dtype=torch.int64)
+        size, device = (self.where.num_sequences, self.where.longest), self.input_ids.device
+        inside = torch.arange(size[1], device=device)[None, :] < self.where.lengths[:, None]
+        ids = torch.full(size, pad_id, dtype=torch.int64, device=device)
         ids[inside] = self.input_ids[0]
         result = {"input_ids": ids, "attention_mask": inside.long()}
         if self.token_type_ids is not None:
-            types = torch.zeros(size, dtype=torch.int64)
+            types = torch.zeros(size, dtype=torch.int64, device=device)
             types[inside] = self.token_type_ids[0]
             result["token_type_ids"] = types
         return result
@@ -163,7 +174,7 @@ def collect(
     done = 0
     with torch.inference_mode():
         for batch in for_prediction(encoded, batch_tokens):
-            found = compute(batch).float()
+            found = compute(batch).float().cpu()
             if not result.numel():
                 result = torch.empty(size, found.shape[1])
             numbers = token_numbers(encoded.offsets, batch.sequences) if per_token else batch.sequences

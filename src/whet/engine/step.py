@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from whet.engine.precision import Weights
 from whet.engine.protocols import Batch, Influence, Objective
@@ -50,7 +50,7 @@ def gradients(
     :param influences: what else has a say in this ``step``.
     """
     pieces = batch.split(micro_batch_tokens)
-    total, num_counted = 0.0, 0.0
+    losses, num_counted = list[Tensor](), 0.0
     with ExitStack() as held:
         for influence in influences:
             held.enter_context(influence.during(weights, step))
@@ -58,11 +58,13 @@ def gradients(
             reseed(number)
             loss = objective(weights.model, piece)
             num_counted += loss.num_counted
-            total += float(loss.total.detach())
-            if not math.isfinite(total):
-                return StepResult(total, math.nan)
+            losses.append(loss.total.detach())
+            # a GPU is not waited for here; whoever skips the step forgets its gradients
+            if losses[-1].device.type == "cpu" and not math.isfinite(float(losses[-1])):
+                return StepResult(float(losses[-1]), math.nan)
             # a single piece is divided before the backward pass, which saves a pass over all gradients
             (loss.total / (loss.num_counted or 1) if len(pieces) == 1 else loss.total).backward()
+    total = sum(float(loss) for loss in losses)
     count = 1 if len(pieces) == 1 else num_counted or 1
     if influences:
         if count != 1:
@@ -94,13 +96,27 @@ def is_out_of_memory(error: BaseException) -> bool:
 def smaller_after(error: Exception, weights: Weights, micro_batch_tokens: int, batch: Batch) -> int:
     """The micro-batches to compute ``batch`` with again, after ``error``; what was computed of it is forgotten.
 
+    Where it cannot be cut any further, a model that knows how keeps less for the backward pass.
+
     :raises Exception: ``error`` itself, where memory was not what it lacked.
     :raises ModelTooLarge: it cannot be cut any further.
     """
     if not is_out_of_memory(error):
         raise error
     weights.clear_gradients()
-    return halved(micro_batch_tokens, batch)
+    try:
+        return halved(micro_batch_tokens, batch)
+    except ModelTooLarge:
+        if not saves_memory(weights.model):
+            raise
+        return micro_batch_tokens
+
+
+def saves_memory(model: nn.Module) -> bool:
+    """Have a model keep less for the backward pass and compute it anew there; False where nothing changes by it."""
+    if (known := getattr(model, "save_memory", None)) is None:
+        return False
+    return bool(known())
 
 
 def halved(micro_batch_tokens: int, batch: Batch) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from whet.batches.encoding import Encoded
+from whet.engine import devices
 from whet.errors import Problem, UserError
 from whet.inference.remembering import switchable, switched_off
 from whet.models import loading, places, quantising, saving
@@ -42,7 +43,7 @@ def refer(
     base = loading.load_model(place, about.head, tokenizer, seed=0)
     stand(base, how.setting.options, merged=True)
     base.use_flat_batches()
-    base.eval()
+    base.to(devices.of(model)).eval()
     how.refer(how.outputs(base, encoded, progress), encoded)
 
 

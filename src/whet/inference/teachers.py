@@ -18,6 +18,7 @@ from torch import Tensor
 
 from whet.batches.encoding import Encoded
 from whet.data.forms import Examples
+from whet.engine import devices
 from whet.errors import Problem, UserError
 from whet.evaluation.measures import lower_is_better
 from whet.files import read_json
@@ -112,7 +113,7 @@ def load(name: str, kind: HeadKind, task: str, pairs: bool) -> Teacher:
     else:
         model, tokenizer, about, weights, folder = _plain(name, kind, task, pairs)
     model.use_flat_batches()
-    model.eval()
+    model.to(devices.best()).eval()
     return Teacher(name, folder, model, tokenizer, about, weights)
 
 

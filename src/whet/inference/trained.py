@@ -14,6 +14,7 @@ from whet.batches.encoding import Encoded
 from whet.batches.flat import collect
 from whet.data.forms import Examples
 from whet.data.predictions import Predictions
+from whet.engine import devices
 from whet.errors import Problem, UserError
 from whet.evaluation.settling import settled
 from whet.inference.referring import refer
@@ -41,7 +42,7 @@ class TrainedModel:
         """
         model, tokenizer, about = saving.load(folder)
         model.use_flat_batches()
-        model.eval()
+        model.to(devices.best()).eval()
         return TrainedModel(model, tokenizer, about, task_of(about))
 
     def predict(self, examples: Examples, progress: Callable[[int], None] | None = None) -> Predictions:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from whet.kernels import attention_on_gpu
 from whet.kernels import dropout as byte_dropout
 from whet.kernels.flat import Layout, pad, unpad
 
@@ -45,6 +46,9 @@ def attend(
     :returns: (T, N, D).
     """
     num_heads, num_groups, width = query.shape[1], key.shape[1], query.shape[2]
+    if query.device.type not in ("cpu", "meta"):
+        dropped = byte_dropout.threshold(chance) / 256 if keep is not None else 0.0
+        return attention_on_gpu.attend(query, key, value, where, scaling, causal, dropped, window)
     if num_groups != num_heads:
         key = key.repeat_interleave(num_heads // num_groups, dim=1)
         value = value.repeat_interleave(num_heads // num_groups, dim=1)

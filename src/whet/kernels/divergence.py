@@ -29,6 +29,7 @@ def token_divergence(
     :param cap: logits x become cap * tanh(x / cap), as in Gemma 2.
     """
     rows = max(1, CELLS_AT_ONCE // weight.shape[0])
+    counts = counts.to(weight.device)
     total = torch.zeros((), dtype=torch.float32, device=weight.device)
     for start in range(0, len(one), rows):
         some = slice(start, start + rows)

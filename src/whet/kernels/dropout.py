@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 _CHUNK_BYTES = 1 << 20
 
@@ -83,6 +84,8 @@ class ByteDropout(nn.Module):
         """Same shape; unchanged outside training."""
         if not self.training or threshold(self.p) == 0:
             return inputs
+        if inputs.device.type not in ("cpu", "meta"):  # a GPU draws as it multiplies
+            return functional.dropout(inputs, threshold(self.p) / 256)
         return inputs * keep_scale(inputs, self.p, self.stream)
 
 

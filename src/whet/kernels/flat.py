@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +90,21 @@ class Layout:
         starts = torch.repeat_interleave(self.starts, self.lengths)
         return (torch.arange(starts.shape[0], device=starts.device) - starts).unsqueeze(0)
 
+    def bounds(self) -> Tensor:
+        """(B + 1,) int32: where each sequence begins, and where the last one ends."""
+        ends = (self.starts + self.lengths).to(torch.int32)
+        return functional.pad(ends, (1, 0))
+
     def to(self, device: torch.device) -> Layout:
         """The same layout on another device."""
         if self.lengths.device == device:
             return self
         return Layout(
-            self.lengths.to(device),
-            self.starts.to(device),
+            self.lengths.to(device, non_blocking=True),
+            self.starts.to(device, non_blocking=True),
             self.longest,
-            None if self.slots is None else self.slots.to(device),
-            None if self.hidden is None else self.hidden.to(device),
+            None if self.slots is None else self.slots.to(device, non_blocking=True),
+            None if self.hidden is None else self.hidden.to(device, non_blocking=True),
             None if self.spread is None else self.spread.to(device),
             self.extra,
         )

@@ -97,7 +97,7 @@ def token_loss(
     :param cap: logits x become cap * tanh(x / cap), as in Gemma 2.
     :param smoothing: share of each target that is spread evenly over all words (arXiv 1512.00567).
     """
-    seen = features.to(weight.dtype)
+    seen, targets, counts = features.to(weight.dtype), targets.to(weight.device), counts.to(weight.device)
     found: Tensor = _TokenLoss.apply(seen, weight, bias, targets, counts, cap, smoothing)  # type: ignore[no-untyped-call]
     return found
 
@@ -107,7 +107,9 @@ def token_nats(
     features: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, cap: float | None = None
 ) -> tuple[Tensor, Tensor]:
     """(k,) float32 nats of each token's true word; (k,) bool whether it is the likeliest."""
-    nats, right = torch.empty(len(features)), torch.empty(len(features), dtype=torch.bool)
+    targets = targets.to(weight.device)
+    nats = torch.empty(len(features), device=weight.device)
+    right = torch.empty(len(features), dtype=torch.bool, device=weight.device)
     rows = max(1, CELLS_AT_ONCE // weight.shape[0])
     for start in range(0, len(features), rows):
         some = slice(start, start + rows)

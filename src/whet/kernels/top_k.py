@@ -53,6 +53,7 @@ def apart(
 ) -> Tensor:
     """(n,) t^2 KL(teacher, student) in nats, over k words and the rest; ``words``, ``logs``: of :func:`likeliest`."""
     rows = max(1, CELLS_AT_ONCE // weight.shape[0])
+    words, logs = words.to(weight.device), logs.to(weight.device)
     found = []
     for start in range(0, len(features), rows):
         some = slice(start, start + rows)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from whet.batches.encoding import Encoded, token_numbers
 from whet.batches.flat import FlatBatch, for_prediction
+from whet.engine.devices import beside
 from whet.files import folder_beside
 from whet.models.depths import depths
 from whet.models.dropouts import still
@@ -103,7 +104,7 @@ class KeptTrunk:
         done = 0
         for batch in for_prediction(encoded, batch_tokens):
             numbers = torch.from_numpy(token_numbers(encoded.offsets, batch.sequences))
-            table[numbers] = self._vectors(model, batch)
+            table[numbers] = self._vectors(model, batch).cpu()
             done += len(batch.rows)
             if progress:
                 progress(done)
@@ -145,8 +146,8 @@ class KeptTrunk:
         if table is None:
             return None
         numbers = token_numbers(batch.encoded.offsets, batch.sequences)
-        same = np.array_equal(batch.encoded.ids[numbers], batch.input_ids[0].numpy())
-        return table[torch.from_numpy(numbers)] if same else None
+        same = np.array_equal(batch.encoded.ids[numbers], batch.input_ids[0].cpu().numpy())
+        return beside(table[torch.from_numpy(numbers)], batch.input_ids) if same else None
 
 
 class _Enough(Exception):

@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from whet.engine import devices
 from whet.errors import Problem, UserError
 from whet.files import folder_beside, read_json, write_json
 from whet.models import averaging, networks, quantising, rounding, sentence, targets
@@ -46,7 +47,9 @@ def save(
     """
     if adapter is not None and model.origin.unlike:
         raise ValueError(f"an adapter alone cannot say that {'; '.join(model.origin.unlike)}: merge it first")
-    with folder_beside(folder) as inside, quiet(), _for_others(model, tokenizer, about):
+    # quantised weights are packed for the device they lie on; others are written from the processor's memory
+    home = contextlib.nullcontext() if model.quantised else devices.brought(model, devices.CPU)
+    with folder_beside(folder) as inside, quiet(), home, _for_others(model, tokenizer, about):
         if adapter is not None:
             adapter.save_pretrained(inside, save_embedding_layers=False)  # "auto" would ask the hub for the base's
             _drop_card(inside)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from whet.batches.flat import FlatBatch
+from whet.engine import devices
 from whet.kernels import dropout as byte_dropout
 from whet.kernels.embedding import CompactEmbedding
 from whet.kernels.flat import filled
@@ -223,10 +224,31 @@ class TaskModel(nn.Module):
         self.network.set_attn_implementation("sdpa" if self.network._supports_sdpa else "eager")
         self.flat = False
 
+    def save_memory(self) -> bool:
+        """Keep of each layer its input alone for the backward pass, which computes the rest anew: a third more time.
+
+        False where it is so already, where the network cannot, or where dropout would draw other bytes the second
+        time, as ours on a CPU does.
+        """
+        network, draws = (
+            self.network,
+            any(isinstance(one, byte_dropout.ByteDropout) and one.p for one in self.modules()),
+        )
+        able = getattr(network, "supports_gradient_checkpointing", False)
+        if not able or network.is_gradient_checkpointing or (draws and self.device.type == "cpu"):
+            return False
+        network.gradient_checkpointing_enable({"use_reentrant": False})
+        return True
+
     def reseed(self, seed: int) -> None:
         """Set every generator that dropout draws from."""
         torch.manual_seed(seed)
         self.stream.reseed(seed)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights lie."""
+        return devices.of(self)
 
     # --- from tokens to what the head gives -----------------------------------------------------------
 
@@ -240,6 +262,7 @@ class TaskModel(nn.Module):
         :raises ValueError: a permuted language model, whose tokens would see themselves: see
             :func:`whet.models.permutation.features`.
         """
+        batch = batch.to(self.device)
         soft = soft_reading.of(self.network)
         if soft is not None:
             return soft_reading.features(self, soft, batch)
@@ -279,7 +302,7 @@ class TaskModel(nn.Module):
 
     def token_vectors(self, batch: FlatBatch) -> Tensor:
         """(T, H) what the last layer of the pretrained model gives of a flat batch."""
-        family = self.family
+        family, batch = self.family, batch.to(self.device)
         assert family is not None
         where = filled(batch.where) if self._is_compiled_by_shape else batch.where
         types = batch.token_type_ids if self.tells_texts_apart else None

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from whet.batches.flat import FlatBatch
+from whet.engine.devices import beside
 from whet.engine.protocols import StepLoss
 
 
@@ -29,7 +30,7 @@ class ClassContrast:
         targets = batch.targets
         assert targets is not None
         vectors = F.normalize(model.features(batch).float(), dim=-1)
-        return StepLoss(LOSSES[self.loss](vectors, targets, self.temperature), len(targets))
+        return StepLoss(LOSSES[self.loss](vectors, beside(targets, vectors), self.temperature), len(targets))
 
 
 def cosine_pairs(vectors: Tensor, classes: Tensor, temperature: float) -> Tensor:

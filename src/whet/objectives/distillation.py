@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from whet.batches.encoding import token_numbers
 from whet.batches.flat import FlatBatch
+from whet.engine.devices import beside
 from whet.engine.protocols import StepLoss
 from whet.kernels.flat import pad
 
@@ -104,10 +105,11 @@ class Distilled:
         if there.any():
             own = self.objective.loss(model, *self.lesson.labelled(inner, said[0], batch, there))
             found, counted = (1 - self.weight) * own.total, float(own.num_counted)
-        has = torch.from_numpy(there)[apart.units]
-        share = torch.where(has, self.weight * apart.counts, torch.ones_like(apart.counts))
+        units, counts = beside(apart.units, apart.each), beside(apart.counts, apart.each)
+        has = beside(torch.from_numpy(there), apart.each)[units]
+        share = torch.where(has, self.weight * counts, torch.ones_like(counts))
         total = found + (apart.each * share).sum()
-        items = torch.zeros(len(batch.rows)).index_add_(0, apart.units, torch.where(has, apart.counts, 1.0))
+        items = counts.new_zeros(len(batch.rows)).index_add_(0, units, torch.where(has, counts, 1.0))
         for (_, weight), each in zip(self.beside, said[1], strict=True):
             total = total + weight * (each * items).sum()
         return StepLoss(total, counted + float((~has).sum()))
@@ -157,7 +159,7 @@ class OfRows:
 
     def apart(self, model: Any, known: Any, said: Tensor, batch: FlatBatch) -> Distances:
         """Of classes in nats, of values squared."""
-        teacher = torch.from_numpy(np.asarray(self.table[batch.rows]))
+        teacher = beside(torch.from_numpy(np.asarray(self.table[batch.rows])), said)
         if self.kind == "value":
             each = (said[:, 0].float() - teacher[:, 0]).square()
         elif self.kind == "labels":
@@ -173,7 +175,7 @@ class OfRows:
         """The rows that have a target."""
         if there.all():
             return known, said
-        rows = torch.from_numpy(there)
+        rows = beside(torch.from_numpy(there), said)
         return (known[0], known[1][rows]), said[rows]
 
 
@@ -190,7 +192,7 @@ class OfWords:
         """In nats, a number a word."""
         rows = torch.from_numpy(self.places[token_numbers(batch.encoded.offsets, batch.sequences)])
         standing = (rows >= 0).nonzero()[:, 0]
-        teacher = torch.from_numpy(np.asarray(self.table[rows[standing].numpy()]))
+        teacher = beside(torch.from_numpy(np.asarray(self.table[rows[standing].numpy()])), said)
         each = kept_apart(said[standing], teacher, self.temperature)
         units = torch.repeat_interleave(torch.arange(batch.where.num_sequences), batch.where.lengths)[standing]
         counts = torch.ones(len(each)) if self.counts is None else _counted(self.counts, known[1][standing])
@@ -213,7 +215,7 @@ class OfVectors:
 
     def apart(self, model: Any, known: Any, said: Tensor, batch: FlatBatch) -> Distances:
         """A number a text, the mean of those of a unit."""
-        teacher = torch.from_numpy(np.asarray(self.table[batch.sequences]))
+        teacher = beside(torch.from_numpy(np.asarray(self.table[batch.sequences])), said)
         student = said.float() if self.project is None else model.get_submodule(self.project)(said.float())
         each = 2 - 2 * (F.normalize(student, dim=-1) * teacher).sum(-1)
         of_units = each.view(-1, batch.parts).mean(1)
@@ -234,15 +236,16 @@ class OfSpans:
     def apart(self, model: Any, known: Any, said: Tensor, batch: FlatBatch) -> Distances:
         """In nats, the mean of start and end, a number a window that carries loss."""
         choices, targets = known[1], known[2]
-        teacher = torch.from_numpy(np.asarray(self.table[token_numbers(batch.encoded.offsets, batch.sequences)]))
-        allowed = pad(choices[:, None].float(), batch.where)[..., 0] > 0
+        numbers, where = token_numbers(batch.encoded.offsets, batch.sequences), batch.where.to(said.device)
+        teacher = beside(torch.from_numpy(np.asarray(self.table[numbers])), said)
+        allowed = pad(beside(choices[:, None].float(), said), where)[..., 0] > 0
         both = []
         for logits in (said.float(), teacher):
-            table = pad(logits, batch.where) / self.temperature
+            table = pad(logits, where) / self.temperature
             both.append(table.masked_fill(~allowed[..., None], -1e9).log_softmax(1))
         apart = (both[1].exp() * (both[1] - both[0])).masked_fill(~allowed[..., None], 0.0).sum((1, 2)) / 2
         counted = (targets[:, 0] >= 0).nonzero()[:, 0]
-        return Distances(self.temperature**2 * apart[counted], counted, torch.ones(len(counted)))
+        return Distances(self.temperature**2 * apart[beside(counted, apart)], counted, torch.ones(len(counted)))
 
     def labelled(self, known: Any, said: Tensor, batch: FlatBatch, there: NDArray[np.bool_]) -> tuple[Any, Any]:
         """Everything: such rows are never without a truth."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from whet.batches.flat import FlatBatch
+from whet.engine import devices
 from whet.engine.protocols import StepLoss
 from whet.objectives.classes import EVEN, Weighing
 
@@ -31,7 +32,7 @@ class LogitLoss(ABC):
         """The batch, and its targets."""
         targets = batch.targets
         assert targets is not None
-        return batch, targets
+        return batch, targets.to(devices.of(model))
 
     def said(self, model: nn.Module, known: tuple[FlatBatch, Tensor]) -> Tensor:
         """(B or T, C) logits."""

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from whet.batches.encoding import token_numbers
 from whet.batches.flat import FlatBatch
+from whet.engine import devices
 from whet.kernels.flat import Layout, pad
 from whet.models.insides import NAME, by_token, layers_of, relating, watching
 
@@ -35,9 +36,9 @@ FAR = -1e8
 def means_of_units(values: Tensor, batch: FlatBatch) -> Tensor:
     """(B,) means over the tokens of each unit of (T,) numbers."""
     where = batch.where
-    sequences = torch.repeat_interleave(torch.arange(where.num_sequences), where.lengths)
+    sequences = torch.repeat_interleave(torch.arange(where.num_sequences, device=values.device), where.lengths)
     units = sequences // batch.parts
-    sums = torch.zeros(len(batch.rows)).index_add_(0, units, values)
+    sums = values.new_zeros(len(batch.rows)).index_add_(0, units, values)
     return sums / torch.bincount(units, minlength=len(batch.rows)).clamp_min(1)
 
 
@@ -54,7 +55,8 @@ class HiddenStates:
 
     def __call__(self, model: Any, batch: FlatBatch) -> Tensor:
         """(B,) mean squared differences."""
-        total = torch.zeros(batch.num_tokens)
+        batch = batch.to(devices.of(model))
+        total = torch.zeros(batch.num_tokens, device=batch.input_ids.device)
         projections = getattr(model, NAME, {})
         for place, (found, table) in enumerate(zip(self._seen, self.tables, strict=True)):
             own, other = by_token(found, batch.where).float(), rows_of(table, batch)
@@ -78,9 +80,10 @@ class Relations:
 
     def __call__(self, model: Any, batch: FlatBatch) -> Tensor:
         """(B,) mean KL(teacher, student) over tokens, heads and the three relations, in nats."""
-        where = batch.where
-        total = torch.zeros(batch.num_tokens)
-        inside = torch.arange(where.longest)[None, :] < where.lengths[:, None]
+        batch = batch.to(devices.of(model))
+        where, device = batch.where, batch.input_ids.device
+        total = torch.zeros(batch.num_tokens, device=device)
+        inside = torch.arange(where.longest, device=device)[None, :] < where.lengths[:, None]
         for found, table in zip(self._seen, self.tables, strict=True):
             mine, theirs = by_token(found, where).float(), rows_of(table, batch)
             heads = common_heads(mine.shape[-1], theirs.shape[-1])
@@ -93,14 +96,14 @@ class Relations:
 def rows_of(table: NDArray[np.float16], batch: FlatBatch) -> Tensor:
     """(T, W) of the tokens of a batch, in float32."""
     numbers = token_numbers(batch.encoded.offsets, batch.sequences)
-    return torch.from_numpy(np.asarray(table[numbers], dtype=np.float32))
+    return torch.from_numpy(np.asarray(table[numbers], dtype=np.float32)).to(batch.input_ids.device)
 
 
 def relations(vectors: Tensor, where: Layout, heads: int) -> Tensor:
     """(S, heads, L, L) logarithms: how much each token of a text has to do with each, of vectors (T, H)."""
     table = pad(vectors, where).view(where.num_sequences, where.longest, heads, -1).transpose(1, 2)
     scores = table @ table.transpose(2, 3) / math.sqrt(table.shape[-1])
-    inside = torch.arange(where.longest)[None, :] < where.lengths[:, None]
+    inside = torch.arange(where.longest, device=vectors.device)[None, :] < where.lengths[:, None]
     return scores.masked_fill(~inside[:, None, None, :], -1e9).log_softmax(-1)
 
 

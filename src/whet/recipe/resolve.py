@@ -70,6 +70,8 @@ class Facts:
     memory_bytes: int
     columns: tuple[str, ...] = ("text", "label")
     """Of the training rows."""
+    device: str = "cpu"
+    device_reason: str = "no CUDA device is there"
     adapter_width: int = 0
     """Inputs and outputs of all linear layers of the base: so many weights has an adapter for each rank."""
     narrowest: int = 0
@@ -154,6 +156,7 @@ def _derive(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
         "head.pooling": Choice(facts.pooling, facts.pooling_reason),
         "head.start": _start(recipe),
         "training.precision": Choice(facts.dtype, facts.dtype_reason),
+        "training.device": Choice(facts.device, facts.device_reason),
         "training.learning_rate": rate,
         "training.head_learning_rate": _head_rate(recipe, method.value, rate),
         "contrastive.loss": Choice(*few_choices.loss(facts.num_labels)),

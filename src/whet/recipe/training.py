@@ -93,6 +93,9 @@ class TrainingRecipe(Part):
         description="Share of the target spread evenly; of classes and translations 0.1, of anything else none.",
     )
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="Of products; master weights stay fp32.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where models compute; auto: on a CUDA device where there is one."
+    )
     evaluations_per_epoch: Count = Field(1, description="How often validation is looked at.")
     patience: Count = Field(
         5, description="Evaluations without a better one that end training; those of its first half do not count."

@@ -15,6 +15,7 @@ from whet import seeds
 from whet.batches.encoding import Encoded, token_numbers
 from whet.batches.flat import FlatBatch
 from whet.batches.shared_beginnings import joined
+from whet.engine.devices import beside
 from whet.engine.protocols import StepLoss
 from whet.kernels.divergence import token_divergence
 from whet.kernels.token_loss import token_loss, token_nats
@@ -43,7 +44,7 @@ class Wanted:
         if self.ranks is not None:
             return permutation.features(model, self.batch, self.ranks)
         found: Tensor = model.features(self.batch)
-        return found[self.read]
+        return found[beside(self.read, found)]
 
     def sharing(self, model: Any) -> Wanted:
         """The same tokens, of a batch in which beginnings stand once where ``model`` may read it so."""
@@ -146,7 +147,7 @@ def read_nats(model: Any, batch: FlatBatch, choose: Choose) -> Tensor:
     features = wanted.features(model)
     nats, right = token_nats(features, model.linear_head.weight, model.logit_bias, wanted.ids, model.logit_cap)
     found = torch.zeros(batch.num_tokens, 3)
-    found[wanted.said] = torch.stack([torch.ones_like(nats), nats, right.float()], 1)
+    found[wanted.said] = torch.stack([torch.ones_like(nats), nats, right.float()], 1).cpu()
     return found
 
 

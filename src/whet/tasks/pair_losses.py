@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from whet.batches.flat import FlatBatch, Targets
+from whet.engine.devices import beside
 from whet.engine.protocols import StepLoss
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -89,7 +90,7 @@ class ScoreLoss(PairObjective):
 
     def loss(self, model: nn.Module, known: tuple[FlatBatch, Tensor], said: Tensor) -> StepLoss:
         """Summed over the units that are known."""
-        return StepLoss(self.of(said, known[1]), len(known[1]))
+        return StepLoss(self.of(said, beside(known[1], said)), len(known[1]))
 
 
 # --- texts that belong together -------------------------------------------------------------------
@@ -133,8 +134,8 @@ class ContrastiveLoss(PairObjective):
         out[np.arange(len(own)), own] = False
         candidates = units[:, 1:].reshape(-1, units.shape[-1])[torch.from_numpy(first)]
         logits = units[there, 0] @ candidates.T / self.temperature
-        logits = logits.masked_fill(torch.from_numpy(out), -torch.inf)
-        return F.cross_entropy(logits, torch.from_numpy(own), reduction="sum")
+        logits = logits.masked_fill(beside(torch.from_numpy(out), logits), -torch.inf)
+        return F.cross_entropy(logits, beside(torch.from_numpy(own), logits), reduction="sum")
 
 
 def hidden(anchors: NDArray[np.int64], texts: NDArray[np.int64], known: NDArray[np.uint64]) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from whet.batches.flat import FlatBatch
+from whet.engine.devices import beside
 from whet.engine.protocols import StepLoss
 from whet.kernels.token_loss import token_loss, token_nats
 from whet.objectives.preference import Answers, Preferring
@@ -35,7 +36,7 @@ class PreferenceLoss:
         features = wanted.features(network)
         weight, bias, cap = network.linear_head.weight, network.logit_bias, network.logit_cap
         sequence = torch.repeat_interleave(torch.arange(batch.where.num_sequences), batch.where.lengths)[wanted.said]
-        nats, _ = token_nats(features.detach(), weight, bias, wanted.ids, cap)
+        nats = token_nats(features.detach(), weight, bias, wanted.ids, cap)[0].cpu()
         zeros = torch.zeros(batch.where.num_sequences, dtype=torch.float64)
         policy = (-zeros.index_add(0, sequence, nats.double())).requires_grad_()
         tokens = zeros.index_add(0, sequence, torch.ones_like(nats, dtype=torch.float64))
@@ -44,7 +45,7 @@ class PreferenceLoss:
             (slope,) = torch.autograd.grad(total, policy)
         counts = -slope.float()[sequence]
         carried = token_loss(features, weight, bias, wanted.ids, counts, cap)
-        return StepLoss(total.detach().float() + carried - carried.detach(), count)
+        return StepLoss(beside(total.detach().float(), carried) + carried - carried.detach(), count)
 
     def _answers(self, policy: Tensor, tokens: Tensor, batch: FlatBatch) -> Answers:
         known = batch.targets

@@ -77,7 +77,7 @@ class SpanLoss:
         """
         device = logits.device
         counted = (targets[:, 0] != IGNORED).to(device)
-        inside = (torch.arange(int(lengths.max()))[None, :] < lengths[:, None]).to(device)
+        inside = (torch.arange(int(lengths.max()))[None, :] < lengths.cpu()[:, None]).to(device)
         allowed = torch.zeros_like(inside)
         allowed[inside] = choices.to(device)
         table = logits.new_full((*inside.shape, 2), float("-inf"))

@@ -361,6 +361,7 @@ def equip(run: Running, name: str, model: TaskModel, seed: int) -> None:
         widths |= {f"hidden{place}": (own, other) for place in range(len(insides.layers_of(model)))}
     if widths:
         insides.equip(model, widths, seed)
+        model.to(run.device)
 
 
 def _places(run: Running, whole: Encoded) -> NDArray[np.int64]:

@@ -190,7 +190,7 @@ def _saved(run: Running, name: str, saved: Path) -> TaskModel:
     model, _, _ = saving.load(place if place.is_dir() else run.folder.model)
     if run.fast:
         model.use_flat_batches()
-    return model
+    return model.to(run.device)
 
 
 def _on_path(run: Running, name: str, asking: Measure, one: Mapping[str, Any]) -> dict[str, Any]:

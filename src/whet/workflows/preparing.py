@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import psutil
 import torch
+from torch import Tensor
 
 from whet import registry
 from whet.batches import encoding, flat
+from whet.batches.flat import FlatBatch
 from whet.batches.shared_beginnings import joined
 from whet.data import audit
+from whet.engine import devices
 from whet.engine.events import Event, Noted
 from whet.errors import Problem, UserError, concerning
 from whet.files import read_json, write_json
@@ -190,7 +192,7 @@ FAST_PATH_TOLERANCE = 1e-3
 
 def prove(run: Running) -> Iterator[Event]:
     """Flat batches against padded ones on a few training rows, before anything rests on them."""
-    model = run.new_model()
+    model = run.new_model().to(run.device)
     for note in _new(model):
         yield Said(note)
     model.eval()
@@ -209,17 +211,38 @@ def prove(run: Running) -> Iterator[Event]:
         fast = model.features(batch)
         shared = _gap_of_sharing(run, model)
         model.use_padded_batches()
-        gap = float((fast - model.features(batch)).abs().max())
-    result = {"equal": gap <= FAST_PATH_TOLERANCE, "largest_difference": gap}
+        plain = model.features(batch)
+        gap = float((fast - plain).abs().max())
+        also = _is_proven_in_few_bits(run, model, batch, plain)
+    result = {"equal": gap <= FAST_PATH_TOLERANCE and also, "largest_difference": gap}
     if shared is not None:
         result |= {"sharing": shared <= FAST_PATH_TOLERANCE, "largest_difference_of_sharing": shared}
     write_json(run.folder.stages / "fast_path" / "result.json", result)
     if not result["equal"]:
         message = f"flat batches differ from padded ones by {gap:.2g}, so padded ones are used"
+        message = message if also else f"flat batches cannot be had in {run.value('training.precision')} on this device"
         yield OfModel("", Noted("E006", message, 0))
     elif not result.get("sharing", True):
         message = f"beginnings read once differ from those read with every text by {shared:.2g}, so none are shared"
         yield OfModel("", Noted("E006", message, 0))
+
+
+def _is_proven_in_few_bits(run: Running, model: TaskModel, batch: FlatBatch, plain: Tensor) -> bool:
+    """Whether the kernel that a GPU has for 16 bits alone is as near to the truth as plain attention in 16 bits.
+
+    :param plain: vectors by plain attention in fp32. ``model`` is of no use afterwards.
+    """
+    if run.device.type == "cpu" or run.dtype == torch.float32:
+        return True
+    model.to(run.dtype)
+    rounded = model.features(batch).float()
+    model.use_flat_batches()
+    try:
+        fast = model.features(batch).float()
+    except (RuntimeError, ValueError, NotImplementedError):  # a device, or a width, that it was not made for
+        return False
+    noise = float((rounded - plain).abs().max())
+    return float((fast - plain).abs().max()) <= 2 * noise + FAST_PATH_TOLERANCE
 
 
 def _gap_of_sharing(run: Running, model: TaskModel) -> float | None:
@@ -270,7 +293,8 @@ def facts_of(run: Running) -> Facts:
     """What the decisions rest on."""
     train = run.encoded["train"]
     pooling, why = loading.choose_pooling(run.place, run.recipe.head.pooling, run.head_kind)
-    dtype, reason = fastest()
+    device, why_there = devices.chosen(run.recipe.training.device)
+    dtype, reason = fastest(device)
     shapes = loading.linear_shapes(run.place)
     config = read_config(run.place)
     return Facts(
@@ -284,7 +308,9 @@ def facts_of(run: Running) -> Facts:
         dtype_reason=reason,
         pooling=pooling or "native",
         pooling_reason=why,
-        memory_bytes=int(psutil.virtual_memory().available),
+        memory_bytes=devices.free_bytes(device),
+        device=device.type,
+        device_reason=why_there,
         columns=run.data.column_names,
         adapter_width=sum(map(sum, shapes)),
         narrowest=min(map(min, shapes), default=0),

@@ -168,8 +168,7 @@ def _model(run: Running, name: str) -> TaskModel:
         return distilling.teacher(run).model
     model, _, _ = saving.load(_files(run, name))
     model.use_flat_batches()
-    model.eval()
-    return model
+    return model.to(run.device).eval()
 
 
 def _asks(run: Running, models: Mapping[str, TaskModel], size: int) -> Asks:

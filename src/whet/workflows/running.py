@@ -25,6 +25,7 @@ from whet.data.forms import Examples
 from whet.data.predictions import Predictions
 from whet.data.reading import ReadResult
 from whet.data.row_form import RowForm
+from whet.engine import devices
 from whet.engine.events import Event
 from whet.engine.precision import Weights, fastest_dtype
 from whet.errors import Interrupted, Problem, UserError
@@ -247,6 +248,11 @@ class Running:
         return model
 
     @property
+    def device(self) -> torch.device:
+        """Where models compute."""
+        return devices.chosen(self.recipe.training.device)[0]
+
+    @property
     def fast(self) -> bool:
         """Whether flat batches are used: the recipe allows them and the first use has proven them."""
         return self.recipe.training.fast_paths and bool(self._proven.get("equal", True))
@@ -302,7 +308,7 @@ class Running:
     @cached_property
     def frozen(self) -> TaskModel:
         """The untouched base, computing in the run's precision."""
-        model = self.new_model()
+        model = self.new_model().to(self.device)
         adaptations.freeze(model)
         Weights(model, self.dtype, exact=exact_names(model))
         model.eval()
@@ -312,7 +318,7 @@ class Running:
     def vectors_model(self) -> TaskModel:
         """The untouched base as an encoder of texts, for baselines: with its own pooling, whatever the recipe says."""
         pooling, _ = loading.choose_pooling(self.place, "auto", "vectors")
-        model = self._model(Head("vectors", pooling=pooling), self.recipe.seed)
+        model = self._model(Head("vectors", pooling=pooling), self.recipe.seed).to(self.device)
         model.eval()
         return model
 
@@ -349,7 +355,7 @@ class Running:
     @cached_property
     def language_model(self) -> TaskModel:
         """The untouched base with the layer over its vocabulary, in fp32."""
-        model = self._model(Head("language"), self.recipe.seed)
+        model = self._model(Head("language"), self.recipe.seed).to(self.device)
         model.eval()
         return model
 
@@ -365,7 +371,7 @@ class Running:
 
     def untouched(self, splits: Sequence[str]) -> dict[str, Predictions]:
         """The answers of a model as it came, by split: of a language model, or of one with a head of its own."""
-        model = self.language_model if self.head_kind == "language" else self.new_model().eval()
+        model = self.language_model if self.head_kind == "language" else self.new_model().to(self.device).eval()
         found = {}
         for split in splits:
             start = time.monotonic()
@@ -406,7 +412,7 @@ def _unit(vectors: Tensor) -> NDArray[np.float32]:
     return torch.nn.functional.normalize(vectors, dim=1).numpy()
 
 
-def fastest() -> tuple[str, str]:
-    """The precision that this machine multiplies fastest, and why."""
-    dtype, reason = fastest_dtype(torch.device("cpu"))
+def fastest(device: torch.device = devices.CPU) -> tuple[str, str]:
+    """The precision that a device multiplies fastest, and why."""
+    dtype, reason = fastest_dtype(device)
     return next(name for name, kind in DTYPES.items() if kind == dtype), reason

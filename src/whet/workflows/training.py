@@ -206,7 +206,7 @@ def _speed(run: Running, model: TaskModel, ended: Ended) -> dict[str, Any]:
         return {}
     encoded = run.encoded["train"]
     rate = ended.tokens / ended.train_seconds
-    most = ceiling.measure(run.dtype, torch.device("cpu"))
+    most = ceiling.measure(run.dtype, run.device)
     work = flops_per_token(model, encoded.num_tokens / len(encoded))
     return {"tokens_per_second": rate, "mfu": rate * work / most, "ceiling_flops": most}
 
@@ -228,7 +228,7 @@ def prepared(run: Running, method: str, seed: int, changed: Mapping[str, Any] | 
     if method in WHOLE and run.fast:
         size = model.trunk.get_input_embeddings().weight.shape[0]
         model.compact_embedding(torch.from_numpy(learning.used(run, size)))
-    return model, adapter
+    return model.to(run.device), adapter
 
 
 def options_of(run: Running, method: str) -> dict[str, Any]:
