@@ -30,7 +30,7 @@ def fuse(model: nn.Module) -> int:
     if not layers or not _is_the_same(layers[0]):
         return 0
     for layer in layers:
-        layer.forward = partial(_forward, layer)
+        layer.forward = partial(_forward, layer)  # type: ignore[method-assign]
     return len(layers)
 
 

@@ -235,9 +235,12 @@ class TaskModel(nn.Module):
             any(isinstance(one, byte_dropout.ByteDropout) and one.p for one in self.modules()),
         )
         able = getattr(network, "supports_gradient_checkpointing", False)
-        if not able or network.is_gradient_checkpointing or (draws and self.device.type == "cpu"):
+        done = any(getattr(one, "gradient_checkpointing", False) for one in network.modules())
+        if not able or done or (draws and self.device.type == "cpu"):
             return False
-        network.gradient_checkpointing_enable({"use_reentrant": False})
+        # under its new name where transformers has one
+        enable = getattr(network, "activation_checkpointing_enable", None) or network.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
         return True
 
     def reseed(self, seed: int) -> None:
