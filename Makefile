@@ -34,6 +34,14 @@ bench: .venv/.installed-dev
 	@$(BIN)/python benchmarks/speed.py $(ROWS)
 	@$(BIN)/python benchmarks/write_results.py
 
+# On a machine with a CUDA device, by its own Python: torch, transformers, PEFT, NumPy, pyarrow, psutil and pytest do.
+test-gpu:
+	@PYTHONPATH=src $(PYTHON) -m pytest -p no:cacheprovider tests/gpu
+
+# Each job alone: ROWS="lora-llama-1b"; see benchmarks/speed_gpu.py.
+bench-gpu:
+	@PYTHONPATH=src $(PYTHON) benchmarks/speed_gpu.py $(ROWS)
+
 # The environment and the runs stay.
 clean:
 	rm -rf build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -48,4 +56,4 @@ clean:
 .venv/.installed-dev: pyproject.toml constraints.txt
 	@$(INSTALL) dev
 
-.PHONY: quickstart test check docs bench clean
+.PHONY: quickstart test check docs bench test-gpu bench-gpu clean

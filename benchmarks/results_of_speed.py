@@ -39,6 +39,33 @@ def ratios() -> list[str]:
     return [*lines, *overhead(), *growth()]
 
 
+def on_gpu() -> list[str]:
+    """Training of decoders on a GPU, beside a loop of transformers and PEFT."""
+    found = read("speed_gpu")
+    if not found:
+        return []
+    head = ["job", "ratio", "rounds from, to", "whet, tokens/s", "peer, tokens/s", "MFU", "peak memory, GB: whet, peer"]
+    rows = []
+    for one in found["jobs"]:
+        ours, theirs = ([both[side] for both in one["rounds"]] for side in ("whet", "transformers"))
+        spread = f"{one['low']:.2f} to {one['high']:.2f}" if "median" in one else "-"
+        rates = [_shown(side, "rate", 1.0, ",.0f") for side in (ours, theirs)]
+        peaks = ", ".join(_shown(side, "peak_bytes", 1e9, ".1f") for side in (ours, theirs))
+        ratio = f"**{one['median']:.2f}**" if "median" in one else "-"
+        rows.append([one["job"], ratio, spread, *rates, _shown(ours, "mfu", 0.01, ".0f"), peaks])
+    packages = ", ".join(f"{name} {version}" for name, version in found["packages"].items())
+    words = f"Command: `make bench-gpu`; {found['device']}, {packages}, {found['date']}."
+    return ["## Training on a GPU", "", words, "", *table(head, rows)]
+
+
+def _shown(side: list[dict[str, Any]], name: str, unit: float, form: str) -> str:
+    """The median of what the rounds of a side gave; why it failed where it did."""
+    known = [one[name] for one in side if one.get(name)]
+    if known:
+        return f"{statistics.median(known) / unit:{form}}"
+    return next((str(one["failed"]) for one in side if "failed" in one), "-")
+
+
 def _where(one: dict[str, Any]) -> list[str]:
     packages = ", ".join(f"{name} {version}" for name, version in one["packages"].items())
     return [f"{one['cpu']}, {one['cores']} cores; {packages}.", ""]

@@ -2,10 +2,11 @@
 
     python benchmarks/speed_gpu.py [JOB ...] [--rounds 3] [--steps 8] [--device cuda]
 
-Of each job both sides are measured in turn, in processes of their own: real tokens a second, the share of the measured
-product ceiling (MFU), peak memory. The peer is a loop of transformers and PEFT at its best settings: bf16 autocast,
-rows of like length padded to the longest, fused AdamW, the loss on the same tokens. Needs torch, transformers, PEFT, NumPy, pyarrow and psutil alone. Writes
-results/speed_gpu.json; write_results.py puts it into RESULTS.md.
+Of each job both sides are measured in turn, in processes of their own: real tokens a second, the share of the
+measured product ceiling (MFU), peak memory. The peer is a loop of transformers and PEFT at its best settings: bf16
+autocast, rows of like length padded to the longest, fused AdamW, the loss on the same tokens. Needs torch,
+transformers, PEFT, NumPy, pyarrow and psutil alone. Writes results/speed_gpu.json; write_results.py puts it into
+RESULTS.md.
 """
 
 import argparse

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from results_of_methods import label_noise, methods, plans
-from results_of_speed import ratios
+from results_of_speed import on_gpu, ratios
 from results_of_stages import stages
 from sets import JOBS, LANGUAGE_JOBS, SETS, Job
 
@@ -247,6 +247,7 @@ def main() -> None:
                 *label_noise(),
                 *stages(),
                 *ratios(),
+                *on_gpu(),
                 *speed(),
                 *small(),
             ]
