@@ -97,6 +97,8 @@ def _more(rounds: list[dict[str, Any]]) -> str:
             told.append(f"{name} {ours[0][name]:.4f} and {theirs[0][name]:.4f}")
     if "grown_mib" in ours[0]:
         told.append(f"our memory grew by {max(one['grown_mib'] for one in ours):.0f} MiB")
+    if "note" in ours[0]:
+        told.append(str(ours[0]["note"]))
     return "; ".join(told)
 
 

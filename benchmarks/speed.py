@@ -338,10 +338,24 @@ ROWS = [
         lambda work: peer("classify", classifier(), work.texts),
     ),
     Row(
+        "classify-bf16",
+        "the same, whet in bf16 held against fp32 on the first rows, the pipeline as it comes, rows/s",
+        2.0,
+        lambda work: child("classify", classifier(), work.texts, "bf16"),
+        lambda work: peer("classify", classifier(), work.texts),
+    ),
+    Row(
         "embed",
         "vectors of 10,000 short texts against encode of sentence-transformers, both in fp32, rows/s",
         2.0,
         lambda work: child("embed", work.texts),
+        lambda work: peer("embed", work.texts),
+    ),
+    Row(
+        "embed-bf16",
+        "the same, whet in bf16, encode as it comes, rows/s",
+        2.0,
+        lambda work: child("embed", work.texts, "bf16"),
         lambda work: peer("embed", work.texts),
     ),
     Row(

@@ -181,21 +181,24 @@ def _lines(path: Path) -> Iterator[str]:
 # --- beside peers ---------------------------------------------------------------------------------------
 
 
-def classify(folder: str, number: str) -> Found:
+def classify(folder: str, number: str, precision: str = "fp32") -> Found:
     """Classes of short texts by a saved model, as ``predict`` of a run gives them: the scores of all labels."""
     from whet.inference.answers import ask
     from whet.inference.trained import TrainedModel
 
     many = texts(int(number))
-    model = TrainedModel.load(Path(folder))
+    model = TrainedModel.load(Path(folder), precision)  # type: ignore[arg-type]
     ask(model, many[:64])
-    return timed(lambda: ask(model, many), len(many))
+    found = timed(lambda: ask(model, many), len(many))
+    return found if model.rounding is None else found | {"note": model.rounding.note}
 
 
-def embed(number: str) -> Found:
+def embed(number: str, precision: str = "fp32") -> Found:
     """Vectors of short texts by minilm."""
+    import torch
+
     from whet.batches import encoding
-    from whet.inference import trained
+    from whet.inference import rounded, trained
     from whet.models import loading, places
     from whet.models.heads import Head
 
@@ -209,8 +212,12 @@ def embed(number: str) -> Found:
     def vectors(some: list[str]) -> Any:
         return trained.features(model, encoding.encode(tokenizer, [(some, None)], 256, None))
 
-    vectors(many[:64])
-    return timed(lambda: vectors(many), len(many))
+    exact = vectors(many[:64])
+    if precision == "fp32":
+        return timed(lambda: vectors(many), len(many))
+    rounded.round_weights(model, torch.bfloat16)
+    alike = float(torch.nn.functional.cosine_similarity(exact, vectors(many[:64])).min())
+    return timed(lambda: vectors(many), len(many)) | {"note": f"cosine to the vectors in fp32: {alike:.5f} at least"}
 
 
 def encode(number: str) -> Found:

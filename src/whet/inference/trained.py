@@ -17,7 +17,9 @@ from whet.data.predictions import Predictions
 from whet.engine import devices
 from whet.errors import Problem, UserError
 from whet.evaluation.settling import settled
+from whet.inference import rounded
 from whet.inference.referring import refer
+from whet.inference.rounded import Precision, Rounding
 from whet.models import saving
 from whet.models.saving import About
 from whet.models.task_model import TaskModel
@@ -27,23 +29,27 @@ from whet.tasks.task import BATCH_TOKENS, Setting, Task
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """A model loaded from a folder of a run, in fp32."""
+    """A model loaded from a folder of a run, in fp32 or answering in 16 bits."""
 
     model: TaskModel
     tokenizer: Any
     about: About
     how: Task
+    rounding: Rounding | None = None
 
     @staticmethod
-    def load(folder: Path) -> TrainedModel:
+    def load(folder: Path, precision: Precision = "fp32") -> TrainedModel:
         """Open ``folder`` (run/model, or one below run/models).
 
-        :raises UserError: as :func:`whet.models.saving.load`.
+        :param precision: what it answers in, see :mod:`whet.inference.rounded`.
+        :raises UserError: as :func:`whet.models.saving.load`; M076, it writes texts, in fp32 alone.
         """
         model, tokenizer, about = saving.load(folder)
+        rounded.refuse(precision, about.head_kind)
         model.use_flat_batches()
         model.to(devices.best()).eval()
-        return TrainedModel(model, tokenizer, about, task_of(about))
+        rounding = None if precision == "fp32" else Rounding()
+        return TrainedModel(model, tokenizer, about, task_of(about), rounding)
 
     def predict(self, examples: Examples, progress: Callable[[int], None] | None = None) -> Predictions:
         """Answers to all rows, with the truth beside them where ``examples`` hold it.
@@ -52,6 +58,8 @@ class TrainedModel:
         """
         self._refuse_other_form(examples.has_pairs)
         encoded = self.how.encode(self.tokenizer, self.how.blocks(examples), self.about.max_length, None)
+        if self.rounding is not None:
+            self.rounding.settle(self.how, self.model, encoded)
         refer(self.how, self.model, self.tokenizer, self.about, encoded, progress)
         found = self.how.answer("model", self.model, self.tokenizer, encoded, examples, progress)
         fitted = {name: value for name, value in self.how.setting.settled.items() if name != "temperature"}

@@ -140,6 +140,12 @@ def exact_weights(model: nn.Module) -> list[str]:
     return [name for name, _ in model.named_parameters() if "ia3_l" in name]
 
 
+def exact_names(model: TaskModel) -> list[str]:
+    """Parts that compute in fp32 whatever the precision: the head, layers beside it, factors of an adapter."""
+    beside = [MATCHING] if hasattr(model, MATCHING) else []
+    return [*([] if model.head_name is None else [model.head_name]), *beside, *exact_weights(model)]
+
+
 def count_trainable(model: nn.Module, whole: bool = False) -> int:
     """Weights that may move.
 

@@ -54,6 +54,7 @@ from whet.workflows.events import StageFinished, StageStarted
 from whet.workflows.rows import Tell, form_of
 
 SPLITS = ("train", "validation", "test")
+exact_names = adaptations.exact_names
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -400,12 +401,6 @@ def listed_tokens(path: Path) -> list[str]:
             Problem("R028", "vocabulary.file", what, "Give a text file with a token on each line.")
         ) from None
     return [line.strip() for line in lines if line.strip()]
-
-
-def exact_names(model: TaskModel) -> list[str]:
-    """Parts that compute in fp32 whatever the precision: the head, layers beside it, factors of an adapter."""
-    beside = [adaptations.MATCHING] if hasattr(model, adaptations.MATCHING) else []
-    return [*([] if model.head_name is None else [model.head_name]), *beside, *adaptations.exact_weights(model)]
 
 
 def _unit(vectors: Tensor) -> NDArray[np.float32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from whet.evaluation.scoring import score_all
 from whet.files import write_json
 from whet.folder import FINISHED, RunFolder, answering_run, instead
 from whet.inference.answers import InUse, OneAnswer, answers_of
+from whet.inference.rounded import Precision
 from whet.inference.trained import TrainedModel
 from whet.recipe import load
 from whet.registry import unknown
@@ -58,17 +59,19 @@ class Answering:
         return {"model": self.model, **({"warning": self.warning} if self.warning else {})}
 
 
-def open_model(path: Path, name: str | None = None) -> InUse:
+def open_model(path: Path, name: str | None = None, precision: Precision = "fp32") -> InUse:
     """The model of :func:`answering`, ready to answer.
+
+    :param precision: see :mod:`whet.inference.rounded`; TF-IDF knows none.
 
     :raises UserError: as :func:`answering`; M030 no model in it.
     """
     path = answering_run(path)
     folder = RunFolder(path)
     if _is_model(folder):
-        return TrainedModel.load(path)
+        return TrainedModel.load(path, precision)
     place = kept_models(folder)[answering(path, name).model]
-    return tfidf_linear.load(place) if tfidf_linear.is_saved(place) else TrainedModel.load(place)
+    return tfidf_linear.load(place) if tfidf_linear.is_saved(place) else TrainedModel.load(place, precision)
 
 
 def answering(path: Path, name: str | None = None) -> Answering:
@@ -110,13 +113,22 @@ def kept_models(folder: RunFolder) -> dict[str, Path]:
     return {**found, folder.saved: folder.model}
 
 
-def predict(path: Path, source: str, choice: Choice, tell: Tell, name: str | None = None) -> Iterator[Prediction]:
+def predict(
+    path: Path,
+    source: str,
+    choice: Choice,
+    tell: Tell,
+    name: str | None = None,
+    precision: Precision = "fp32",
+    say: Callable[[str], None] = lambda _: None,
+) -> Iterator[Prediction]:
     """Answers to every row of ``source`` (a file, or '-' for lines of standard input), in their order.
 
     :param choice: what the user says of columns; what is left open is as the run had it.
+    :param say: takes what came of a precision that was asked for.
     :raises UserError: as :func:`open_model` and :func:`whet.data.other_reading.read_unlabelled`.
     """
-    model = open_model(path, name)
+    model = open_model(path, name, precision)
     choice = _completed(choice, RunFolder(answering_run(path)))
     with tempfile.TemporaryDirectory(prefix="whet-") as work:
         rows = other_reading.read_unlabelled(
@@ -127,6 +139,8 @@ def predict(path: Path, source: str, choice: Choice, tell: Tell, name: str | Non
             numbers = np.arange(start, min(start + BLOCK, total))
             part = rows.examples.take(numbers)
             found = answers_of(model.predict(part), part)
+            if isinstance(model, TrainedModel) and model.rounding is not None and not start:
+                say(model.rounding.note)
             pairs = part.column("text_pair") if part.has_pairs else [None] * len(part)
             columns = (part.numbers("line").tolist(), part.column("text"), pairs, found)
             for line, text, pair, answer in zip(*columns, strict=True):
