@@ -20,6 +20,8 @@ from whet.workflows.running import Running
 OPTION = "training.epochs"
 BESIDE = 4.0
 """Seconds of a trial beside its steps and looks: the base is read, a new head begins from the frozen base."""
+SLOWER = 1.5
+"""As many times what is foreseen from the configuration alone does a step of a small model take (docs/log.md)."""
 
 
 def shortened(recipe: Recipe, passes: float | None) -> Recipe:
@@ -62,5 +64,5 @@ def _seconds_per_pass(run: Running, methods: Sequence[str]) -> float | None:
             one = need(work, machine, method, options, sizes=False)
         except UNKNOWN:
             continue
-        found.append((one.train_seconds + one.look_seconds) / float(options[OPTION]))
+        found.append(SLOWER * (one.train_seconds + one.look_seconds) / float(options[OPTION]))
     return statistics.mean(found) if found else None
