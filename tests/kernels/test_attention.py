@@ -114,3 +114,23 @@ def test_dropout_of_weights_keeps_the_expectation():
     assert not torch.equal(drawn[0], drawn[1])
     torch.testing.assert_close(drawn.mean(0), still, atol=0.06, rtol=0)
     assert torch.equal(attend(*inputs, where, 0.5, keep=stream, chance=0.0), still)
+
+
+@pytest.mark.parametrize("causal", [False, True], ids=["both ways", "causal"])
+@pytest.mark.parametrize("chance", [0.0, 0.25])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64], ids=str)
+def test_tables_in_pieces_are_the_same(
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, chance: float, causal: bool
+):
+    """Answers and gradients, dropout included."""
+    where, found = layout(torch.tensor([7, 3, 9, 9, 1])), []
+    monkeypatch.setattr(attention, "_fused", lambda *_: None)
+    for cells in (1 << 19, 100):
+        monkeypatch.setattr(attention, "CELLS_AT_ONCE", cells)
+        inputs = triple(where.num_tokens, GROUPS, dtype=dtype)
+        said = attend(*inputs, where, 0.4, causal=causal, keep=ByteStream(5), chance=chance)
+        weights = torch.linspace(-1, 2, said.numel(), dtype=torch.float64).view(said.shape).to(dtype)
+        found.append((said, *torch.autograd.grad((said * weights).sum(), inputs)))
+    for whole, pieces in zip(*found, strict=True):
+        near = {torch.bfloat16: 1e-2, torch.float32: 1e-5, torch.float64: 1e-12}[dtype]
+        torch.testing.assert_close(whole, pieces, atol=near, rtol=near)

@@ -52,17 +52,28 @@ def keep_scale(like: Tensor, chance: float, stream: ByteStream) -> Tensor:
     On a CPU the factors are made by NumPy out of bit patterns: torch compares bytes and converts
     booleans one by one, which took ten times as long (docs/log.md).
     """
+    if like.device.type != "cpu":
+        cut = threshold(chance)
+        return (torch.rand_like(like, dtype=torch.float32) >= cut / 256).to(like.dtype).mul_(256 / (256 - cut))
+    return factors_of(stream.take(like.numel()).view(like.shape), chance, like.dtype)
+
+
+def kept_bytes(number: int, stream: ByteStream, device: torch.device) -> Tensor:
+    """(number,) uint8, of which :func:`factors_of` makes factors; on the meta device without values."""
+    return stream.take(number) if device.type == "cpu" else torch.empty(number, dtype=torch.uint8, device=device)
+
+
+def factors_of(drawn: Tensor, chance: float, dtype: torch.dtype) -> Tensor:
+    """Factors of dropout out of random bytes of the same shape: 0 where dropped, 1 / (1 - chance) where kept."""
     cut = threshold(chance)
     scale = 256 / (256 - cut)
-    if like.device.type != "cpu":
-        return (torch.rand_like(like, dtype=torch.float32) >= cut / 256).to(like.dtype).mul_(scale)
-    kept = stream.take(like.numel()).numpy() >= cut
-    bits = _BITS.get(like.dtype)
+    bits = _BITS.get(dtype) if drawn.device.type == "cpu" else None
     if bits is None:
-        return torch.from_numpy(kept).view(like.shape).to(like.dtype).mul_(scale)
-    pattern = torch.tensor(scale, dtype=like.dtype).view(bits[0]).numpy().astype(bits[1])
+        return (drawn >= cut).to(dtype).mul_(scale)
+    kept = drawn.numpy() >= cut
+    pattern = torch.tensor(scale, dtype=dtype).view(bits[0]).numpy().astype(bits[1])
     factors = np.multiply(kept.view(np.uint8), pattern, dtype=bits[1])
-    return torch.from_numpy(factors).view(like.dtype).view(like.shape)
+    return torch.from_numpy(factors).view(dtype)
 
 
 _BITS: dict[torch.dtype, tuple[torch.dtype, type[np.unsignedinteger]]] = {
