@@ -42,7 +42,7 @@ preference.loss preference.beta preference.gamma preference.label_smoothing pref
 preference.undesirable_weight preference.normalise preference.samples
 training.epochs training.learning_rate training.head_learning_rate training.batch_tokens
 training.micro_batch_tokens training.weight_decay training.warmup_share training.clip_norm
-training.label_smoothing training.precision training.evaluations_per_epoch training.patience
+training.label_smoothing training.precision training.device training.evaluations_per_epoch training.patience
 training.max_seconds training.checkpoint_seconds training.restarts training.fast_paths training.optimiser
 layers.top layers.decay layers.gradual
 lora.rank lora.alpha lora.rank_stabilised lora.dropout lora.target_modules lora.dora lora.rate_ratio lora.start

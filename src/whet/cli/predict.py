@@ -28,7 +28,10 @@ def predict(
     model: Annotated[str | None, typer.Option(help="Another model of the run than the one it ships.")] = None,
     precision: Annotated[
         Literal["fp32", "bf16"],
-        typer.Option(help="bf16: about twice as fast where the machine multiplies it; held against fp32 at first."),
+        typer.Option(
+            metavar="fp32|bf16",
+            help="bf16: about twice as fast where the machine multiplies it; held against fp32 at first.",
+        ),
     ] = "fp32",
     all_scores: Annotated[bool, typer.Option("--all-scores", help="Every label, or further answers.")] = False,
     out: Annotated[
