@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,6 +32,7 @@ def bench(
 
     Nothing is kept.
     """
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # torch's profiler writes lines of its own else; read with torch
     from whet.cli.screen import ProgressLine, console, print_json
     from whet.workflows.benching import bench as measure
     from whet.workflows.starting import is_recipe, recipe_of, refuse_stages
