@@ -21,6 +21,11 @@ def resident() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
+def held(device: torch.device) -> int:
+    """Bytes that this process keeps on a GPU, used or for later; 0 where nobody counts them."""
+    return int(torch.cuda.memory_reserved(device)) if device.type == "cuda" else 0
+
+
 def count_anew(device: torch.device | None = None) -> bool:
     """Forget the peak so far; False where the system cannot, so that :func:`peak` is that of the whole process.
 
@@ -44,11 +49,13 @@ def _hand_back() -> None:
 
 
 class Watch:
-    """What is used from now on, by a process that may hold much else already."""
+    """What is used from now on, by a process that may hold much else already; on a GPU, of its memory."""
 
-    def __init__(self) -> None:
-        self.counts = count_anew()
-        self.before = resident()
+    def __init__(self, device: torch.device | None = None) -> None:
+        self.device = device
+        self.counts = count_anew(device)
+        on_gpu = device is not None and device.type == "cuda"
+        self.before = int(torch.cuda.memory_allocated(device)) if on_gpu else resident()
 
     def used(self) -> dict[str, int | None]:
         """``peak_bytes`` of the process, and ``added_bytes``: by how much it grew.
@@ -56,7 +63,7 @@ class Watch:
         The latter can be compared between models that one process trains one after the other, the former cannot. None
         where it was not measured.
         """
-        most = peak()
+        most = peak(self.device)
         added = max(0, most - self.before) if most is not None and self.counts else None
         return {"peak_bytes": most, "added_bytes": added}
 

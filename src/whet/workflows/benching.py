@@ -66,7 +66,7 @@ def bench(recipe: Recipe, seconds: float, tell: Tell) -> dict[str, Any]:
         run, _ = before_training.prepared(recipe, Path(work), tell)
         run.resolved["head.start"]["value"] = "random"  # no probe was fitted to start from
         method = _moving(str(run.value("method")))
-        most = ceiling.measure(run.dtype, torch.device("cpu"))
+        most = ceiling.measure(run.dtype, run.device)
         ways = list(_ways(run))
         trained = {way.name: _Trained(run, way, method) for way in ways}
         rates = _in_turn(trained, seconds, tell)

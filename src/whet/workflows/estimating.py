@@ -319,7 +319,7 @@ def foresee(run: Running, models: Sequence[str]) -> None:
         return
     found: dict[str, Any] = {}
     try:
-        work, machine = work_of(run), this_machine(run.dtype)
+        work, machine = work_of(run), this_machine(run.dtype, run.device)
     except UNKNOWN as error:  # an estimate must not cost a run
         write_json(path, {"models": {name: {"reason": said(error)} for name in models}})
         return

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import psutil
 import torch
 
-from whet.engine import memory
+from whet.engine import devices, memory
 from whet.kernels import bandwidth, ceiling
 from whet.workflows.accelerators import GIB, Accelerator
 
@@ -51,11 +51,14 @@ class Machine:
         return alone / self.number / (1.0 if self.number == 1 else SPREAD_SHARE)
 
 
-def this_machine(dtype: torch.dtype) -> Machine:
-    """The CPU here, measured in a third of a second; free is what is free now, with what this process has."""
-    cpu, used = torch.device("cpu"), memory.resident()
+def this_machine(dtype: torch.dtype, device: torch.device = devices.CPU) -> Machine:
+    """The CPU here, or its GPU, measured in a third of a second; free is what is free now, with what we hold of it."""
+    speeds = ceiling.measure(dtype, device), bandwidth.measure(device)
+    if device.type != "cpu":
+        name, free = devices.name_of(device), devices.free_bytes(device) + memory.held(device)
+        return Machine(name, 1, *speeds, free, DEVICE_FIXED, None, "measured here", False)
+    used = memory.resident()
     free = psutil.virtual_memory().available + used
-    speeds = ceiling.measure(dtype, cpu), bandwidth.measure(cpu)
     fixed = used + WORKSPACE - (ADAPTING if "peft" in sys.modules else 0)
     return Machine("this machine", 1, *speeds, free, fixed, None, "measured here", True)
 

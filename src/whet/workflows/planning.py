@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from whet.engine import devices
 from whet.errors import Problem, UserError
 from whet.files import read_json, write_text
 from whet.models.shapes import Shape, named
@@ -72,7 +73,7 @@ def plan(recipe: Recipe, wish: Wish, tell: Tell) -> dict[str, Any]:
         methods = [*(["probe"] if recipe.task in PROBED else []), *EVERY]
         methods += [method] if method not in methods else []
         rows = {}
-        machine, what = _machine(wish, run.dtype), work_of(run)
+        machine, what = _machine(wish, run.dtype, run.device), work_of(run)
         for number, one in enumerate(methods):
             tell("methods", number, len(methods))
             options = resolve(recipe.model_copy(update={"method": one}), facts)
@@ -127,9 +128,9 @@ def _refuse_lonely(wish: Wish) -> None:
         raise UserError(Problem("L006", "--accelerators", what, "Name what they are with --device, such as h100."))
 
 
-def _machine(wish: Wish, dtype: torch.dtype) -> Machine:
+def _machine(wish: Wish, dtype: torch.dtype, here: torch.device = devices.CPU) -> Machine:
     device = wish.device
-    found = this_machine(dtype) if device is None else machine_of(accelerator(device), wish.accelerators)
+    found = this_machine(dtype, here) if device is None else machine_of(accelerator(device), wish.accelerators)
     limit = found.memory if wish.memory is None else wish.memory * GIB
     return replace(found, memory=limit, watts=found.watts if wish.watts is None else wish.watts)
 

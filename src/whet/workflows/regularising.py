@@ -58,7 +58,7 @@ def refuse_method(run: Running) -> None:
     if run.recipe.regularisation.mixout and method not in OF_SOME_METHODS["regularisation.mixout"]:
         what = f"mixes weights of the base with those it began as, and method {method!r} moves none of its matrices."
         raise UserError(Problem("R021", "regularisation.mixout", what, "Set method to 'full', or remove it."))
-    refuse_missing(run.recipe.training.optimiser, torch.device("cpu"))
+    refuse_missing(run.recipe.training.optimiser, run.device)
 
 
 def refuse_vain(run: Running) -> None:

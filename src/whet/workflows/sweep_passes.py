@@ -54,7 +54,7 @@ def _seconds_per_pass(run: Running, methods: Sequence[str]) -> float | None:
     """Of the methods' mean, from configuration, rows and what this machine can do; None where none is known."""
     facts, found = preparing.facts_of(run), []
     try:
-        work, machine = work_of(run), this_machine(run.dtype)
+        work, machine = work_of(run), this_machine(run.dtype, run.device)
     except UNKNOWN:  # an estimate must not cost a search
         return None
     for method in methods:

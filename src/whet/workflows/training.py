@@ -125,7 +125,7 @@ def _tried(run: Running, name: str, attempt: int) -> Generator[Event, None, bool
     outcome = keeper.folder / "outcome.json"
     if not outcome.exists():
         floor = run.task.floor(run.examples("validation"))
-        watch = memory.Watch()  # of this process: one that goes on from a checkpoint begins anew
+        watch = memory.Watch(run.device)  # of this process: one that goes on from a checkpoint begins anew
         ended = yield from _attempt(run, name, attempt, keeper)
         ended |= watch.used()
         if ended["best_score"] <= floor:
