@@ -205,6 +205,30 @@ def test_one_row_that_does_not_fit_ends_training():
         Trial(objective=Small(0, MemoryError())).run()
 
 
+def test_a_model_that_knows_how_keeps_less_before_training_is_given_up():
+    """Once; what does not suffice then is too large."""
+
+    class Saving(Small):
+        saved = 0
+
+        def __call__(self, model: nn.Module, batch: Rows) -> StepLoss:
+            if self.saved:
+                return squares(model, batch)
+            return super().__call__(model, batch)
+
+    objective = Saving(0, MemoryError())
+
+    def save_memory() -> bool:
+        objective.saved += 1
+        return objective.saved == 1
+
+    trial = Trial(objective=objective)
+    trial.weights.model.save_memory = save_memory  # type: ignore[assignment]
+    trial.run()
+    notes = [note.message for note in trial.of(Noted)]
+    assert objective.saved == 1 and "micro-batches of" in notes[0] and "on the way back" in notes[-1]
+
+
 def test_other_errors_are_not_taken_for_memory():
     with pytest.raises(RuntimeError, match="shape"):
         Trial(objective=Small(0, RuntimeError("shape mismatch"))).run()

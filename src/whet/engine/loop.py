@@ -215,6 +215,8 @@ def _step(
             before = progress.micro_batch_tokens
             progress.micro_batch_tokens = smaller_after(error, session.weights, before, batch)
         message = f"memory ran out: micro-batches of {progress.micro_batch_tokens} tokens, not {before}; same batch"
+        if progress.micro_batch_tokens == before:
+            message = "memory ran out: layers keep their inputs alone, and are computed again on the way back"
         yield Noted("E004", message, progress.step)
     if result.finite:
         reporter.learning_rate = session.apply()
