@@ -79,7 +79,7 @@ def _failed(trials: Sequence[Tried], rows: Sequence[Mapping[str, Any]], lost: Ma
     seeds_failed = [f"{row['name']}: {why}" for row in rows for why in row.get("failed", ())]
     given_up = f", {pruned} given up before their end" if pruned else ""
     constant = f", {len(collapsed)} no better than a constant answer" if collapsed else ""
-    counted = f"{len(trials)} trials{given_up}, {len(failed)} failed{constant}; of further seeds "
+    counted = f"{len(trials)} trial{'' if len(trials) == 1 else 's'}{given_up}, {len(failed)} failed{constant}; of further seeds "
     counted += f"{len(seeds_failed)} failed."
     told = ", ".join(f"{name} ({why})" for name, why in lost.items())
     counted += f" Lost, and left out of the end: {told}." if lost else ""
@@ -110,7 +110,7 @@ def _in_time(
     message, remedy = "Everything that was wanted was tried in the time there was.", ""
     if cut or shortened or left_out or missing:
         message = (
-            f"In {recipe.search.minutes:g} minutes {len(trials)} of {wanted} trials were begun, {len(cut)} "
+            f"In {recipe.search.minutes:g} min {len(trials)} of {wanted} trials were begun, {len(cut)} "
             f"stopped with their best state; of further seeds {len(shortened)} stopped so, which do not judge, and "
             f"{left_out} left out."
         )
