@@ -79,7 +79,8 @@ def _failed(trials: Sequence[Tried], rows: Sequence[Mapping[str, Any]], lost: Ma
     seeds_failed = [f"{row['name']}: {why}" for row in rows for why in row.get("failed", ())]
     given_up = f", {pruned} given up before their end" if pruned else ""
     constant = f", {len(collapsed)} no better than a constant answer" if collapsed else ""
-    counted = f"{len(trials)} trial{'' if len(trials) == 1 else 's'}{given_up}, {len(failed)} failed{constant}; of further seeds "
+    counted = f"{len(trials)} trial{'' if len(trials) == 1 else 's'}{given_up}, {len(failed)} failed{constant}; "
+    counted += "of further seeds "
     counted += f"{len(seeds_failed)} failed."
     told = ", ".join(f"{name} ({why})" for name, why in lost.items())
     counted += f" Lost, and left out of the end: {told}." if lost else ""
