@@ -45,7 +45,8 @@ def _outcome(found: Facts) -> Section:
     about = (
         f"{numbers.plural(len(found['trials']), 'setting')} of {found['task']} on {base_in_words(str(found['base']))} "
         f"{'was' if len(found['trials']) == 1 else 'were'} tried and chosen by validation alone; the finalists, "
-        f"trained with several seeds, and the baselines answered the same {numbers.count(found['num_test_rows'])} test rows, which had no say in the choice."
+        f"trained with several seeds, and the baselines answered the same {numbers.count(found['num_test_rows'])} "
+        f"test rows, which had no say in the choice."
     )
     told = noted(found["findings"], "X")
     content = {"reason": found["verdict"]["reason"], "about": about, "table": table(found), "findings": told}
