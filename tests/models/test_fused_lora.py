@@ -89,4 +89,19 @@ def test_a_way_that_differs_is_not_taken(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(fused_lora, "low_rank", lambda x, weight, *_: x @ weight.t())
     model = adapted()
     assert fused_lora.fuse(model) == 0
-    assert all("forward" not in vars(one) for one in model.modules())
+    assert all(type(one).__name__ != "FusedLinear" for one in model.modules())
+
+
+def test_a_model_is_let_go_of_at_once():
+    import gc
+    import weakref
+
+    model = adapted()
+    assert fused_lora.fuse(model) == 2
+    weight = weakref.ref(model.base_model.model.up.base_layer.weight)
+    gc.disable()
+    try:
+        del model
+        assert weight() is None
+    finally:
+        gc.enable()

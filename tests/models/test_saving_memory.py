@@ -33,6 +33,13 @@ def test_gradients_stay_the_same(made: Made, flat: bool):
         torch.testing.assert_close(saved[name], one, atol=1e-6, rtol=1e-5)
 
 
+def test_not_where_attention_draws_by_a_number(made: Made):
+    ready = made("llama", "mean")
+    assert ready.model.use_flat_batches()
+    ready.model.network.layers[0].self_attn.attention_dropout = 0.3
+    assert not ready.model.save_memory()
+
+
 def test_not_where_dropout_would_draw_other_bytes(made: Made):
     """Ours on a CPU, which is drawn from a stream that nobody winds back."""
     ready = made("bert", "mean")

@@ -20,7 +20,7 @@ from whet.folder import RunFolder, create
 from whet.recipe import dump, from_options
 from whet.recipe.space import dimensions, methods_of, usual
 from whet.workflows import sweep_copies, sweep_finals, sweep_findings, sweep_mattering, sweep_seeds, sweep_workers
-from whet.workflows.sweep_clock import Clock
+from whet.workflows.sweep_clock import Clock, seconds_each
 from whet.workflows.sweep_study import Study, Tried, hash_of, write_trials
 
 pytest.importorskip("optuna", reason="the extra whet[sweep] is not installed")
@@ -173,6 +173,14 @@ def test_whether_searching_helped_is_asked_of_what_validation_chose():
     told = sweep_findings._helped(VERDICT, gains, [finalist(1, 0.8, 1), finalist(2, 0.85)])
     assert told.bin == "passed" and "interval over rows, of one training" in told.message
     assert sweep_findings._helped(VERDICT, {}, rows[:2]).bin == "not_applicable"
+
+
+def test_what_a_trial_may_take():
+    search = from_options({"data.source": "x", "search.minutes": 10, "search.workers": 2}).search
+    assert seconds_each(search, 20) == pytest.approx(20.0), "a third is for further seeds; workers share the machine"
+    assert seconds_each(search, 20, 300.0) == pytest.approx(10.0), "earlier stages took half of it"
+    assert seconds_each(search.model_copy(update={"seeds": 1}), 4) == pytest.approx(150.0)
+    assert seconds_each(search.model_copy(update={"minutes": None}), 4) is None
 
 
 def test_of_a_grid_as_many_trials_are_wanted_as_it_holds():

@@ -31,10 +31,10 @@ def count_anew(device: torch.device | None = None) -> bool:
 
     What nobody uses any more is handed back first: it would be counted again with whatever comes next.
     """
+    gc.collect()
     if device is not None and device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return True
-    gc.collect()
     _hand_back()
     with contextlib.suppress(OSError):
         _REFERENCES.write_text(_RESET_PEAK, encoding="ascii")

@@ -6,7 +6,8 @@ for (an adapter switched off or merged, several at once) goes PEFT's own way.
 
 from __future__ import annotations
 
-from functools import partial
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -30,29 +31,45 @@ def fuse(model: nn.Module) -> int:
     if not layers or not _is_the_same(layers[0]):
         return 0
     for layer in layers:
-        layer.forward = partial(_forward, layer)  # type: ignore[method-assign]
+        layer.__class__ = _fused()  # a function put into the layer would hold it in a circle, and the base with it
     return len(layers)
+
+
+@functools.cache
+def _fused() -> Any:
+    """PEFT's class with a forward pass of its own; made when PEFT is loaded."""
+    from peft.tuners.lora import Linear
+
+    class FusedLinear(Linear):
+        def forward(self, x: Tensor, *args: Any, **more: Any) -> Any:
+            return _answer(self, x, super().forward, *args, **more)
+
+    return FusedLinear
 
 
 def _is_plain(layer: Any) -> bool:
     base = layer.get_base_layer()
-    frozen = type(base) is nn.Linear and not any(one.requires_grad for one in base.parameters())
     one = list(layer.lora_A) == ["default"] and not layer.lora_variant and not layer.fan_in_fan_out
-    return frozen and one and layer.lora_B["default"].bias is None
+    return type(base) is nn.Linear and _is_frozen(base) and one and layer.lora_B["default"].bias is None
 
 
-def _forward(layer: Any, x: Tensor, *args: Any, **more: Any) -> Any:
-    """Takes the place of ``lora.Linear.forward``."""
+def _is_frozen(base: nn.Module) -> bool:
+    return not any(one.requires_grad for one in base.parameters())
+
+
+def _answer(layer: Any, x: Tensor, usual: Callable[..., Any], *args: Any, **more: Any) -> Any:
+    """In one function where nothing unusual is asked for; else as ``usual``, PEFT's own way."""
+    alone = layer.active_adapters == ["default"] and "default" in layer.lora_A
+    if args or more or not alone or layer.disable_adapters or layer.merged or not _is_frozen(layer.base_layer):
+        return usual(x, *args, **more)
     down, up, base = layer.lora_A["default"].weight, layer.lora_B["default"].weight, layer.base_layer
-    usual = layer.active_adapters == ["default"] and not layer.disable_adapters and not layer.merged
-    if args or more or not usual or not x.dtype == down.dtype == up.dtype == base.weight.dtype:
-        return type(layer).forward(layer, x, *args, **more)
     factors, drop = None, layer.lora_dropout["default"]
-    if drop.training and getattr(drop, "p", 0.0):
-        if not isinstance(drop, byte_dropout.ByteDropout):
-            return type(layer).forward(layer, x)
-        if byte_dropout.threshold(drop.p):
-            factors = byte_dropout.keep_scale(x, drop.p, drop.stream)
+    drops = drop.training and getattr(drop, "p", 0.0)
+    ours = isinstance(drop, byte_dropout.ByteDropout)
+    if not x.dtype == down.dtype == up.dtype == base.weight.dtype or (drops and not ours):
+        return usual(x)
+    if drops and byte_dropout.threshold(drop.p):
+        factors = byte_dropout.keep_scale(x, drop.p, drop.stream)
     return low_rank(x, base.weight, base.bias, down, up, factors, float(layer.scaling["default"]))
 
 
@@ -67,7 +84,8 @@ def _is_the_same(layer: Any) -> bool:
     before = layer.lora_B["default"].weight.clone()
     layer.lora_B["default"].weight.fill_(0.01)  # zeros would show nothing
     try:
-        ours, theirs = _forward(layer, x), type(layer).forward(layer, x)
+        theirs = layer(x)
+        ours = _answer(layer, x, layer.forward)
     except RuntimeError:
         return False
     finally:

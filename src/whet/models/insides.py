@@ -69,8 +69,8 @@ def by_token(found: Tensor, where: Layout) -> Tensor:
     """(T, H) of a flat (1, T, H) or a padded (S, L, H) table; tokens that fill a flat batch up belong to no text."""
     if found.shape[0] == 1:
         return found[0, : where.num_tokens]
-    inside = torch.arange(found.shape[1])[None, :] < where.lengths[:, None]
-    return found[inside]
+    inside = torch.arange(found.shape[1])[None, :] < where.lengths.cpu()[:, None]
+    return found[inside.to(found.device)]
 
 
 def equip(model: Any, widths: Mapping[str, tuple[int, int]], seed: int) -> None:

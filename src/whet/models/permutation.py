@@ -27,9 +27,10 @@ def features(model: TaskModel, batch: FlatBatch, ranks: Tensor) -> Tensor:
     """
     if model.guesses != "permuted":
         raise ValueError("only a permuted language model takes an order of its tokens")
+    batch, ranks = batch.to(model.device), ranks.to(model.device)
     inputs = model.padded_inputs(batch)
     real = inputs["attention_mask"].bool()
-    table = torch.full(real.shape, SEEN, dtype=torch.int64)
+    table = torch.full(real.shape, SEEN, dtype=torch.int64, device=real.device)
     table[real] = ranks
     said = table != SEEN
     # (B, L, L): 1 where the token of a row must not see that of a column; the first stream keeps itself

@@ -61,10 +61,12 @@ class Shared(nn.Module):
 def tie(first: TaskModel, other: TaskModel) -> list[str]:
     """Put the weights of ``first``'s trunk in the place of ``other``'s; names of those that ``other`` keeps to itself.
 
-    What multiplies by one of them elsewhere, such as the last layer of a language model, follows.
+    Both lie where ``other`` does afterwards. What multiplies by one of them elsewhere, such as the last layer of a
+    language model, follows.
 
     :raises UserError: M080, their trunks have no weight in common.
     """
+    first.to(other.device)
     known = dict(first.trunk.named_parameters())
     swapped, alone = dict[int, nn.Parameter](), list[str]()
     for name, parameter in other.trunk.named_parameters():

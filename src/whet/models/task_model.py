@@ -230,10 +230,9 @@ class TaskModel(nn.Module):
         False where it is so already, where the network cannot, or where dropout would draw other bytes the second
         time, as ours on a CPU does.
         """
-        network, draws = (
-            self.network,
-            any(isinstance(one, byte_dropout.ByteDropout) and one.p for one in self.modules()),
-        )
+        from whet.models.dropouts import drops_anything
+
+        network, draws = self.network, drops_anything(self)
         able = getattr(network, "supports_gradient_checkpointing", False)
         done = any(getattr(one, "gradient_checkpointing", False) for one in network.modules())
         if not able or done or (draws and self.device.type == "cpu"):

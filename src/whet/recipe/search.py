@@ -25,7 +25,8 @@ class SearchRecipe(Part):
         None,
         description="Time for trials and further seeds; what is under way then ends with its best state, and a further "
         "seed that was cut short does not judge. Baselines and the finalists' predictions come on top. Where the "
-        "minutes are few, and training.epochs is auto, each training takes fewer passes.",
+        "minutes are few, and training.epochs is auto, each training takes fewer passes, which stay when the search "
+        "is gone on with.",
     )
     seeds: Count = Field(
         4,

@@ -111,7 +111,7 @@ class Measure:
     @cached_property
     def base(self) -> Known:
         """What the untouched base knows."""
-        return self.known(self.run.new_model(), "base")
+        return self.known(self.run.new_model().to(self.run.device), "base")
 
     def known(self, model: TaskModel, name: str) -> Known:
         """What ``model`` knows."""

@@ -76,6 +76,7 @@ def reference_model(run: Running, dtype: torch.dtype = torch.float32, merged: bo
     """The base as the adapter of the run's method stands on it, or was merged into it: of qlora not as it came."""
     model = run.new_model()
     stand(model, run.options, merged)
+    model.to(run.device)
     if dtype != torch.float32:
         adaptations.freeze(model)
         Weights(model, dtype, exact=exact_names(model))

@@ -53,6 +53,7 @@ def read(run: Running) -> Iterator[Event]:
     """Source to checked splits."""
     with concerning("base"):
         _refuse_base(run)  # before a long file is read
+    devices.chosen(run.recipe.training.device)
     refuse_silent(run)
     refuse_missing(run.recipe.evaluation.comet, run.recipe.task)
     if run.recipe.forgetting.measure or run.recipe.forgetting.replay:

@@ -202,7 +202,9 @@ class Running:
     def teacher(self) -> Teacher:
         """The model that the run's learn from."""
         name, pairs = str(self.recipe.distillation.teacher), self.examples("train").has_pairs
-        return teachers.load(name, self.head_kind, self.recipe.task, pairs)
+        found = teachers.load(name, self.head_kind, self.recipe.task, pairs)
+        found.model.to(self.device)
+        return found
 
     @cached_property
     def tokenizer(self) -> Any:

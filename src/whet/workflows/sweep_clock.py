@@ -82,12 +82,17 @@ class Clock:
         return min(more * usual, most) if usual else most
 
 
-def seconds_each(search: SearchRecipe) -> float | None:
-    """What a trial may take so that all that are wanted end in time; None: there is no limit."""
+def seconds_each(search: SearchRecipe, trials: int, left: float | None = None) -> float | None:
+    """What a trial may take so that all that are wanted end in time; None: there is no limit.
+
+    Several workers share the machine, so that all of them together do no more than one.
+
+    :param trials: so many are wanted. :param left: seconds of the search that are left; None: all of them.
+    """
     if search.minutes is None:
         return None
-    share = 1.0 if search.seeds == 1 else 1 - MOST_RESERVED
-    return share * 60 * search.minutes * search.workers / search.trials
+    whole = 60 * search.minutes if left is None else max(0.0, left)
+    return (1.0 if search.seeds == 1 else 1 - MOST_RESERVED) * whole / max(1, trials)
 
 
 def _usual(trials: Sequence[Tried]) -> float:

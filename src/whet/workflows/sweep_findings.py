@@ -118,7 +118,7 @@ def _in_time(
         remedy = "Go on with: whet sweep --resume RUN --minutes MORE."
     if passes is not None:
         message += f" For all trials to fit in, each went {_times(passes)} over the rows, fewer than it would alone."
-        remedy += " Train what was chosen without a limit: whet fit with the options of its trial."
+        remedy += " Train what was chosen as long as it takes alone: whet fit with its options, but training.epochs."
     return Finding("X033", "tip" if remedy else "passed", message, "", remedy.strip(), evidence)
 
 

@@ -114,6 +114,7 @@ class TrialRunning(Running):
             "head": [self.head_kind, str(self.value("head.pooling")), self.recipe.head.keep_labels],
             "precision": str(self.value("training.precision")),
             "threads": torch.get_num_threads(),  # sums depend on it
+            "device": self.device.type,
             "limit": self.limit,
             "options": [self.recipe.task, self.fast],
         }

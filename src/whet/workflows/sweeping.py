@@ -24,7 +24,7 @@ from whet.folder import RunFolder
 from whet.models import adaptations
 from whet.recipe import Recipe
 from whet.recipe.resolve import resolve
-from whet.recipe.space import SEARCHED, Dimension, Setting, belongs, dimensions, methods_of, usual
+from whet.recipe.space import SEARCHED, Dimension, Setting, belongs, dimensions, grid, methods_of, usual
 from whet.report import sweep_page
 from whet.workflows import (
     contrasting,
@@ -101,7 +101,7 @@ def _led(whole: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[],
             yield Said("this folder is a copy of a search: it goes on by itself")
     clock = Clock(folder, whole.search, leads=True)
     before = sweep_stages.before(whole, folder, tell, should_stop)
-    for event in itertools.chain(before, _prepared(whole, folder, tell, should_stop)):
+    for event in itertools.chain(before, _prepared(whole, folder, tell, should_stop, clock)):
         clock.beat()
         yield event
     study = _study(whole, folder)
@@ -137,7 +137,9 @@ def _closing(
 # --- before the first trial ---------------------------------------------------------------------------
 
 
-def _prepared(whole: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[], bool]) -> Iterator[Event]:
+def _prepared(
+    whole: Recipe, folder: RunFolder, tell: Tell, should_stop: Callable[[], bool], clock: Clock
+) -> Iterator[Event]:
     """Rows, tokens and decisions that all trials begin from; and the space, written once."""
     recipe = sweep_stages.searched(whole, folder)
     run = Running(recipe, folder, tell, should_stop)
@@ -147,7 +149,7 @@ def _prepared(whole: Recipe, folder: RunFolder, tell: Tell, should_stop: Callabl
             break
     path = folder.path / SPACE
     if not path.exists():
-        methods, space, passes = yield from drawn_from(run, sweep_stages.bases(whole, folder))
+        methods, space, passes = yield from drawn_from(run, sweep_stages.bases(whole, folder), clock.left())
         known = {"recipe": hash_of(whole), "methods": list(methods), "dimensions": [asdict(one) for one in space]}
         known["passes"] = passes
         begun = Study(recipe, folder, space, methods, new=True, digest=hash_of(whole), passes=passes)
@@ -157,7 +159,7 @@ def _prepared(whole: Recipe, folder: RunFolder, tell: Tell, should_stop: Callabl
     _vectors(folder).mkdir(exist_ok=True)
 
 
-def drawn_from(run: Running, bases: Sequence[str] = ()) -> Any:
+def drawn_from(run: Running, bases: Sequence[str] = (), left: float | None = None) -> Any:
     """The methods that are tried, what is drawn for them, and how many passes each training takes where the time does
     not suffice for those that it would take by itself; a generator that says which methods are left out.
 
@@ -165,6 +167,7 @@ def drawn_from(run: Running, bases: Sequence[str] = ()) -> Any:
     stands, beside many settings of others.
 
     :param bases: what earlier stages left, and what they began from.
+    :param left: seconds of the search that are left; None: all of them.
     :raises UserError: the base does not take a method that is asked for.
     """
     recipe = run.recipe
@@ -185,13 +188,17 @@ def drawn_from(run: Running, bases: Sequence[str] = ()) -> Any:
             yield Said(f"{method} is not tried: {error}")
     epochs = {one: _derived(run, one, sweep_passes.OPTION) for one in methods}
     moving = {one: many for one, many in epochs.items() if one != "probe"}
-    passes = sweep_passes.affordable(run, moving, seconds_each(recipe.search))
+    given = None if recipe.search.space == "auto" else dimensions(recipe)
+    wanted = recipe.search.trials
+    if given is not None and recipe.search.sampler == "grid":
+        wanted = min(wanted, len(grid(given, methods)) + 1)
+    passes = sweep_passes.affordable(run, moving, seconds_each(recipe.search, wanted, left))
     if passes is not None:
         yield Said(
             f"passes over the rows: {passes:g}, since {recipe.search.minutes:g} minutes are shared by all trials"
         )
-    if recipe.search.space != "auto":
-        return methods, dimensions(recipe), passes
+    if given is not None:
+        return methods, given, passes
     rates = {one: _derived(run, one, "training.learning_rate") for one in methods}
     found = [one for one in usual(methods, rates, epochs, bases) if _is_free(recipe, methods, one)]
     return methods, [one for one in found if passes is None or one.option != sweep_passes.OPTION], passes

@@ -50,8 +50,8 @@ def token_tables(run: Running, teacher: Teacher, whole: Encoded) -> dict[str, ND
         for batch in for_prediction(whole, BATCH_TOKENS):
             asked = task.choose(batch)
             found = likeliest_of(teacher.model, asked, wish.top_k, wish.temperature, size)
-            words.append(found[0].int())
-            logs.append(found[1])
+            words.append(found[0].int().cpu())
+            logs.append(found[1].cpu())
             numbers.append(token_numbers(whole.offsets, batch.sequences)[asked.said.numpy()])
             done += len(batch.rows)
             tell(done)
@@ -138,7 +138,7 @@ def _watched(teacher: Teacher, modules: list[nn.Module], whole: Encoded) -> list
                 teacher.model.features(batch)
             numbers = token_numbers(whole.offsets, batch.sequences)
             for place, one in enumerate(seen):
-                values = insides.by_token(one, batch.where).clamp(-most, most).half().numpy()
+                values = insides.by_token(one, batch.where).clamp(-most, most).half().cpu().numpy()
                 if place == len(found):
                     found.append(np.zeros((whole.num_tokens, values.shape[1]), np.float16))
                 found[place][numbers] = values

@@ -319,7 +319,7 @@ def finished(run: Running, name: str, share: float | None = None) -> Trained:
         adaptations.freeze(model)
         kept = FolderKeeper(run.folder.checkpoints / "probe").load("best")
         assert kept is not None
-        model.eval()
+        model.to(run.device).eval()
         return Trained(name, model, None, dict(kept[1]))
     if name == rounding.NAME:
         model, known = rounding.finished(run)
