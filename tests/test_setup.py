@@ -53,7 +53,7 @@ def test_makefile_has_every_target_that_pages_name() -> None:
     named = {name for page in pages for found in re.findall(r"^make (\w+)|`make (\w+)", page, re.M) for name in found}
     targets = set(re.findall(r"^(\w+):", MAKEFILE, re.M))
     assert named - {""} <= targets
-    assert {"quickstart", "test", "check", "docs", "bench", "clean"} == targets
+    assert {"quickstart", "test", "check", "docs", "bench", "test-gpu", "bench-gpu", "clean"} == targets
     assert set(re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.M)[0].split()) == targets
 
 
