@@ -50,7 +50,9 @@ def test_readme_begins_with_the_two_commands() -> None:
 
 def test_makefile_has_every_target_that_pages_name() -> None:
     pages = [path.read_text(encoding="utf-8") for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md")]
-    named = {name for page in pages for found in re.findall(r"^make ([\w-]+)|`make ([\w-]+)", page, re.M) for name in found}
+    named = {
+        name for page in pages for found in re.findall(r"^make ([\w-]+)|`make ([\w-]+)", page, re.M) for name in found
+    }
     targets = set(re.findall(r"^([\w-]+):", MAKEFILE, re.M))
     assert named - {""} <= targets
     assert {"quickstart", "test", "check", "docs", "bench", "test-gpu", "bench-gpu", "clean"} == targets
