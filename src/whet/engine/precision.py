@@ -35,9 +35,8 @@ class Weights:
             return
         self.masters = {name: nn.Parameter(p.detach().float().clone()) for name, p in self.trained.items()}
         self._sums = {name: torch.empty_like(master) for name, master in self.masters.items()}
-        for name, parameter in model.named_parameters():
-            if not name.startswith(tuple(exact)) and parameter.is_floating_point():
-                parameter.data = parameter.data.to(dtype)
+        for parameter in not_exact(model, exact):
+            parameter.data = parameter.data.to(dtype)
         for name, parameter in self.trained.items():
             # weakly: Python cannot tell that such a circle is let go of, so that every trained model would stay
             parameter.register_post_accumulate_grad_hook(partial(_collected, weakref.ref(self), name))
@@ -103,6 +102,13 @@ class Weights:
         for name, master in self.masters.items():
             master.copy_(state[name])
         self.publish()
+
+
+def not_exact(model: nn.Module, exact: Sequence[str]) -> Iterator[nn.Parameter]:
+    """The weights that may be rounded: all but those named in ``exact``, by prefix."""
+    for name, parameter in model.named_parameters():
+        if not name.startswith(tuple(exact)) and parameter.is_floating_point():
+            yield parameter
 
 
 def _collected(weights: weakref.ref[Weights], name: str, parameter: Tensor) -> None:

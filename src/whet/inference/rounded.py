@@ -14,7 +14,7 @@ import torch
 
 from whet.batches.encoding import Encoded
 from whet.engine import devices
-from whet.engine.precision import fastest_dtype
+from whet.engine.precision import fastest_dtype, not_exact
 from whet.errors import Problem, UserError
 from whet.models import adaptations
 from whet.models.task_model import TaskModel
@@ -60,11 +60,9 @@ class Rounding:
 
 def round_weights(model: TaskModel, dtype: torch.dtype) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
     """Round all weights that may be; what each of them was before."""
-    exact, found = tuple(adaptations.exact_names(model)), []
-    for name, weight in model.named_parameters():
-        if weight.dtype == torch.float32 and not name.startswith(exact):
-            found.append((weight, weight.data))
-            weight.data = weight.data.to(dtype)
+    found = [(weight, weight.data) for weight in not_exact(model, adaptations.exact_names(model))]
+    for weight, before in found:
+        weight.data = before.to(dtype)
     return found
 
 

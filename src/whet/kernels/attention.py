@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from whet.kernels import attention_on_gpu
 from whet.kernels import dropout as byte_dropout
-from whet.kernels.flat import Layout, pad, unpad
+from whet.kernels.flat import Layout, beyond, pad, unpad
 
 LOG2_E = 1.4426950408889634
 NARROW, LONG = 32, 256
@@ -115,19 +115,6 @@ def _hidden(where: Layout, num_heads: int, causal: bool, window: int | None) -> 
     return (order if padding is None else padding | order) * FAR_BELOW
 
 
-def beyond(length: int, causal: bool, window: int | None, device: torch.device) -> Tensor | None:
-    """(1, L, L): True where the order of tokens or their distance forbids a look; None: nowhere."""
-    if window is not None and window >= length:
-        window = None
-    if not causal and window is None:
-        return None
-    anywhere = torch.ones(length, length, dtype=torch.bool, device=device)
-    hidden = anywhere.triu(1) if causal else torch.zeros_like(anywhere)
-    if window is not None:
-        hidden = hidden | anywhere.tril(-window) | anywhere.triu(window)
-    return hidden.unsqueeze(0)
-
-
 def softmax_(*tables: Tensor) -> None:
     """Softmax over the last dimensions of tables together, in place.
 
@@ -167,12 +154,7 @@ class _Mix(torch.autograd.Function):
         q, k, v, weights, factors, used = ctx.saved_tensors
         grad = grad.contiguous()
         grad_v = torch.bmm(used.transpose(1, 2), grad)
-        by_weights = torch.bmm(grad, v.transpose(1, 2)).to(weights.dtype)
-        if factors is not None:
-            by_weights.mul_(factors)
-        by_weights.mul_(weights)  # softmax: w * (g - sum(w * g)) = w * g - w * sum(w * g)
-        by_weights.addcmul_(weights, by_weights.sum(-1, keepdim=True), value=-1).mul_(ctx.scaling)
-        by_scores = by_weights.to(q.dtype)
+        by_scores = _by_scores(grad, v, weights, factors, ctx.scaling)
         return torch.bmm(by_scores, k), torch.bmm(by_scores.transpose(1, 2), q), grad_v, None, None, None
 
 
@@ -209,15 +191,19 @@ class _MixInPieces(torch.autograd.Function):
             table, factors = weights[some], _factors(kept, weights, some, chance)
             used = (table if factors is None else table * factors).to(v.dtype)
             torch.bmm(used.transpose(1, 2), grad[some], out=by_v[some])
-            by_weights = torch.bmm(grad[some], v[some].transpose(1, 2)).to(weights.dtype)
-            if factors is not None:
-                by_weights.mul_(factors)
-            by_weights.mul_(table)
-            by_weights.addcmul_(table, by_weights.sum(-1, keepdim=True), value=-1).mul_(scaling)
-            by_scores = by_weights.to(q.dtype)
+            by_scores = _by_scores(grad[some], v[some], table, factors, scaling)
             torch.bmm(by_scores, k[some], out=by_q[some])
             torch.bmm(by_scores.transpose(1, 2), q[some], out=by_k[some])
         return by_q, by_k, by_v, None, None, None, None
+
+
+def _by_scores(grad: Tensor, v: Tensor, weights: Tensor, factors: Tensor | None, scaling: float) -> Tensor:
+    """(A, L, L) of the kind of ``v``: the slope by the products of queries and keys, through dropout and softmax."""
+    found = torch.bmm(grad, v.transpose(1, 2)).to(weights.dtype)
+    if factors is not None:
+        found.mul_(factors)
+    found.mul_(weights)  # softmax: w * (g - sum(w * g)) = w * g - w * sum(w * g)
+    return found.addcmul_(weights, found.sum(-1, keepdim=True), value=-1).mul_(scaling).to(v.dtype)
 
 
 def _pieces(weights: Tensor) -> Iterator[slice]:

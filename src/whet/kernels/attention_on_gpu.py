@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from whet.kernels.flat import Layout, pad, unpad
+from whet.kernels.flat import Layout, beyond, pad, unpad
 
 WIDEST = 256
 """Numbers of a head that flash attention takes at most; a multiple of 8 of them."""
@@ -91,8 +91,6 @@ def _padded(
     chance: float,
     window: int | None,
 ) -> Tensor:
-    from whet.kernels.attention import beyond
-
     repeat = query.shape[1] // key.shape[1]
     if repeat > 1:
         key, value = (part.repeat_interleave(repeat, dim=1) for part in (key, value))

@@ -144,6 +144,19 @@ def filled(where: Layout) -> Layout:
     return replace(where, extra=-where.num_tokens % step)
 
 
+def beyond(length: int, causal: bool, window: int | None, device: torch.device) -> Tensor | None:
+    """(1, L, L): True where the order of tokens or their distance forbids a look; None: nowhere."""
+    if window is not None and window >= length:
+        window = None
+    if not causal and window is None:
+        return None
+    anywhere = torch.ones(length, length, dtype=torch.bool, device=device)
+    hidden = anywhere.triu(1) if causal else torch.zeros_like(anywhere)
+    if window is not None:
+        hidden = hidden | anywhere.tril(-window) | anywhere.triu(window)
+    return hidden.unsqueeze(0)
+
+
 class _Pad(torch.autograd.Function):
     @staticmethod
     def forward(ctx, flat: Tensor, slots: Tensor, num_slots: int) -> Tensor:  # type: ignore[no-untyped-def]

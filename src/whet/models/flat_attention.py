@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from whet.kernels.attention import FAR_BELOW, attend, beyond
+from whet.kernels.attention import FAR_BELOW, attend
 from whet.kernels.behind import attend_behind
 from whet.kernels.dropout import ByteStream, threshold
-from whet.kernels.flat import Layout, pad, unpad, zeros_behind
+from whet.kernels.flat import Layout, beyond, pad, unpad, zeros_behind
 from whet.models.growth import rope_settings
 
 NAME = "whet_flat"

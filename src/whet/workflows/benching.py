@@ -25,12 +25,13 @@ from whet.engine.protocols import Evaluation
 from whet.kernels import ceiling
 from whet.kernels import dropout as byte_dropout
 from whet.models import flat_attention
+from whet.models.adaptations import exact_names
 from whet.models.work import flops_per_token
 from whet.recipe import Recipe
 from whet.recipe.names import STILL
 from whet.workflows import before_training, regularising, training
 from whet.workflows.rows import Tell
-from whet.workflows.running import Running, exact_names
+from whet.workflows.running import Running
 from whet.workflows.trial import Nowhere, look, short
 
 ROUNDS = 3

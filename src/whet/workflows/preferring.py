@@ -26,7 +26,7 @@ from whet.models.task_model import TaskModel
 from whet.tasks.preference import BASE, Preference, prompts_of
 from whet.workflows import training
 from whet.workflows.events import Said
-from whet.workflows.running import SPLITS, Running, exact_names
+from whet.workflows.running import SPLITS, Running
 
 PAIRED = ("dpo", "ipo", "orpo", "simpo")
 """Losses that compare two answers to one prompt."""
@@ -79,7 +79,7 @@ def reference_model(run: Running, dtype: torch.dtype = torch.float32, merged: bo
     model.to(run.device)
     if dtype != torch.float32:
         adaptations.freeze(model)
-        Weights(model, dtype, exact=exact_names(model))
+        Weights(model, dtype, exact=adaptations.exact_names(model))
     model.eval()
     return model
 

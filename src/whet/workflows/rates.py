@@ -15,11 +15,12 @@ from whet.errors import Interrupted
 from whet.files import read_json, write_json
 from whet.findings import Finding
 from whet.folder import RunFolder
+from whet.models.adaptations import exact_names
 from whet.recipe import Recipe
 from whet.recipe.resolve import Choice, resolve
 from whet.workflows import distilling, preparing, regularising, training
 from whet.workflows.events import Said
-from whet.workflows.running import Running, exact_names
+from whet.workflows.running import Running
 
 RATE, HEAD_RATE = "training.learning_rate", "training.head_learning_rate"
 

@@ -54,7 +54,6 @@ from whet.workflows.events import StageFinished, StageStarted
 from whet.workflows.rows import Tell, form_of
 
 SPLITS = ("train", "validation", "test")
-exact_names = adaptations.exact_names
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -313,7 +312,7 @@ class Running:
         """The untouched base, computing in the run's precision."""
         model = self.new_model().to(self.device)
         adaptations.freeze(model)
-        Weights(model, self.dtype, exact=exact_names(model))
+        Weights(model, self.dtype, exact=adaptations.exact_names(model))
         model.eval()
         return model
 

@@ -95,6 +95,16 @@ def hash_of(recipe: Recipe) -> str:
     return hashlib.sha256(dump(plain).encode()).hexdigest()
 
 
+def all_settings(recipe: Recipe, dimensions: Sequence[Dimension], methods: Sequence[str]) -> list[Setting]:
+    """Every setting that is tried beside the recipe as it stands, of a grid; [] where settings are drawn."""
+    return grid(dimensions, methods) if recipe.search.sampler == "grid" else []
+
+
+def num_wanted(recipe: Recipe, settings: Sequence[Setting]) -> int:
+    """How many trials there are to be; of a grid no more than it holds, and the recipe as it stands."""
+    return min(recipe.search.trials, len(settings) + 1) if settings else recipe.search.trials
+
+
 class Study:
     """The trials of one sweep, in ``folder``.
 
@@ -120,7 +130,7 @@ class Study:
         self.recipe, self.folder, self.dimensions, self.methods = recipe, folder, dimensions, tuple(methods)
         self.known = self._opened(folder.identity, new=new)
         self.machine = platform.node() or "unknown"
-        self.grid = grid(dimensions, methods) if recipe.search.sampler == "grid" else []
+        self.grid = all_settings(recipe, dimensions, methods)
 
     def _opened(self, identity: str, *, new: bool) -> Any:
         """The study of the folder that is known by ``identity``."""
@@ -129,7 +139,7 @@ class Study:
     @property
     def wanted(self) -> int:
         """How many trials there are to be."""
-        return min(self.recipe.search.trials, len(self.grid) + 1) if self.grid else self.recipe.search.trials
+        return num_wanted(self.recipe, self.grid)
 
     def place(self, number: int) -> RunFolder:
         """The run folder of a trial."""

@@ -24,7 +24,7 @@ from whet.folder import RunFolder
 from whet.models import adaptations
 from whet.recipe import Recipe
 from whet.recipe.resolve import resolve
-from whet.recipe.space import SEARCHED, Dimension, Setting, belongs, dimensions, grid, methods_of, usual
+from whet.recipe.space import SEARCHED, Dimension, Setting, belongs, dimensions, methods_of, usual
 from whet.report import sweep_page
 from whet.workflows import (
     contrasting,
@@ -47,7 +47,15 @@ from whet.workflows.sweep_clock import Clock, seconds_each
 from whet.workflows.sweep_end import concluded
 from whet.workflows.sweep_finals import Closing, Finalist
 from whet.workflows.sweep_starting import refuse
-from whet.workflows.sweep_study import Study, Tried, changed_recipe, hash_of, write_trials
+from whet.workflows.sweep_study import (
+    Study,
+    Tried,
+    all_settings,
+    changed_recipe,
+    hash_of,
+    num_wanted,
+    write_trials,
+)
 from whet.workflows.sweep_trial import Hearing, Hopeless, OutOfTime
 
 SPACE = "space.json"
@@ -188,16 +196,14 @@ def drawn_from(run: Running, bases: Sequence[str] = (), left: float | None = Non
             yield Said(f"{method} is not tried: {error}")
     epochs = {one: _derived(run, one, sweep_passes.OPTION) for one in methods}
     moving = {one: many for one, many in epochs.items() if one != "probe"}
-    given = None if recipe.search.space == "auto" else dimensions(recipe)
-    wanted = recipe.search.trials
-    if given is not None and recipe.search.sampler == "grid":
-        wanted = min(wanted, len(grid(given, methods)) + 1)
+    given = [] if recipe.search.space == "auto" else dimensions(recipe)
+    wanted = num_wanted(recipe, all_settings(recipe, given, methods))
     passes = sweep_passes.affordable(run, moving, seconds_each(recipe.search, wanted, left))
     if passes is not None:
         yield Said(
             f"passes over the rows: {passes:g}, since {recipe.search.minutes:g} minutes are shared by all trials"
         )
-    if given is not None:
+    if recipe.search.space != "auto":
         return methods, given, passes
     rates = {one: _derived(run, one, "training.learning_rate") for one in methods}
     found = [one for one in usual(methods, rates, epochs, bases) if _is_free(recipe, methods, one)]

@@ -36,6 +36,7 @@ from whet.evaluation.wording import amount, number
 from whet.files import append_jsonl, read_json, write_json
 from whet.findings import Finding
 from whet.folder import RunFolder
+from whet.models.adaptations import exact_names
 from whet.models.sharing import Shared
 from whet.objectives.several import Several
 from whet.recipe import Recipe
@@ -43,7 +44,7 @@ from whet.recipe.mixing import OF_ALL
 from whet.recipe.rules import OF_SOME_METHODS
 from whet.workflows import interpolating, regularising, stage_results, training
 from whet.workflows.events import OfModel, Said, StageFinished, StageStarted
-from whet.workflows.running import Running, exact_names
+from whet.workflows.running import Running
 
 NAME = "together"
 """The model of several heads, in the run of each of its tasks."""

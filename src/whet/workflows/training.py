@@ -45,7 +45,7 @@ from whet.workflows import (
     rounding,
 )
 from whet.workflows.events import OfModel, Said
-from whet.workflows.running import Running, exact_names
+from whet.workflows.running import Running
 from whet.workflows.task_words import task_words
 
 TRAIN_SAMPLE = 512
@@ -150,7 +150,7 @@ def _attempt(run: Running, name: str, attempt: int, keeper: FolderKeeper) -> Gen
     seed, method = seed_of(run, name, attempt), run.method_of(name)
     model, _ = prepared(run, method, seed)
     distilling.equip(run, name, model, seed)
-    weights = Weights(model, run.dtype, exact=exact_names(model))
+    weights = Weights(model, run.dtype, exact=adaptations.exact_names(model))
     batches = regularising.noisy(run, regularising.plain_batches(run, seed, name))
     plan = _paced(run, name, attempt, batches, seed)
     look: Look | contrasting.Look = Look(run, model)

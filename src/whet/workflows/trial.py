@@ -26,11 +26,12 @@ from whet.engine.protocols import Evaluation
 from whet.errors import ModelTooLarge, UserError
 from whet.files import write_json
 from whet.folder import RunFolder
+from whet.models.adaptations import exact_names
 from whet.recipe import load
 from whet.tasks.task import BATCH_TOKENS
 from whet.workflows import regularising, training
 from whet.workflows.estimating import ordered
-from whet.workflows.running import Running, exact_names
+from whet.workflows.running import Running
 
 LONGEST, USUAL = 2, 12
 """Steps on the batch that needs most, and on others; the first step of all is not timed."""
