@@ -76,3 +76,12 @@ def test_the_command(runs: Runs, tmp_path: Path):
     child = forked.run(words, tmp_path / "said")
     assert child.code() == 0 and len(child.out.splitlines()) == len(TEXTS)
     assert "fp32" in child.err, "whether bf16 could be had, and how near it is"
+
+
+def test_of_a_model_without_such_weights_it_is_said_that_nothing_was_rounded(runs: Runs, tmp_path: Path):
+    rows = tmp_path / "texts.jsonl"
+    rows.write_text(json.dumps({"text": TEXTS[0]}) + "\n")
+    words = ["predict", str(runs.finished("full")), str(rows), "--model", "tfidf_linear", "--precision", "bf16"]
+    child = forked.run(words, tmp_path / "said")
+    assert child.code() == 0
+    assert "TF-IDF are fp32" in child.err

@@ -139,13 +139,20 @@ def predict(
             numbers = np.arange(start, min(start + BLOCK, total))
             part = rows.examples.take(numbers)
             found = answers_of(model.predict(part), part)
-            if isinstance(model, TrainedModel) and model.rounding is not None and not start:
-                say(model.rounding.note)
+            if precision != "fp32" and not start:
+                say(_of_precision(model))
             pairs = part.column("text_pair") if part.has_pairs else [None] * len(part)
             columns = (part.numbers("line").tolist(), part.column("text"), pairs, found)
             for line, text, pair, answer in zip(*columns, strict=True):
                 yield Prediction(int(line), text, pair, answer)
             tell("predicting", start + len(numbers), total)
+
+
+def _of_precision(model: InUse) -> str:
+    """What came of a precision that was asked for."""
+    if not isinstance(model, TrainedModel):
+        return "answers are computed as ever: the weights of TF-IDF are fp32, and are not rounded"
+    return model.rounding.note if model.rounding else ""
 
 
 def evaluate(
