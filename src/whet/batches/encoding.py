@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from whet.batches.reading import Read, Reader
 from whet.files import folder_beside
 
 BLOCK_ROWS = 8192
@@ -20,17 +21,22 @@ BLOCK_ROWS = 8192
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What the length limit took; ``answer_tokens_cut``: of ``tokens_cut`` those of what a model is to say."""
+    """What the length limit took; ``answer_tokens_cut``: of ``tokens_cut`` those of what a model is to say.
+
+    ``one_by_one``: texts were read one by one, since their words, read at once, came out otherwise.
+    """
 
     limit: int
     rows: int
     tokens_cut: int
     tokens_total: int
     answer_tokens_cut: int = 0
+    one_by_one: bool = False
 
     def to_json(self) -> dict[str, int]:
         """As in data/ledger.json."""
-        return asdict(self)
+        found = asdict(self)
+        return found if found.pop("one_by_one") is False else {**found, "one_by_one": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +174,12 @@ TextBlocks = Iterable[tuple[Sequence[str], Sequence[str] | None]]
 
 
 def encode(
-    tokenizer: Any, blocks: TextBlocks, limit: int, into: Path | None, progress: Callable[[int], None] | None = None
+    tokenizer: Any,
+    blocks: TextBlocks,
+    limit: int,
+    into: Path | None,
+    progress: Callable[[int], None] | None = None,
+    at_once: bool = True,
 ) -> Encoded:
     """Tokenise ``blocks`` with the special tokens of ``tokenizer``; cut rows to ``limit`` tokens.
 
@@ -177,9 +188,10 @@ def encode(
     :param tokenizer: a fast tokenizer of transformers.
     :param into: a folder to write memory-mapped arrays to; None keeps them in memory.
     :param progress: receives the number of rows done.
+    :param at_once: as of :class:`whet.batches.reading.Reader`.
     """
     counted = Counted(limit)
-    return gather(_pieces(tokenizer, blocks, limit, counted, progress), counted, into)
+    return gather(_pieces(Reader(tokenizer, limit, at_once), blocks, counted, progress), counted, into)
 
 
 @dataclass(slots=True)
@@ -191,11 +203,19 @@ class Counted:
     tokens_cut: int = 0
     tokens_total: int = 0
     answer_tokens_cut: int = 0
+    one_by_one: bool = False
+
+    def add(self, read: Read, reader: Reader) -> None:
+        """Count sequences, each a row."""
+        self.one_by_one = reader.differed
+        self.rows += int((read.whole > read.lengths).sum())
+        self.tokens_total += int(read.whole.sum())
+        self.tokens_cut += int((read.whole - read.lengths).sum())
 
     @property
     def cut(self) -> Cut:
         """The same, for the ledger."""
-        return Cut(self.limit, self.rows, self.tokens_cut, self.tokens_total, self.answer_tokens_cut)
+        return Cut(self.limit, self.rows, self.tokens_cut, self.tokens_total, self.answer_tokens_cut, self.one_by_one)
 
 
 def gather(pieces: Iterable[Piece], counted: Counted, into: Path | None, parts: int = 1) -> Encoded:
@@ -277,59 +297,13 @@ def _mapped(path: Path, kind: Any) -> Any:
 
 
 def _pieces(
-    tokenizer: Any, blocks: TextBlocks, limit: int, counted: Counted, progress: Callable[[int], None] | None
+    reader: Reader, blocks: TextBlocks, counted: Counted, progress: Callable[[int], None] | None
 ) -> Iterator[Piece]:
-    backend = uncut_backend(tokenizer)
     done = 0
     for texts, pairs in blocks:
-        inputs = list(texts) if pairs is None else list(zip(texts, pairs, strict=True))
-        encodings = backend.encode_batch_fast(inputs)
-        full = np.fromiter((len(e) for e in encodings), np.int64, len(encodings))
-        for number in np.flatnonzero(full == 0):  # nothing frames a text, and this one is empty
-            encodings[number] = backend.encode(blank(tokenizer))
-            full[number] = len(encodings[number])
-        over = np.flatnonzero(full > limit)
-        for number in over:
-            encodings[number] = _shortened(backend, inputs[number], limit)
-        lengths = np.fromiter((len(e) for e in encodings), np.int64, len(encodings))
-        counted.rows += len(over)
-        counted.tokens_total += int(full.sum())
-        counted.tokens_cut += int(full.sum() - lengths.sum())
-        ids = np.fromiter((i for e in encodings for i in e.ids), np.uint32, int(lengths.sum()))
-        second = None
-        if pairs is not None:
-            second = np.fromiter((_second_start(e) for e in encodings), np.int32, len(encodings))
-        yield Piece(ids, lengths, second)
-        done += len(encodings)
+        read = reader.read(texts, pairs)
+        counted.add(read, reader)
+        yield Piece(read.ids, read.lengths, read.second)
+        done += len(read.lengths)
         if progress:
             progress(done)
-
-
-def uncut_backend(tokenizer: Any) -> Any:
-    """The Rust tokenizer behind ``tokenizer``, without its own cutting and padding."""
-    from tokenizers import Tokenizer
-
-    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-    backend.no_truncation()
-    backend.no_padding()
-    return backend
-
-
-def blank(tokenizer: Any) -> str:
-    """What stands for a text without any token."""
-    return str(tokenizer.eos_token or tokenizer.pad_token or tokenizer.unk_token or ".")
-
-
-def _shortened(backend: Any, text: Any, limit: int) -> Any:
-    backend.enable_truncation(max_length=limit, strategy="longest_first")
-    try:
-        return backend.encode(*text) if isinstance(text, tuple) else backend.encode(text)
-    finally:
-        backend.no_truncation()
-
-
-def _second_start(encoding: Any) -> int:
-    types = encoding.type_ids
-    if 1 in types:
-        return int(types.index(1))
-    return next((i for i, s in enumerate(encoding.sequence_ids) if s == 1), -1)

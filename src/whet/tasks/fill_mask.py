@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from whet.batches.encoding import Counted, Encoded, Piece, gather, token_numbers, uncut_backend
+from whet.batches.encoding import Counted, Encoded, Piece, gather, token_numbers
 from whet.batches.flat import FlatBatch
+from whet.batches.reading import uncut_backend
 from whet.data.forms import Examples
 from whet.engine.protocols import Objective
 from whet.errors import Problem, UserError

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.batches.encoding import Counted, Encoded, Piece, blank, encode, gather, uncut_backend
+from whet.batches.encoding import Counted, Encoded, Piece, gather, token_numbers
+from whet.batches.reading import Reader
 from whet.tasks.task import Columns, Told
 
 ABSENT = 0
@@ -29,21 +30,27 @@ second text, which elsewhere has a frame or a first text before it."""
 
 
 def encode_apart(
-    tokenizer: Any, blocks: Iterable[Columns], limit: int, into: Path | None, progress: Told | None = None
+    tokenizer: Any,
+    blocks: Iterable[Columns],
+    limit: int,
+    into: Path | None,
+    progress: Told | None = None,
+    at_once: bool = True,
 ) -> Encoded:
-    """Units of two texts, or of three where the blocks have negatives."""
+    """Units of two texts, or of three where the blocks have negatives.
+
+    :param at_once: as of :class:`whet.batches.reading.Reader`.
+    """
     blocks = iter(blocks)
     first = next(blocks, None)
     parts = 3 if first is not None and "negative" in first else 2
     counted = Counted(limit)
     whole = itertools.chain([] if first is None else [first], blocks)
-    return gather(_apart(tokenizer, whole, parts, counted, progress), counted, into, parts)
+    reader = _Texts(Reader(tokenizer, limit, at_once), counted)
+    return gather(_apart(reader, whole, parts, progress), counted, into, parts)
 
 
-def _apart(
-    tokenizer: Any, blocks: Iterable[Columns], parts: int, counted: Counted, progress: Told | None
-) -> Iterator[Piece]:
-    reader = _Reader(tokenizer, counted)
+def _apart(reader: _Texts, blocks: Iterable[Columns], parts: int, progress: Told | None) -> Iterator[Piece]:
     done = 0
     for block in blocks:
         size = len(block["text"])
@@ -63,53 +70,48 @@ def _apart(
             progress(done)
 
 
-class _Reader:
+class _Texts:
     """Cuts and counts texts; tokenises each different text of a block once."""
 
-    def __init__(self, tokenizer: Any, counted: Counted) -> None:
-        self.backend, self.counted, self.blank = uncut_backend(tokenizer), counted, blank(tokenizer)
-        self.stand_in = np.asarray(self.backend.encode(self.blank).ids[:1], np.uint32)
+    def __init__(self, reader: Reader, counted: Counted) -> None:
+        self.reader, self.counted = reader, counted
+        self.stand_in = np.asarray(self.reader.backend.encode(self.reader.blank).ids[:1], np.uint32)
 
     def read(self, texts: Sequence[str | None], parts: int) -> Piece:
         """One sequence a text; for None the one token that stands for no text. Texts are cut at their end."""
-        different = list(dict.fromkeys(text for text in texts if text is not None))
-        known: dict[str | None, tuple[NDArray[np.uint32], int]] = {}
-        for text, found in zip(different, self.backend.encode_batch_fast(different), strict=True):
-            known[text] = self._ids(text, found)
-        known[None] = self.stand_in, 1
-        read = [known[text] for text in texts]
-        full = np.fromiter((size for _, size in read), np.int64, len(read))
-        lengths = np.fromiter((len(ids) for ids, _ in read), np.int64, len(read))
-        self.counted.rows += int((full > lengths).reshape(-1, parts).any(axis=1).sum())
-        self.counted.tokens_total += int(full.sum())
-        self.counted.tokens_cut += int((full - lengths).sum())
-        ids = np.concatenate([ids for ids, _ in read]) if read else np.zeros(0, np.uint32)
-        second = np.fromiter((ABSENT if text is None else -1 for text in texts), np.int32, len(texts))
-        return Piece(ids, lengths, second)
-
-    def _ids(self, text: str, found: Any) -> tuple[NDArray[np.uint32], int]:
-        size = len(found)
-        if not size:  # nothing frames a text, and this one is empty
-            found = self.backend.encode(self.blank)
-            size = len(found)
-        if size > self.counted.limit:
-            self.backend.enable_truncation(max_length=self.counted.limit)
-            try:
-                found = self.backend.encode(text)
-            finally:
-                self.backend.no_truncation()
-        return np.asarray(found.ids, np.uint32), size
+        places: dict[str | None, int] = {None: 0}
+        for text in texts:
+            places.setdefault(text, len(places))
+        read = self.reader.read([text for text in places if text is not None])
+        which = np.fromiter((places[text] for text in texts), np.int64, len(texts))
+        whole, lengths = np.append(1, read.whole)[which], np.append(1, read.lengths)
+        ids, offsets = np.append(self.stand_in, read.ids), np.append(0, np.cumsum(lengths))
+        lengths = lengths[which]
+        self.counted.rows += int((whole > lengths).reshape(-1, parts).any(axis=1).sum())
+        self.counted.tokens_total += int(whole.sum())
+        self.counted.tokens_cut += int((whole - lengths).sum())
+        self.counted.one_by_one = self.reader.differed
+        second = np.where(which == 0, ABSENT, -1).astype(np.int32)
+        return Piece(ids[token_numbers(offsets, which)], lengths, second)
 
 
 def encode_together(
-    tokenizer: Any, blocks: Iterable[Columns], limit: int, into: Path | None, progress: Told | None = None
+    tokenizer: Any,
+    blocks: Iterable[Columns],
+    limit: int,
+    into: Path | None,
+    progress: Told | None = None,
+    at_once: bool = True,
 ) -> Encoded:
-    """A sequence of both texts for each row, and after it one for each of its negatives."""
+    """A sequence of both texts for each row, and after it one for each of its negatives.
+
+    :param at_once: as of :class:`whet.batches.reading.Reader`.
+    """
     counted = Counted(limit)
-    return gather(_together(tokenizer, blocks, counted, progress), counted, into)
+    return gather(_together(Reader(tokenizer, limit, at_once), blocks, counted, progress), counted, into)
 
 
-def _together(tokenizer: Any, blocks: Iterable[Columns], counted: Counted, progress: Told | None) -> Iterator[Piece]:
+def _together(reader: Reader, blocks: Iterable[Columns], counted: Counted, progress: Told | None) -> Iterator[Piece]:
     done = 0
     for block in blocks:
         size = len(block["text"])
@@ -120,14 +122,11 @@ def _together(tokenizer: Any, blocks: Iterable[Columns], counted: Counted, progr
             for one, belongs, several in zip(block["text"], block["text_pair"], negatives, strict=True)
             for other in (belongs, *(several or ()))
         ]
-        firsts, seconds = [one for one, _ in pairs], [other for _, other in pairs]
-        found = encode(tokenizer, [(firsts, seconds)], counted.limit, into=None)
-        counted.rows += found.cut.rows
-        counted.tokens_cut += found.cut.tokens_cut
-        counted.tokens_total += found.cut.tokens_total
+        read = reader.read([one for one, _ in pairs], [other for _, other in pairs])
+        counted.add(read, reader)
         mapped = "row" in block or "negative" in block
         times = [1 + len(several or ()) for several in negatives]
-        yield Piece(found.ids, np.diff(found.offsets), found.second, np.repeat(rows, times) if mapped else None)
+        yield Piece(read.ids, read.lengths, read.second, np.repeat(rows, times) if mapped else None)
         done += size
         if progress:
             progress(done)

@@ -118,7 +118,7 @@ class PairTask(Task):
     ) -> Encoded:
         """Each text by itself, or both in one sequence."""
         how = encode_together if self.together else encode_apart
-        return how(tokenizer, blocks, limit, into, progress)
+        return how(tokenizer, blocks, limit, into, progress, self.at_once)
 
     def targets(self, examples: Examples, encoded: Encoded) -> Targets:
         """See the way."""

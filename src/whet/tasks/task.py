@@ -90,6 +90,11 @@ class Task(ABC):
     def head_kind(self) -> HeadKind:
         """The kind of :meth:`head`; known before any row is read."""
 
+    @property
+    def at_once(self) -> bool:
+        """Whether words of many texts may be read at once: see :class:`whet.batches.reading.Reader`."""
+        return bool(self.setting.options.get("training.fast_paths", True))
+
     def learn(self, train: Examples) -> None:  # noqa: B027  (most tasks need nothing)
         """Take from the training rows what a task needs of them later: the scale of scores, forms of entities.
 

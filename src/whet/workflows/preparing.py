@@ -150,6 +150,9 @@ def encode(run: Running) -> Iterator[Event]:
         cuts[split] = encoded.cut
         windowed += encoded.num_windowed if run.recipe.task in (*WINDOWED, "fill-mask") else 0
     _into_ledger(run, cuts)
+    if any(cut.one_by_one for cut in cuts.values()):
+        message = "words that are read at once do not have the tokens of their texts here, so texts are read one by one"
+        yield OfModel("", Noted("E006", message, 0))
     rows = sum(cut.rows for cut in cuts.values())
     total = sum(len(run.examples(split)) for split in SPLITS)
     lost, whole = sum(cut.tokens_cut for cut in cuts.values()), sum(cut.tokens_total for cut in cuts.values())
