@@ -221,7 +221,7 @@ def embed(number: str, precision: str = "fp32") -> Found:
 
 
 def encode(number: str) -> Found:
-    """Rows of ten words to token ids on disk."""
+    """Rows of some words to token ids on disk."""
     from whet.batches import encoding
     from whet.models import loading, places
 
@@ -236,12 +236,20 @@ def encode(number: str) -> Found:
 
 
 def rows_of_words(number: int) -> list[str]:
-    """Ten words each, of five thousand."""
+    """5 to 19 words each that follow one another in real texts: questions, messages, tweets, abstracts, articles."""
+    import gzip
     import random
 
-    random.seed(0)
-    words = [f"word{one}" for one in range(5000)]
-    return [" ".join(random.choices(words, k=10)) for _ in range(number)]
+    from sets import ROOT
+
+    words: list[str] = []
+    for name in ("banking77", "sms_spam", "tweet_irony", "pubmed_trials_text", "wikitext2"):
+        for path in sorted((ROOT / name).glob("*.jsonl.gz")):
+            with gzip.open(path, "rt", encoding="utf-8") as file:
+                words += [word for line in file for word in json.loads(line)["text"].split()]
+    draw = random.Random(0)
+    starts = (draw.randrange(len(words) - 20) for _ in range(number))
+    return [" ".join(words[start : start + draw.randrange(5, 20)]) for start in starts]
 
 
 def peak_mib() -> float:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.batches.reading import Read, Reader
+from whet.batches.tokenising import Read, Reader
 from whet.files import folder_beside
 
 BLOCK_ROWS = 8192
@@ -188,7 +188,7 @@ def encode(
     :param tokenizer: a fast tokenizer of transformers.
     :param into: a folder to write memory-mapped arrays to; None keeps them in memory.
     :param progress: receives the number of rows done.
-    :param at_once: as of :class:`whet.batches.reading.Reader`.
+    :param at_once: as of :class:`whet.batches.tokenising.Reader`.
     """
     counted = Counted(limit)
     return gather(_pieces(Reader(tokenizer, limit, at_once), blocks, counted, progress), counted, into)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from whet.batches.encoding import Counted, Encoded, Piece, gather, token_numbers
 from whet.batches.flat import FlatBatch
-from whet.batches.reading import uncut_backend
+from whet.batches.tokenising import uncut_backend
 from whet.data.forms import Examples
 from whet.engine.protocols import Objective
 from whet.errors import Problem, UserError

@@ -15,7 +15,7 @@ from torch import Tensor
 from whet.batches import flat
 from whet.batches.encoding import Counted, Encoded, Piece, gather, token_numbers
 from whet.batches.flat import FlatBatch, Targets, for_prediction
-from whet.batches.reading import uncut_backend
+from whet.batches.tokenising import uncut_backend
 from whet.data.forms import Examples
 from whet.data.predictions import TextPredictions, TextPurpose
 from whet.data.saying import say_texts

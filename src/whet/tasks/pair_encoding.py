@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whet.batches.encoding import Counted, Encoded, Piece, gather, token_numbers
-from whet.batches.reading import Reader
+from whet.batches.tokenising import Reader
 from whet.tasks.task import Columns, Told
 
 ABSENT = 0
@@ -39,7 +39,7 @@ def encode_apart(
 ) -> Encoded:
     """Units of two texts, or of three where the blocks have negatives.
 
-    :param at_once: as of :class:`whet.batches.reading.Reader`.
+    :param at_once: as of :class:`whet.batches.tokenising.Reader`.
     """
     blocks = iter(blocks)
     first = next(blocks, None)
@@ -105,7 +105,7 @@ def encode_together(
 ) -> Encoded:
     """A sequence of both texts for each row, and after it one for each of its negatives.
 
-    :param at_once: as of :class:`whet.batches.reading.Reader`.
+    :param at_once: as of :class:`whet.batches.tokenising.Reader`.
     """
     counted = Counted(limit)
     return gather(_together(Reader(tokenizer, limit, at_once), blocks, counted, progress), counted, into)

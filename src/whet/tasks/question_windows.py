@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whet.batches.encoding import Counted, Encoded, Piece, gather
-from whet.batches.reading import blank, uncut_backend
+from whet.batches.tokenising import blank, uncut_backend
 from whet.data.question_tables import no_context
 from whet.errors import Problem, UserError
 from whet.tasks.task import Columns, Told

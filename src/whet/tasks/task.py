@@ -92,7 +92,7 @@ class Task(ABC):
 
     @property
     def at_once(self) -> bool:
-        """Whether words of many texts may be read at once: see :class:`whet.batches.reading.Reader`."""
+        """Whether words of many texts may be read at once: see :class:`whet.batches.tokenising.Reader`."""
         return bool(self.setting.options.get("training.fast_paths", True))
 
     def learn(self, train: Examples) -> None:  # noqa: B027  (most tasks need nothing)

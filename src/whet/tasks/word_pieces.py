@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whet.batches.encoding import Counted, Piece
-from whet.batches.reading import blank, uncut_backend
+from whet.batches.tokenising import blank, uncut_backend
 from whet.data.entity_words import word_places
 
 Ints = NDArray[np.int64]

@@ -1,0 +1,36 @@
+"""A run whose tokenizer does not read words as it seemed to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.made_runs import Runs
+from whet.batches import tokenising, words_at_once
+from whet.batches.words_at_once import Frame, Sequences
+
+
+class _Liar:
+    """Gives every text the token 1."""
+
+    frame = Frame([2], [3], [3])
+
+    def singles(self, texts: list[str]) -> Sequences:
+        return Sequences(np.ones(len(texts), np.uint32), np.ones(len(texts), np.int64))
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_run_says_so(runs: Runs, tmp_path: Path, monkeypatch: Any, allowed: bool):
+    monkeypatch.setattr(tokenising, "FEW", 0)
+    monkeypatch.setattr(words_at_once.WordsAtOnce, "of", lambda _: _Liar())
+    run = runs.fit("probe", tmp_path / "run", training__fast_paths=allowed)
+    findings = {one["code"]: one["message"] for one in json.loads((run / "findings.json").read_text())}
+    assert ("texts are read one by one" in findings.get("E006", "")) == allowed
+    sound = runs.finished("probe")
+    assert (run / "predictions/probe.test.parquet").read_bytes() == (
+        sound / "predictions/probe.test.parquet"
+    ).read_bytes()
