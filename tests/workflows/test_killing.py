@@ -102,7 +102,7 @@ def test_killed_from_outside(runs: Runs, tmp_path: Path):
     for _ in range(4):
         child = forked.start(words, tmp_path / "output")
         child.process.join(0.1)
-        child.wait_for((run / "state.json").exists)
+        child.wait_for((run / "recipe.yaml").exists)  # before that the run has not begun
         time.sleep(draw.uniform(0.0, 0.8))
         with contextlib.suppress(ProcessLookupError):  # it has ended by itself
             os.kill(child.pid, signal.SIGKILL)
