@@ -113,7 +113,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     def full(*_: object, **__: object) -> None:
         raise OSError("25 requested and 8 written")  # NumPy's words; it gives no error number
 
-    monkeypatch.setattr(np, "save", full)
+    monkeypatch.setattr(encoding, "_as_npy", full)
     with pytest.raises(UserError, match=r"F001 .*disk is full"):
         encode(BERT, [(TEXTS, None)], 8, into=tmp_path / "train")
     assert list(tmp_path.iterdir()) == []

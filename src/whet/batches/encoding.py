@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from whet.files import folder_beside
 
 BLOCK_ROWS = 8192
 """Rows tokenised at once: enough to keep every core busy, little enough to stay small."""
+BLOCK_NUMBERS = 1 << 18
+"""Numbers that are moved from file to file at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,27 +227,52 @@ def gather(pieces: Iterable[Piece], counted: Counted, into: Path | None, parts: 
         ids = np.concatenate([piece.ids for piece in kept]) if kept else np.zeros(0, np.uint32)
         return Encoded(ids, _offsets(kept), _second(kept), counted.cut, parts, _rows(kept), **_by_token(kept))
     with folder_beside(into) as inside:
-        light: list[Piece] = []
-        with contextlib.ExitStack() as files:
-            sinks: dict[str, Any] = {}
-            for piece in pieces:
-                for name, kind in {"ids": np.uint32, **BY_TOKEN}.items():
-                    column = getattr(piece, name)
-                    if column is not None:
-                        if name not in sinks:
-                            sinks[name] = files.enter_context((inside / f"{name}.bin").open("wb"))
-                        sinks[name].write(np.ascontiguousarray(column, kind).tobytes())
-                light.append(Piece(piece.ids[:0], piece.lengths, piece.second, piece.rows))
-        (inside / "ids.bin").touch()
-        rows = _rows(light)
-        arrays: dict[str, NDArray[Any]] = {"offsets": _offsets(light), "second": _second(light)}
-        if rows is not None:
-            arrays["rows"] = rows
-        for name, array in arrays.items():
-            np.save(inside / f"{name}.npy", array, allow_pickle=False)
+        _written(pieces, inside)
         about = {**counted.cut.to_json(), "parts": parts}
         (inside / "cut.json").write_text(json.dumps(about), encoding="utf-8")
     return load(into)
+
+
+def _written(pieces: Iterable[Piece], inside: Path) -> None:
+    """Every column of ``pieces`` as a file, whatever their number in little memory."""
+    sinks: dict[str, BinaryIO] = {}
+    with contextlib.ExitStack() as files:
+        for piece in pieces:
+            for name, column in _columns(piece):
+                if name not in sinks:
+                    sinks[name] = files.enter_context((inside / f"{name}.bin").open("wb"))
+                sinks[name].write(column.tobytes())
+    (inside / "ids.bin").touch()
+    for name in ("lengths", "second"):
+        (inside / f"{name}.bin").touch()
+    _as_npy(inside / "lengths.bin", inside / "offsets.npy", np.int64, summed=True)
+    for name, kind in {"second": np.int32, "rows": np.int64}.items():
+        if (inside / f"{name}.bin").exists():
+            _as_npy(inside / f"{name}.bin", inside / f"{name}.npy", kind)
+
+
+def _columns(piece: Piece) -> Iterator[tuple[str, NDArray[Any]]]:
+    for name, kind in {"ids": np.uint32, "lengths": np.int64, "rows": np.int64, **BY_TOKEN}.items():
+        column = getattr(piece, name)
+        if column is not None:
+            yield name, np.ascontiguousarray(column, kind)
+    yield "second", _second([piece])
+
+
+def _as_npy(source: Path, to: Path, kind: Any, summed: bool = False) -> None:
+    """Move bare numbers into a file that NumPy opens; ``summed``: 0 and their sums so far."""
+    number = source.stat().st_size // np.dtype(kind).itemsize
+    with source.open("rb") as numbers, to.open("wb") as file:
+        about = {"descr": np.lib.format.dtype_to_descr(np.dtype(kind)), "fortran_order": False}
+        np.lib.format.write_array_header_1_0(file, {**about, "shape": (number + summed,)})
+        last = np.zeros(int(summed), kind)
+        file.write(last.tobytes())
+        while len(some := np.fromfile(numbers, kind, BLOCK_NUMBERS)):
+            if summed:
+                some = np.cumsum(some) + last
+                last = some[-1:]
+            file.write(some.tobytes())
+    source.unlink()
 
 
 def _by_token(pieces: Sequence[Piece]) -> dict[str, NDArray[Any]]:
