@@ -123,7 +123,7 @@ def overhead() -> list[str]:
 
 
 def draw(found: list[dict[str, Any]]) -> bool:
-    """Bars of the ratios with their spread, a tick at each target, on a scale of powers; False where nothing draws."""
+    """The ratios with their spread, a tick at each target, on a scale of powers; False where nothing draws."""
     try:
         import altair as alt
         import vl_convert
@@ -136,9 +136,11 @@ def draw(found: list[dict[str, Any]]) -> bool:
     order = [one["row"] for one in found]
     base = alt.Chart(alt.Data(values=rows)).encode(y=alt.Y("row:N", sort=order, title=None))
     scale = alt.Scale(type="log", domainMin=min(0.5, *(one["low"] for one in found)))
-    bars = base.mark_bar(color="#4c78a8").encode(x=alt.X("ratio:Q", scale=scale, title="times as fast"))
+    medians = base.mark_point(color="#4c78a8", filled=True, size=90).encode(
+        x=alt.X("ratio:Q", scale=scale, title="times as fast")
+    )
     spread = base.mark_rule(color="#222").encode(x=alt.X("low:Q", scale=scale), x2="high:Q")
     targets = base.mark_tick(color="#e45756", thickness=3, size=18).encode(x=alt.X("target:Q", scale=scale))
-    chart = (bars + spread + targets).properties(width=560, title="Ratios and targets (red)")
+    chart = (spread + targets + medians).properties(width=560, padding=16, title="Ratios and targets (red)")
     PICTURE.write_text(vl_convert.vegalite_to_svg(chart.to_json()), encoding="utf-8")
     return True
