@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.made_models import WORDS, tokenizer
 from whet.batches import encoding, flat
+from whet.batches.tokenising import Reader
 from whet.tasks.pair_encoding import encode_apart, encode_together, rows_of, text_keys
 
 FIRSTS, SECONDS = ["where is my card", "why", "help"], ["thank you", "the order has not arrived yet", "refund"]
@@ -20,7 +21,7 @@ def read(found: encoding.Encoded, words: object) -> list[str]:
 
 def test_units_of_two_texts():
     words = tokenizer()
-    found = encode_apart(words, [BLOCK], 20, None)
+    found = encode_apart(Reader(words, 20), [BLOCK], None)
     assert (found.parts, len(found), found.num_sequences, found.rows) == (2, 3, 6, None)
     expected = [text for pair in zip(FIRSTS, SECONDS, strict=True) for text in pair]
     assert read(found, words) == [f"[CLS] {text} [SEP]" for text in expected]
@@ -29,7 +30,7 @@ def test_units_of_two_texts():
 
 def test_each_sequence_is_that_of_plain_tokenising():
     words = tokenizer()
-    found = encode_apart(words, [BLOCK], 20, None)
+    found = encode_apart(Reader(words, 20), [BLOCK], None)
     alone = encoding.encode(
         words, [([text for pair in zip(FIRSTS, SECONDS, strict=True) for text in pair], None)], 20, None
     )
@@ -39,7 +40,7 @@ def test_each_sequence_is_that_of_plain_tokenising():
 def test_units_of_three_texts_one_for_each_negative():
     words = tokenizer()
     negatives = [["phone", "item"], [], None]
-    found = encode_apart(words, [{**BLOCK, "negative": negatives}], 20, None)
+    found = encode_apart(Reader(words, 20), [{**BLOCK, "negative": negatives}], None)
     assert (found.parts, len(found)) == (3, 4)
     assert rows_of(found).tolist() == [0, 0, 1, 2]
     assert [text.replace("[CLS] ", "").replace(" [SEP]", "") for text in read(found, words)] == [
@@ -56,7 +57,7 @@ def test_units_of_three_texts_one_for_each_negative():
 @pytest.mark.parametrize("parts", [2, 3])
 def test_units_are_batched_whole_and_padded_batches_hold_the_same(parts):
     block = {**BLOCK, "negative": [["phone", "item"], [], None]} if parts == 3 else BLOCK
-    found = encode_apart(tokenizer(), [block], 20, None)
+    found = encode_apart(Reader(tokenizer(), 20), [block], None)
     units = np.array([2, 0])
     batch = flat.make(found, units, None)
     assert batch.where.num_sequences == 2 * parts
@@ -69,7 +70,7 @@ def test_units_are_batched_whole_and_padded_batches_hold_the_same(parts):
 
 
 def test_collected_outputs_stand_in_the_order_of_sequences():
-    found = encode_apart(tokenizer(), [{**BLOCK, "negative": [["phone", "item"], [], None]}], 20, None)
+    found = encode_apart(Reader(tokenizer(), 20), [{**BLOCK, "negative": [["phone", "item"], [], None]}], None)
 
     def sums(batch: flat.FlatBatch) -> torch.Tensor:
         rows = torch.repeat_interleave(torch.arange(batch.where.num_sequences), batch.where.lengths)
@@ -81,7 +82,7 @@ def test_collected_outputs_stand_in_the_order_of_sequences():
 
 def test_both_texts_in_one_sequence():
     words = tokenizer()
-    found = encode_together(words, [BLOCK], 20, None)
+    found = encode_together(Reader(words, 20), [BLOCK], None)
     plain = encoding.encode(words, [(FIRSTS, SECONDS)], 20, None)
     assert found.ids.tolist() == plain.ids.tolist() and found.second.tolist() == plain.second.tolist()
     assert found.parts == 1 and found.rows is None
@@ -90,7 +91,7 @@ def test_both_texts_in_one_sequence():
 def test_a_row_is_followed_by_its_negatives():
     words = tokenizer()
     blocks = [{**BLOCK, "negative": [["phone", "item"], [], None]}, {**BLOCK, "negative": [[], [], ["was"]]}]
-    found = encode_together(words, blocks, 20, None)
+    found = encode_together(Reader(words, 20), blocks, None)
     assert rows_of(found).tolist() == [0, 0, 0, 1, 2, 3, 4, 5, 5]
     assert read(found, words)[:3] == [
         f"[CLS] where is my card [SEP] {other} [SEP]" for other in ("thank you", "phone", "item")
@@ -100,14 +101,15 @@ def test_a_row_is_followed_by_its_negatives():
 @pytest.mark.parametrize("encode", [encode_apart, encode_together])
 def test_what_was_written_is_what_memory_holds(tmp_path, encode):
     blocks = [{**BLOCK, "negative": [["phone"], [], None]}]
-    kept, written = encode(tokenizer(), blocks, 6, None), encode(tokenizer(), blocks, 6, tmp_path / "tokens")
+    reader = Reader(tokenizer(), 6)
+    kept, written = encode(reader, blocks, None), encode(reader, blocks, tmp_path / "tokens")
     for name in ("ids", "offsets", "second", "rows"):
         assert np.array_equal(getattr(kept, name), getattr(written, name)), name
     assert (kept.cut, kept.parts) == (written.cut, written.parts)
 
 
 def test_texts_are_cut_on_record():
-    found = encode_apart(tokenizer(), [BLOCK], 4, None)
+    found = encode_apart(Reader(tokenizer(), 4), [BLOCK], None)
     assert int(np.diff(found.offsets).max()) == 4
     assert (found.cut.rows, found.cut.tokens_cut) == (2, 6 - 4 + 8 - 4)
     assert found.cut.tokens_total == 6 + 4 + 3 + 8 + 3 + 3
@@ -115,14 +117,16 @@ def test_texts_are_cut_on_record():
 
 def test_no_frame_and_no_word_is_still_a_sequence():
     words = tokenizer("unframed")
-    found = encode_apart(words, [{"text": ["", "help"], "text_pair": ["why", ""], "negative": [[], ["was"]]}], 9, None)
+    found = encode_apart(
+        Reader(words, 9), [{"text": ["", "help"], "text_pair": ["why", ""], "negative": [[], ["was"]]}], None
+    )
     assert np.diff(found.offsets).min() == 1
     keys = text_keys(found).reshape(2, 3)
     assert keys[0, 2] == 0 and keys[1, 2] != 0 and keys[0, 0] == keys[1, 1] != 0
 
 
 def test_no_rows_are_no_sequences():
-    assert len(encode_apart(tokenizer(), [], 9, None)) == 0
+    assert len(encode_apart(Reader(tokenizer(), 9), [], None)) == 0
 
 
 @given(
@@ -142,13 +146,12 @@ def test_units_of_chosen_rows_come_back_whole(rows, size):
         {"text": firsts[at : at + size], "text_pair": seconds[at : at + size], "negative": negatives[at : at + size]}
         for at in range(0, len(rows), size)
     ]
-    found = encode_apart(tokenizer(), blocks, 20, None)
+    found = encode_apart(Reader(tokenizer(), 20), blocks, None)
     chosen = np.arange(0, len(rows), 2)
     part = found.of_rows(chosen)
     expected = encode_apart(
-        tokenizer(),
+        Reader(tokenizer(), 20),
         [{"text": firsts[::2], "text_pair": seconds[::2], "negative": negatives[::2]}],
-        20,
         None,
     )
     assert part.ids.tolist() == expected.ids.tolist() and part.offsets.tolist() == expected.offsets.tolist()

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from tests.tasks.made_questions import MADE, columns_of, examples_of, made_tokenizer, shared_tokenizer
 from whet.batches import flat, tokenising
+from whet.batches.frames import Frame
 from whet.errors import UserError
-from whet.tasks.question_windows import Frame, encode
+from whet.tasks.question_windows import encode
 
 SHARED = ("bert-base-cased", "gpt2", "t5")
 EVERY = (*MADE, *SHARED)
@@ -59,7 +60,7 @@ def test_windows_cover_the_context(kind, question, context, limit, stride):
     whole = backend.encode(context, add_special_tokens=False).ids
     asked = backend.encode(question, add_special_tokens=False).ids
     found = encode(tokenizer, blocks(question, context), limit, stride)
-    frame = Frame.of(tokenizer, tokenising.uncut_backend(tokenizer))
+    frame = Frame.of(tokenising.uncut_backend(tokenizer), tokenising.blank(tokenizer))
     assert (found.lengths <= limit).all()
     assert found.rows is not None and found.places is not None
     assert found.rows.tolist() == [0] * len(found)

@@ -11,13 +11,14 @@ import pytest
 
 from tests.made_runs import Runs
 from whet.batches import tokenising, words_at_once
-from whet.batches.words_at_once import Frame, Sequences
+from whet.batches.frames import Frame
+from whet.batches.words_at_once import Sequences
 
 
 class _Liar:
     """Gives every text the token 1."""
 
-    frame = Frame([2], [3], [3])
+    frame, reads_pairs = Frame(*np.array([[2], [3], [3]], np.uint32), 0), True
 
     def singles(self, texts: list[str]) -> Sequences:
         return Sequences(np.ones(len(texts), np.uint32), np.ones(len(texts), np.int64))

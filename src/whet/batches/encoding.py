@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from whet.batches.spread import spread
 from whet.batches.tokenising import Read, Reader
 from whet.files import folder_beside
 
@@ -160,12 +161,7 @@ class Encoded:
 
 def token_numbers(offsets: NDArray[np.int64], sequences: NDArray[np.int64]) -> NDArray[np.int64]:
     """(t,) numbers of all tokens of ``sequences``, sequence by sequence."""
-    lengths = np.diff(offsets)[sequences]
-    ends = np.cumsum(lengths)
-    found: NDArray[np.int64] = np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(
-        offsets[sequences] - (ends - lengths), lengths
-    )
-    return found
+    return spread(offsets[sequences], np.diff(offsets)[sequences])
 
 
 BY_TOKEN: dict[str, Any] = {"places": np.int32, "weights": np.float32, "words": np.int32}
@@ -207,10 +203,10 @@ class Counted:
     answer_tokens_cut: int = 0
     one_by_one: bool = False
 
-    def add(self, read: Read, reader: Reader) -> None:
-        """Count sequences, each a row."""
+    def add(self, read: Read, reader: Reader, parts: int = 1) -> None:
+        """Count sequences, of which so many are a row."""
         self.one_by_one = reader.differed
-        self.rows += int((read.whole > read.lengths).sum())
+        self.rows += int((read.whole > read.lengths).reshape(-1, parts).any(axis=1).sum())
         self.tokens_total += int(read.whole.sum())
         self.tokens_cut += int((read.whole - read.lengths).sum())
 
@@ -242,13 +238,12 @@ def _written(pieces: Iterable[Piece], inside: Path) -> None:
                 if name not in sinks:
                     sinks[name] = files.enter_context((inside / f"{name}.bin").open("wb"))
                 sinks[name].write(column.tobytes())
-    (inside / "ids.bin").touch()
-    for name in ("lengths", "second"):
-        (inside / f"{name}.bin").touch()
+    for name in ("ids", "lengths", "second"):
+        (inside / f"{name}.bin").touch()  # there may be no row at all
     _as_npy(inside / "lengths.bin", inside / "offsets.npy", np.int64, summed=True)
-    for name, kind in {"second": np.int32, "rows": np.int64}.items():
-        if (inside / f"{name}.bin").exists():
-            _as_npy(inside / f"{name}.bin", inside / f"{name}.npy", kind)
+    _as_npy(inside / "second.bin", inside / "second.npy", np.int32)
+    if "rows" in sinks:
+        _as_npy(inside / "rows.bin", inside / "rows.npy", np.int64)
 
 
 def _columns(piece: Piece) -> Iterator[tuple[str, NDArray[Any]]]:

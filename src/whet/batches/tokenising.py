@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from whet.batches.spread import spread
 from whet.batches.words_at_once import Sequences, WordsAtOnce
 
 PROVING = 8
@@ -39,7 +40,8 @@ class Reader:
     as :func:`blank`.
 
     :param at_once: where words may be read by themselves, all words of many texts are (:class:`WordsAtOnce`). Some
-        texts of every block are read by the tokenizer, too. Once they differ, all texts are; ``differed`` says so.
+        texts of every block are read by the tokenizer, too. Once they differ, all texts are from then on; ``differed``
+        says so.
     """
 
     def __init__(self, tokenizer: Any, limit: int, at_once: bool = True) -> None:
@@ -59,7 +61,7 @@ class Reader:
     def _at_once(
         self, words: WordsAtOnce, texts: Sequence[str], pairs: Sequence[str] | None, inputs: list[Any]
     ) -> Read | None:
-        if pairs is not None and words.frame.middle is None:
+        if pairs is not None and not words.reads_pairs:
             return None
         found = words.singles(texts) if pairs is None else words.pairs(texts, pairs)
         if not self._is_proven(found, inputs):
@@ -68,8 +70,8 @@ class Reader:
         over = np.flatnonzero(found.lengths > self.limit)
         if not len(over):
             return Read(found.ids, found.lengths, found.lengths, found.second)
-        if pairs is None and self.limit > len(words.frame.prefix + words.frame.suffix):
-            return cut_at_end(found, self.limit, words.frame.suffix)
+        if pairs is None and self.limit > len(words.frame.before) + len(words.frame.after):
+            return cut_at_end(found, self.limit, words.frame.after)
         return self._shortened(found, inputs, over)
 
     def _is_proven(self, found: Sequences, inputs: list[Any]) -> bool:
@@ -118,13 +120,12 @@ class Reader:
             self.backend.no_truncation()
 
 
-def cut_at_end(found: Sequences, limit: int, suffix: Sequence[int]) -> Read:
-    """At most ``limit`` tokens of each sequence, the last ones being ``suffix``."""
+def cut_at_end(found: Sequences, limit: int, after: NDArray[np.uint32]) -> Read:
+    """At most ``limit`` tokens of each sequence, the last ones being ``after``."""
     lengths = np.minimum(found.lengths, limit)
-    begins, ends = np.cumsum(found.lengths) - found.lengths, np.cumsum(lengths)
-    ids = found.ids[np.repeat(begins - (ends - lengths), lengths) + np.arange(int(ends[-1]))]
-    last = ends[found.lengths > limit][:, None] - len(suffix) + np.arange(len(suffix))
-    ids[last] = np.array(suffix, np.uint32)
+    ids = found.ids[spread(np.cumsum(found.lengths) - found.lengths, lengths)]
+    ends = np.cumsum(lengths)[found.lengths > limit]
+    ids[ends[:, None] - len(after) + np.arange(len(after))] = after
     return Read(ids, lengths, found.lengths, None)
 
 

@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from whet.batches.frames import Frame
+from whet.batches.spread import Numbers, spread
+
 Bytes = NDArray[np.uint8]
-Numbers = NDArray[np.int64]
 
 SPACE, LETTER, MARK, OTHER = range(4)
 """Kinds of bytes: white space, what words are of, punctuation, and what the tokenizer is to part."""
@@ -42,18 +44,6 @@ BETWEEN, BEGIN, END, MIDDLE = range(4)
 
 
 @dataclass(frozen=True)
-class Frame:
-    """Tokens before, between and after texts.
-
-    ``middle``: between both of a pair; None where a second text is not told by its types.
-    """
-
-    prefix: list[int]
-    suffix: list[int]
-    middle: list[int] | None
-
-
-@dataclass(frozen=True)
 class Sequences:
     """Tokens of texts, framed and whole.
 
@@ -69,8 +59,10 @@ class Sequences:
 class WordsAtOnce:
     """Reads texts as ``backend`` does, a tokenizer of the tokenizers library whose rules are those above."""
 
-    def __init__(self, backend: Any, frame: Frame, lowercase: bool) -> None:
-        self.backend, self.frame, self.lowercase = backend, frame, lowercase
+    def __init__(self, backend: Any, frame: Frame) -> None:
+        self.backend, self.frame, self.lowercase = backend, frame, bool(backend.normalizer.lowercase)
+        types = backend.encode("a", "a").type_ids
+        self.reads_pairs = frame.types_from == 0 and 1 in types  # else an empty second text is not told by its type
         added = backend.get_added_tokens_decoder().values()
         self.added = {one.content.encode() for one in added if not one.normalized}
         self.added_in_lower = {one.content.lower().encode() for one in added if one.normalized}
@@ -85,8 +77,9 @@ class WordsAtOnce:
             return None
         if any(set(one.content) & set("\0 \t\n\r") for one in backend.get_added_tokens_decoder().values()):
             return None
-        frame = frame_of(backend)
-        return None if frame is None else WordsAtOnce(backend, frame, bool(normal.lowercase))
+        frame = Frame.of(backend)
+        around = [*frame.before, *frame.after]
+        return WordsAtOnce(backend, frame) if around and around == backend.encode("").ids else None
 
     def forget(self) -> None:
         """All words."""
@@ -95,10 +88,10 @@ class WordsAtOnce:
         self._in_slot, self._asking = np.zeros(size, np.int64), np.zeros(size, np.int64)
         self._known: dict[bytes, int] = {}
         self._num_bytes = 0
-        frame = self.frame
+        before, between, after = (part.tolist() for part in (self.frame.before, self.frame.between, self.frame.after))
         self._tokens = np.zeros(0, np.uint32)
         self._begins = self._counts = np.zeros(0, np.int64)
-        self._keep([frame.suffix + frame.prefix, frame.prefix, frame.suffix, frame.middle or []])
+        self._keep([after + before, before, after, between])
 
     def singles(self, texts: Sequence[str]) -> Sequences:
         """A sequence a text."""
@@ -127,10 +120,10 @@ class WordsAtOnce:
         ids, tokens_before = self._tokens_of(framed)
         done = tokens_before[before + np.arange(len(texts))]  # tokens before what follows each text
         if not pairs:
-            return Sequences(ids, np.diff(done + len(self.frame.suffix), prepend=0))
-        lasts = done[1::2] + len(self.frame.suffix)
+            return Sequences(ids, np.diff(done + len(self.frame.after), prepend=0))
+        lasts = done[1::2] + len(self.frame.after)
         lengths = np.diff(lasts, prepend=0)
-        second = done[::2] + len(self.frame.middle or ()) - (lasts - lengths)
+        second = done[::2] + len(self.frame.between) - (lasts - lengths)
         return Sequences(ids, lengths, second.astype(np.int32))
 
     def _seen(self, texts: Sequence[str]) -> tuple[Bytes, Bytes]:
@@ -170,29 +163,28 @@ class WordsAtOnce:
         numbers = self._in_slot.take(slots)
         short = sizes <= WIDE
         unknown = np.flatnonzero((self._low.take(slots) != low) | (self._high.take(slots) != high) | ~short)
-        numbers[unknown] = self._looked_up(data, starts, sizes, unknown[~short[unknown]], numbers)[unknown]
+        self._look_up(data, starts, sizes, unknown[~short[unknown]], numbers)
         unknown = unknown[short[unknown]]
         while len(unknown):
             # of the words that ask for one slot the last is looked up; if others are the same they find it there
             own = slots[unknown]
             self._asking[own] = unknown
             asking = unknown[self._asking[own] == unknown]
-            self._looked_up(data, starts, sizes, asking, numbers)
+            self._look_up(data, starts, sizes, asking, numbers)
             at = slots[asking]
             self._low[at], self._high[at], self._in_slot[at] = low[asking], high[asking], numbers[asking]
             numbers[unknown] = self._in_slot[own]
             unknown = unknown[(self._low[own] != low[unknown]) | (self._high[own] != high[unknown])]
         return numbers
 
-    def _looked_up(self, data: Bytes, starts: Numbers, sizes: Numbers, which: Numbers, into: Numbers) -> Numbers:
+    def _look_up(self, data: Bytes, starts: Numbers, sizes: Numbers, which: Numbers, into: Numbers) -> None:
         """Put the numbers of some words into ``into``, by the dictionary."""
         if len(which):
             written = data.tobytes()
-            spans = zip(starts[which].tolist(), (starts[which] + sizes[which]).tolist(), strict=True)
-            words = [written[start:end] for start, end in spans]
+            ends = starts[which] + sizes[which]
+            words = [written[start:end] for start, end in zip(starts[which].tolist(), ends.tolist(), strict=True)]
             self._meet([word for word in dict.fromkeys(words) if word not in self._known])
             into[which] = [self._known[word] for word in words]
-        return into
 
     def _meet(self, words: Sequence[bytes]) -> None:
         """Ask the tokenizer for words that are not known."""
@@ -213,25 +205,7 @@ class WordsAtOnce:
     def _tokens_of(self, numbers: Numbers) -> tuple[NDArray[np.uint32], Numbers]:
         """Tokens of words, and how many there are up to the end of each word."""
         counts = self._counts.take(numbers)
-        ends = np.cumsum(counts)
-        which = np.repeat(self._begins.take(numbers) - (ends - counts), counts)
-        which += np.arange(len(which))
-        return self._tokens.take(which), ends
-
-
-def frame_of(backend: Any) -> Frame | None:
-    """What stands around the tokens of texts; None where nothing does."""
-    single, pair = backend.encode("a"), backend.encode("a", "a")
-    marks = list(map(bool, single.special_tokens_mask))
-    size = marks.count(False)
-    start = marks.index(False) if size else 0
-    prefix, suffix = single.ids[:start], single.ids[start + size :]
-    if not prefix + suffix or any(marks[start : start + size]):
-        return None
-    middle = pair.ids[start + size : len(pair.ids) - size - len(suffix)]
-    is_second = len(prefix) + size + len(middle)
-    told = pair.type_ids == [0] * is_second + [1] * (len(pair.ids) - is_second)
-    return Frame(prefix, suffix, middle if told else None)
+        return self._tokens.take(spread(self._begins.take(numbers), counts)), np.cumsum(counts)
 
 
 def parts(texts: Sequence[str], by: int) -> Iterator[Sequence[str]]:

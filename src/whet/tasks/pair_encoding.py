@@ -15,13 +15,12 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whet.batches.encoding import Counted, Encoded, Piece, gather, token_numbers
-from whet.batches.tokenising import Reader
+from whet.batches.tokenising import Read, Reader
 from whet.tasks.task import Columns, Told
 
 ABSENT = 0
@@ -29,28 +28,17 @@ ABSENT = 0
 second text, which elsewhere has a frame or a first text before it."""
 
 
-def encode_apart(
-    tokenizer: Any,
-    blocks: Iterable[Columns],
-    limit: int,
-    into: Path | None,
-    progress: Told | None = None,
-    at_once: bool = True,
-) -> Encoded:
-    """Units of two texts, or of three where the blocks have negatives.
-
-    :param at_once: as of :class:`whet.batches.tokenising.Reader`.
-    """
+def encode_apart(reader: Reader, blocks: Iterable[Columns], into: Path | None, progress: Told | None = None) -> Encoded:
+    """Units of two texts, or of three where the blocks have negatives."""
     blocks = iter(blocks)
     first = next(blocks, None)
     parts = 3 if first is not None and "negative" in first else 2
-    counted = Counted(limit)
+    counted = Counted(reader.limit)
     whole = itertools.chain([] if first is None else [first], blocks)
-    reader = _Texts(Reader(tokenizer, limit, at_once), counted)
-    return gather(_apart(reader, whole, parts, progress), counted, into, parts)
+    return gather(_apart(_Texts(reader, counted), whole, parts, progress), counted, into, parts)
 
 
-def _apart(reader: _Texts, blocks: Iterable[Columns], parts: int, progress: Told | None) -> Iterator[Piece]:
+def _apart(different: _Texts, blocks: Iterable[Columns], parts: int, progress: Told | None) -> Iterator[Piece]:
     done = 0
     for block in blocks:
         size = len(block["text"])
@@ -62,7 +50,7 @@ def _apart(reader: _Texts, blocks: Iterable[Columns], parts: int, progress: Told
             units = [[one, other]] if parts == 2 else [[one, other, text] for text in several or (None,)]
             texts += [text for unit in units for text in unit]
             times.append(len(units))
-        piece = reader.read(texts, parts)
+        piece = different.read(texts, parts)
         mapped = parts == 3 or "row" in block
         yield replace(piece, rows=np.repeat(np.repeat(rows, times), parts)) if mapped else piece
         done += size
@@ -86,29 +74,18 @@ class _Texts:
         which = np.fromiter((places[text] for text in texts), np.int64, len(texts))
         whole, lengths = np.append(1, read.whole)[which], np.append(1, read.lengths)
         ids, offsets = np.append(self.stand_in, read.ids), np.append(0, np.cumsum(lengths))
-        lengths = lengths[which]
-        self.counted.rows += int((whole > lengths).reshape(-1, parts).any(axis=1).sum())
-        self.counted.tokens_total += int(whole.sum())
-        self.counted.tokens_cut += int((whole - lengths).sum())
-        self.counted.one_by_one = self.reader.differed
         second = np.where(which == 0, ABSENT, -1).astype(np.int32)
-        return Piece(ids[token_numbers(offsets, which)], lengths, second)
+        found = Read(ids[token_numbers(offsets, which)], lengths[which], whole, second)
+        self.counted.add(found, self.reader, parts)
+        return Piece(found.ids, found.lengths, second)
 
 
 def encode_together(
-    tokenizer: Any,
-    blocks: Iterable[Columns],
-    limit: int,
-    into: Path | None,
-    progress: Told | None = None,
-    at_once: bool = True,
+    reader: Reader, blocks: Iterable[Columns], into: Path | None, progress: Told | None = None
 ) -> Encoded:
-    """A sequence of both texts for each row, and after it one for each of its negatives.
-
-    :param at_once: as of :class:`whet.batches.tokenising.Reader`.
-    """
-    counted = Counted(limit)
-    return gather(_together(Reader(tokenizer, limit, at_once), blocks, counted, progress), counted, into)
+    """A sequence of both texts for each row, and after it one for each of its negatives."""
+    counted = Counted(reader.limit)
+    return gather(_together(reader, blocks, counted, progress), counted, into)
 
 
 def _together(reader: Reader, blocks: Iterable[Columns], counted: Counted, progress: Told | None) -> Iterator[Piece]:

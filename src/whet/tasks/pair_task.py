@@ -13,6 +13,7 @@ from torch import Tensor
 
 from whet.batches.encoding import Encoded
 from whet.batches.flat import Targets
+from whet.batches.tokenising import Reader
 from whet.data.forms import Examples
 from whet.data.predictions import Predictions
 from whet.data.saying import say_values
@@ -118,7 +119,7 @@ class PairTask(Task):
     ) -> Encoded:
         """Each text by itself, or both in one sequence."""
         how = encode_together if self.together else encode_apart
-        return how(tokenizer, blocks, limit, into, progress, self.at_once)
+        return how(Reader(tokenizer, limit, self.at_once), blocks, into, progress)
 
     def targets(self, examples: Examples, encoded: Encoded) -> Targets:
         """See the way."""

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whet.batches.encoding import Counted, Encoded, Piece, gather
+from whet.batches.frames import Frame
+from whet.batches.spread import spread
 from whet.batches.tokenising import blank, uncut_backend
 from whet.data.question_tables import no_context
 from whet.errors import Problem, UserError
@@ -48,40 +50,6 @@ def encode(
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """What a tokenizer puts before, between and after two texts.
-
-    ``types_from``: where token types become 1, counted from the first token of the second text (0 or less).
-    """
-
-    before: NDArray[np.uint32]
-    between: NDArray[np.uint32]
-    after: NDArray[np.uint32]
-    types_from: int
-
-    @property
-    def size(self) -> int:
-        """Tokens in all."""
-        return len(self.before) + len(self.between) + len(self.after)
-
-    @staticmethod
-    def of(tokenizer: Any, backend: Any) -> Frame:
-        """Read off a pair of short texts."""
-        for word in ("a", "the", ".", "0", blank(tokenizer)):
-            found = backend.encode(word, word)
-            sides = found.sequence_ids
-            if 0 in sides and 1 in sides:
-                ids = np.asarray(found.ids, np.uint32)
-                first, second = (np.flatnonzero([side == text for side in sides]) for text in (0, 1))
-                begin = int(second[0])
-                types = found.type_ids.index(1) if 1 in found.type_ids else begin
-                before, between, after = ids[: first[0]], ids[first[-1] + 1 : begin], ids[second[-1] + 1 :]
-                return Frame(before, between, after, min(0, types - begin))
-        none = np.zeros(0, np.uint32)
-        return Frame(none, none, none, 0)
-
-
-@dataclass(frozen=True, slots=True)
 class _Flat:
     """Tokens of some texts, one after the other: text i has ``ids[offsets[i]:offsets[i + 1]]``."""
 
@@ -99,7 +67,7 @@ def _pieces(
     tokenizer: Any, blocks: Iterable[Columns], limit: int, stride: int, counted: Counted, progress: Told | None
 ) -> Iterator[Piece]:
     backend = uncut_backend(tokenizer)
-    frame = Frame.of(tokenizer, backend)
+    frame = Frame.of(backend, blank(tokenizer))
     most = min(limit // 2, limit - frame.size - 1)
     if most < 1:
         what = f"{limit} tokens leave no room for a question and its context beside {frame.size} special tokens."
@@ -192,17 +160,10 @@ def _framed(
     ids = np.empty(int(lengths.sum()), np.uint32)
     for at, fixed in ((begins, frame.before), (between, frame.between), (context + windows.sizes, frame.after)):
         ids[at[:, None] + np.arange(len(fixed))] = fixed
-    ids[_spread(question, asked)] = questions.ids[_spread(questions.offsets[:-1][windows.rows], asked)]
-    into, out_of = _spread(context, windows.sizes), _spread(windows.starts, windows.sizes)
+    ids[spread(question, asked)] = questions.ids[spread(questions.offsets[:-1][windows.rows], asked)]
+    into, out_of = spread(context, windows.sizes), spread(windows.starts, windows.sizes)
     ids[into] = contexts.ids[out_of]
     characters = np.full((len(ids), 2), -1, np.int32)
     characters[into] = places[out_of]
     second = (context - begins + frame.types_from).astype(np.int32)
     return Piece(ids, lengths, second, windows.rows + first_row, characters)
-
-
-def _spread(starts: Ints, sizes: Ints) -> Ints:
-    """``starts[i], starts[i] + 1, ...``, ``sizes[i]`` of them, for each i."""
-    ends = np.cumsum(sizes)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.asarray(np.arange(total) + np.repeat(starts - (ends - sizes), sizes))

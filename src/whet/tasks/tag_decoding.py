@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from whet.batches.spread import spread
 from whet.data.entity_arrays import Words, spans_of_tags
 from whet.data.ragged import Ints, Spans
 
@@ -99,7 +100,7 @@ def _confidence(words: Words, logs: Floats, said: Spans, first: Ints, last: Ints
     begin, go_on = 1 + 2 * said.types.astype(np.int64), 2 + 2 * said.types.astype(np.int64)
     chances = np.exp(logs.astype(np.float64))
     lengths = last - first
-    inside = np.arange(int(lengths.sum())) + np.repeat(first - (np.cumsum(lengths) - lengths), lengths)
+    inside = spread(first, lengths)
     each = chances[inside, np.repeat(go_on, lengths)]
     edges = np.cumsum(lengths) - lengths
     # With nothing of its type before it, B and I say the same of a first word.

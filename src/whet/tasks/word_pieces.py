@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whet.batches.encoding import Counted, Piece
+from whet.batches.spread import spread
 from whet.batches.tokenising import blank, uncut_backend
 from whet.data.entity_words import word_places
 
@@ -167,13 +168,13 @@ def _piece(pieces: Pieces, tokens: Tokens, places: NDArray[np.int32], windows: _
     """Lay the windows out, each in its frame."""
     before, behind = len(pieces.before), len(pieces.behind)
     starts, stops = tokens.ends[windows.first], tokens.ends[windows.last]
-    spread = stops - starts
-    inner = np.arange(int(spread.sum())) + np.repeat(starts - (np.cumsum(spread) - spread), spread)
-    window = np.repeat(np.arange(len(spread)), spread)
+    sizes = stops - starts
+    inner = spread(starts, sizes)
+    window = np.repeat(np.arange(len(sizes)), sizes)
     within = inner - tokens.ends[tokens.words[inner]]
     kept = within < room  # of a word longer than a window, its beginning
     inner, window = inner[kept], window[kept]
-    inside = np.bincount(window, minlength=len(spread))
+    inside = np.bincount(window, minlength=len(sizes))
     lone = (inside == 0) & (before + behind == 0)  # no word and no frame: a model wants at least one token
     lengths = inside + before + behind + lone
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])

@@ -150,9 +150,9 @@ def predict(
 
 def _of_precision(model: InUse) -> str:
     """What came of a precision that was asked for."""
-    if not isinstance(model, TrainedModel):
-        return "answers are computed as ever: the weights of TF-IDF are fp32, and are not rounded"
-    return model.rounding.note if model.rounding else ""
+    if isinstance(model, TrainedModel) and model.rounding is not None:
+        return model.rounding.note
+    return "answers are computed as ever: the weights of TF-IDF are fp32, and are not rounded"
 
 
 def evaluate(
