@@ -45,7 +45,7 @@ def opened(folder: Path, template: str | None = None) -> Local:
 
 
 def parts(speaker: Local) -> tuple[Any, Any]:
-    return speaker._network, speaker._tokenizer
+    return speaker.network, speaker._tokenizer
 
 
 def nats(network: Any, prompt: Any, answer: Any) -> float:

@@ -18,6 +18,7 @@ from tests.made_runs import quiet_machine
 from tests.prompting.served import Answer, Service, refused, said, service
 from whet.errors import Interrupted, UserError
 from whet.files import read_json
+from whet.generation.reading_prompts import Reading
 from whet.workflows import starting
 from whet.workflows.fit import fit
 
@@ -103,6 +104,30 @@ def test_a_decoder_on_this_machine_is_asked(tmp_path: Path) -> None:
         evaluation__resamples=200,
         prompting__base=str(other),
         prompting__instruction=WORDS[0],
+    )
+    assert "zero_shot" in read(run.path, "scores.json")["models"]
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_labels_that_cannot_be_a_tree_are_read_side_by_side_on_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: bool
+) -> None:
+    def branches(*_: object) -> None:
+        raise ValueError("a mask of two dimensions is wanted")
+
+    monkeypatch.setattr(Reading, "branches", branches)
+    base, rows = make_base(tmp_path / "base", "bert"), made_rows.single(tmp_path)
+    asked = {
+        "evaluation.baselines": ["majority", "zero_shot"],
+        "evaluation.resamples": 200,
+        "prompting.base": str(make_base(tmp_path / "other", "gpt2", language=True)),
+        "prompting.instruction": WORDS[0],
+        "training.fast_paths": allowed,
+    }
+    run = whet.fit(rows, base=str(base), method="probe", out=tmp_path / "run", **asked)
+    said = [one["message"] for one in read(run.path, "findings.json") if one["code"] == "E006"]
+    assert said == (
+        ["answers read as a tree differ from those read side by side, so they are read side by side"] * allowed
     )
     assert "zero_shot" in read(run.path, "scores.json")["models"]
 

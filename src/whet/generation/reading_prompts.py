@@ -70,6 +70,20 @@ class Reading:
         self.logits = found[:, -1]
         return found
 
+    def branches(self, tokens: Tensor, sees: Tensor) -> Tensor:
+        """(B, N, V) float32 what comes behind each of N ``tokens``, were it read behind a row and those that it sees.
+
+        :param sees: (N, N) bool: a token (row) looks at another (column); at itself, too. This reading stays as it is.
+        """
+        size, number = len(self.lengths), len(tokens)
+        above = sees.sum(1) - 1
+        seen = self.mask.bool().unsqueeze(1).expand(size, number, -1)
+        mask = torch.cat([seen, sees.expand(size, -1, -1)], 2).unsqueeze(1)
+        if self.network.config._attn_implementation == "eager":  # which adds the mask to scores
+            mask = torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, torch.finfo(torch.float32).min)
+        positions = self.lengths.unsqueeze(1) + above
+        return called(self.network, tokens.expand(size, -1), mask, positions, copy.deepcopy(self.cache), True)
+
     def keep(self, rows: Tensor) -> None:
         """Forget all rows but ``rows`` (k,)."""
         self.cache.batch_select_indices(rows)
@@ -170,6 +184,12 @@ def common_start(prompts: Sequence[NDArray[np.int64]]) -> int:
         differs = np.flatnonzero(one[:shared] != first[:shared])
         shared = int(differs[0]) if len(differs) else shared
     return shared
+
+
+def branches_off(network: Any) -> bool:
+    """Whether several tokens may come next to one another: :meth:`Reading.branches`. To be asked in :func:`in_use`."""
+    known = str(network.config._attn_implementation) in ("sdpa", "eager")
+    return known and not slides(network) and _takes(network, "position_ids")
 
 
 def slides(network: Any) -> bool:

@@ -28,18 +28,19 @@ class Local:
 
     weighs = True
 
-    def __init__(self, network: Any, tokenizer: Any, name: str, template: str | None = None) -> None:
+    def __init__(self, network: Any, tokenizer: Any, name: str, template: str | None = None, fast: bool = True) -> None:
         """A speaker of ``network``.
 
         :param network: a causal language model of transformers, or an encoder-decoder.
         :param tokenizer: its fast tokenizer.
         :param template: as :func:`whet.batches.templates.template_of` takes it; None and 'auto': the tokenizer's own,
             if it has one.
+        :param fast: as of :func:`whet.generation.closed.label_nats`.
         """
-        self.name = name
+        self.name, self.fast = name, fast
         self.layout = layout_of(network, tokenizer, template)
         self.longest = self.layout.longest
-        self._network = network
+        self.network = network
         self._tokenizer = tokenizer
         self._spent = Spent()
 
@@ -64,7 +65,7 @@ class Local:
         started = time.monotonic()
         ids = [self.layout.ids(prompt) for prompt in prompts]
         said = generate(
-            self._network,
+            self.network,
             self._tokenizer,
             ids,
             Sampling(max_tokens=max_tokens, stop=(*stop, *self.layout.stop)),
@@ -96,7 +97,7 @@ class Local:
         ids = [self.layout.ids(prompt) for prompt in prompts]
         closed = self.layout.closed(prompts[0], answers)
         begins = self.layout.begins
-        nats = label_nats(self._network, self._tokenizer, ids, closed, begins=begins, progress=progress)
+        nats = label_nats(self.network, self._tokenizer, ids, closed, begins=begins, fast=self.fast, progress=progress)
         self._spent.requests += len(prompts)
         self._spent.tokens_in += sum(len(one) for one in ids)
         self._spent.tokens_out += len(prompts) * sum(len(one) for one in closed)
@@ -108,8 +109,8 @@ class Local:
         return replace(self._spent)
 
 
-def open_local(where: str, template: str | None = None) -> Local:
-    """A language model from a folder or the hub.
+def open_local(where: str, template: str | None = None, fast: bool = True) -> Local:
+    """A language model from a folder or the hub; ``template`` and ``fast`` as of :class:`Local`.
 
     :raises UserError: M001 to M008, it is not there, cannot be loaded or has no layer over its vocabulary; P030, it
         is none that answers a text.
@@ -123,4 +124,4 @@ def open_local(where: str, template: str | None = None) -> Local:
         raise UserError(Problem("P030", f"{OPTION} {where!r}", what, remedy))
     tokenizer = loading.load_tokenizer(place)
     model = loading.load_model(place, Head("language"), tokenizer, seed=0)
-    return Local(model.network.eval(), tokenizer, place.hub_id or place.folder.name, template)
+    return Local(model.network.eval(), tokenizer, place.hub_id or place.folder.name, template, fast)

@@ -86,14 +86,17 @@ def likeliest(
     prompts: Sequence[NDArray[np.int64]],
     answers: Mapping[str, NDArray[np.int64]],
     progress: Told | None,
+    fast: bool = True,
 ) -> tuple[str, ...]:
     """(n,) the answer of fewest nats behind each prompt; of equally likely ones the first.
 
     A prompt that leaves no room for the longest answer loses of its beginning, as prompts do.
+
+    :param fast: as of :func:`whet.generation.closed.label_nats`.
     """
     names, longest = list(answers), max(map(len, answers.values()))
     limit = room(network)
     if limit is not None:
         prompts = [chat.cut_prompt(one, max(1, limit - longest)) for one in prompts]
-    nats = label_nats(network, tokenizer, prompts, list(answers.values()), progress=progress)
+    nats = label_nats(network, tokenizer, prompts, list(answers.values()), fast=fast, progress=progress)
     return tuple(names[int(number)] for number in nats.argmin(axis=1))

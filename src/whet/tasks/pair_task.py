@@ -119,7 +119,7 @@ class PairTask(Task):
     ) -> Encoded:
         """Each text by itself, or both in one sequence."""
         how = encode_together if self.together else encode_apart
-        return how(Reader(tokenizer, limit, self.at_once), blocks, into, progress)
+        return how(Reader(tokenizer, limit, self.fast), blocks, into, progress)
 
     def targets(self, examples: Examples, encoded: Encoded) -> Targets:
         """See the way."""

@@ -68,7 +68,7 @@ class Regression(Task):
     ) -> Encoded:
         """A sequence a row, of one text or both."""
         texts = ((block["text"], block.get("text_pair")) for block in blocks)
-        return encoding.encode(tokenizer, texts, limit, into, progress, self.at_once)
+        return encoding.encode(tokenizer, texts, limit, into, progress, self.fast)
 
     def targets(self, examples: Examples, encoded: Encoded) -> Targets:
         """(n,) float32: standardised scores."""

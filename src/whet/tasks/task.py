@@ -91,8 +91,8 @@ class Task(ABC):
         """The kind of :meth:`head`; known before any row is read."""
 
     @property
-    def at_once(self) -> bool:
-        """Whether words of many texts may be read at once: see :class:`whet.batches.tokenising.Reader`."""
+    def fast(self) -> bool:
+        """Whether ways may be taken that are held against plain ones: ``training.fast_paths``."""
         return bool(self.setting.options.get("training.fast_paths", True))
 
     def learn(self, train: Examples) -> None:  # noqa: B027  (most tasks need nothing)

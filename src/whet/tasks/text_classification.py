@@ -105,7 +105,7 @@ class TextClassification(Task):
         self, tokenizer: Any, blocks: Iterable[Columns], limit: int, into: Path | None, progress: Told | None = None
     ) -> Encoded:
         """A sequence a row."""
-        return encoding.encode(tokenizer, texts_and_pairs(blocks), limit, into, progress, self.at_once)
+        return encoding.encode(tokenizer, texts_and_pairs(blocks), limit, into, progress, self.fast)
 
     def targets(self, examples: Examples, encoded: Encoded) -> Targets:
         """(n,) int64, or (n, C) float32 with several labels a row."""

@@ -210,9 +210,8 @@ class TextGeneration(LanguageTask):
             return None
         first = examples.rows([0], "messages")[0]
         labels = answer_ids(tokenizer, self.template(tokenizer), first, self._closed)
-        return likeliest(
-            model.network, tokenizer, prompts_of(encoded), dict(zip(self._closed, labels, strict=True)), progress
-        )
+        answers = dict(zip(self._closed, labels, strict=True))
+        return likeliest(model.network, tokenizer, prompts_of(encoded), answers, progress, self.fast)
 
     # --- the form of answers --------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,10 +58,10 @@ def speaker(run: Running) -> Speaker:
     from whet.prompting.local import Local, open_local
 
     if wanted.base != OWN:
-        return Watched(run, open_local(wanted.base))
-    model = run.language_model
-    template = str(run.options.get("chat.template", OWN))
-    return Watched(run, Local(model.network, run.tokenizer, "the base itself", None if template == OWN else template))
+        return Watched(run, open_local(wanted.base, fast=run.task.fast))
+    network, template = run.language_model.network, str(run.options.get("chat.template", OWN))
+    spoken = None if template == OWN else template
+    return Watched(run, Local(network, run.tokenizer, "the base itself", spoken, run.task.fast))
 
 
 def judging(run: Running) -> Speaker:
@@ -145,6 +145,11 @@ class Watched:
     def longest(self) -> int | None:
         """Tokens of prompt and answer together."""
         return self._speaker.longest
+
+    @property
+    def network(self) -> Any:
+        """What is asked, where it is on this machine; else None."""
+        return getattr(self._speaker, "network", None)
 
     def count(self, prompt: Prompt) -> int:
         """Tokens of a prompt."""

@@ -15,7 +15,7 @@ from whet.data.answer_format import in_format
 from whet.data.predictions import Predictions, TextPredictions
 from whet.data.predictions import load as load_predictions
 from whet.data.predictions import save as save_predictions
-from whet.engine.events import Event
+from whet.engine.events import Event, Noted
 from whet.evaluation.break_even import Prices, standing
 from whet.evaluation.gates import gates, subject_of
 from whet.evaluation.scoring import score_all
@@ -23,12 +23,13 @@ from whet.evaluation.settling import settle, settled
 from whet.evaluation.verdict import Verdict, decide
 from whet.files import read_json, write_json
 from whet.findings import Finding
+from whet.generation import closed
 from whet.recipe.names import PROMPTABLE, PROMPTED
 from whet.tasks.closed_answers import among
 from whet.tasks.text_generation import TextGeneration
 from whet.workflows import asking, forgetting, rounding, self_training
 from whet.workflows.diagnosing import validation_and_test
-from whet.workflows.events import Said
+from whet.workflows.events import OfModel, Said
 from whet.workflows.gathering import gather
 from whet.workflows.learned_scores import comet
 from whet.workflows.running import Running
@@ -58,6 +59,8 @@ def baseline(run: Running, name: str) -> Iterator[Event]:
         found |= {"weights_bytes": weights, "predict_rows_per_second": run.untouched_rate}
     more = dict(getattr(fitted, "facts", {}))
     write_json(run.folder.facts(name), {"train_seconds": time.monotonic() - start, **found, **more})
+    if name in PROMPTED:
+        yield from _of_labels(name, getattr(run.speaker, "network", None))
     lost, rows = (more.get("prompting") or {}).get("unparsable", {}).get("test") or 0, len(said["test"])
     if lost > UNREADABLE * rows:
         yield Said(f"  {lost:,} of {rows:,} replies of {name} could not be read: look at prompting.max_tokens, or ask")
@@ -90,7 +93,14 @@ def predict(run: Running, model: Trained) -> Iterator[Event]:
     run.task.folded(model.model.head, fitted)
     rate = len(said["test"]) / seconds
     write_json(run.folder.facts(model.name), {**model.facts, "predict_rows_per_second": rate, **fitted})
-    yield from ()
+    yield from _of_labels(model.name, model.model.network)
+
+
+def _of_labels(name: str, network: Any) -> Iterator[Event]:
+    """Whether closed answers could not be read in the fast way."""
+    if network is not None and closed.differs(network):
+        message = "answers read as a tree differ from those read side by side, so they are read side by side"
+        yield OfModel(name, Noted("E006", message, 0))
 
 
 def facts(run: Running, name: str) -> dict[str, Any]:
