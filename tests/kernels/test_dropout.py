@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from whet.kernels.dropout import ByteDropout, ByteStream, install, keep_scale, threshold
+from whet.kernels.dropout import ByteDropout, ByteStream, install, keep_scale, kept_bits, kept_scale, only, threshold
 
 
 def test_a_stream_is_a_function_of_its_seed():
@@ -75,3 +75,16 @@ def test_install_replaces_every_dropout_and_keeps_its_mode():
     assert (outer.p, inner.p) == (0.3, 0.1)
     assert (outer.training, inner.training) == (True, False)
     assert outer.stream is stream
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+def test_bits_keep_what_factors_keep(dtype):
+    """The same elements of the same stream, whole and unscaled; not a number is dropped like all others."""
+    values = torch.randn(50, 7).to(dtype)
+    values[:, 0] = torch.nan
+    kept = kept_bits(values, 0.3, ByteStream(4))
+    factors = keep_scale(values, 0.3, ByteStream(4))
+    assert torch.equal(kept != 0, factors != 0) and 0 < int((kept == 0).sum()) < kept.numel()
+    expected = torch.where(factors != 0, values, torch.zeros((), dtype=dtype))
+    torch.testing.assert_close(only(kept, values), expected, rtol=0, atol=0, equal_nan=True)
+    torch.testing.assert_close(factors.max().double(), torch.tensor(kept_scale(0.3)).double(), rtol=4e-3, atol=0)

@@ -8,13 +8,13 @@ from whet.kernels.low_rank import low_rank, reference
 
 
 def parts(dtype: torch.dtype, bias: bool, dropped: bool) -> tuple[list[Tensor], Tensor, Tensor | None, Tensor | None]:
-    """x, A and B with gradients; W, b and the factors of dropout without."""
+    """x, A and B with gradients; W, b and what dropout keeps without."""
     random = torch.Generator().manual_seed(0)
     x, a, b = (torch.randn(*size, generator=random, dtype=dtype) for size in ((2, 7, 12), (3, 12), (9, 3)))
     weight = torch.randn(9, 12, generator=random, dtype=dtype)
     added = torch.randn(9, generator=random, dtype=dtype) if bias else None
-    factors = (torch.rand(2, 7, 12, generator=random) > 0.25).to(dtype) / 0.75 if dropped else None
-    return [one.requires_grad_() for one in (x, a, b)], weight, added, factors
+    kept = -(torch.rand(2, 7, 12, generator=random) > 0.25).to(torch.int64) if dropped else None
+    return [one.requires_grad_() for one in (x, a, b)], weight, added, kept
 
 
 @pytest.mark.parametrize("dropped", [False, True], ids=["whole", "dropped"])
@@ -22,8 +22,8 @@ def parts(dtype: torch.dtype, bias: bool, dropped: bool) -> tuple[list[Tensor], 
 def test_answers_and_gradients_are_those_of_the_parts(bias: bool, dropped: bool):
     found = []
     for compute in (low_rank, reference):
-        (x, a, b), weight, added, factors = parts(torch.float64, bias, dropped)
-        said = compute(x, weight, added, a, b, factors, 0.5)
+        (x, a, b), weight, added, kept = parts(torch.float64, bias, dropped)
+        said = compute(x, weight, added, a, b, kept, 0.5)
         assert said.shape == (2, 7, 9)
         slope = torch.linspace(-1, 2, said.numel(), dtype=said.dtype).view_as(said)
         found.append((said, *torch.autograd.grad((said * slope).sum(), (x, a, b))))
@@ -38,8 +38,9 @@ def test_the_layer_gets_no_gradient_and_its_input_none_that_nobody_asked_for():
 
 
 def test_in_16_bits_it_is_as_near_as_the_parts():
-    (x, a, b), weight, added, factors = parts(torch.float64, True, True)
-    exact = reference(x, weight, added, a, b, factors, 0.5).detach()
-    short = [None if one is None else one.detach().to(torch.bfloat16) for one in (x, weight, added, a, b, factors)]
-    ours, plain = (compute(*short, 0.5).double() for compute in (low_rank, reference))  # type: ignore[arg-type]
+    (x, a, b), weight, added, kept = parts(torch.float64, True, True)
+    exact = reference(x, weight, added, a, b, kept, 0.5).detach()
+    assert kept is not None
+    short = [None if one is None else one.detach().to(torch.bfloat16) for one in (x, weight, added, a, b)]
+    ours, plain = (compute(*short, kept.to(torch.int16), 0.5).double() for compute in (low_rank, reference))  # type: ignore[arg-type]
     assert float((ours - exact).abs().max()) <= 1.5 * float((plain - exact).abs().max()) + 1e-3

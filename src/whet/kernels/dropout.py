@@ -53,9 +53,32 @@ def keep_scale(like: Tensor, chance: float, stream: ByteStream) -> Tensor:
     booleans one by one, which took ten times as long (docs/log.md).
     """
     if like.device.type != "cpu":
-        cut = threshold(chance)
-        return (torch.rand_like(like, dtype=torch.float32) >= cut / 256).to(like.dtype).mul_(256 / (256 - cut))
+        drawn = torch.rand_like(like, dtype=torch.float32)
+        return (drawn >= threshold(chance) / 256).to(like.dtype).mul_(kept_scale(chance))
     return factors_of(stream.take(like.numel()).view(like.shape), chance, like.dtype)
+
+
+def kept_scale(chance: float) -> float:
+    """What those that are kept are multiplied by."""
+    return 256 / (256 - threshold(chance))
+
+
+def kept_bits(like: Tensor, chance: float, stream: ByteStream) -> Tensor:
+    """Integers shaped and as wide as ``like``: all bits where an element is kept, none where it is dropped.
+
+    Another form of :func:`keep_scale`, without the scale: an "and" with them drops elements, in a quarter of the time
+    of a product in bf16.
+    """
+    cut, kind = threshold(chance), _INTEGERS[like.element_size()]
+    if like.device.type != "cpu":
+        return (torch.rand_like(like, dtype=torch.float32) >= cut / 256).to(kind).neg_()
+    kept = stream.take(like.numel()).view(like.shape).numpy() >= cut
+    return torch.from_numpy(np.negative(kept.view(np.int8), dtype=f"i{like.element_size()}"))
+
+
+def only(kept: Tensor, values: Tensor) -> Tensor:
+    """``values`` where ``kept`` (of :func:`kept_bits`) says so, else 0."""
+    return values.view(kept.dtype).bitwise_and(kept).view(values.dtype)
 
 
 def kept_bytes(number: int, stream: ByteStream, device: torch.device) -> Tensor:
@@ -65,8 +88,7 @@ def kept_bytes(number: int, stream: ByteStream, device: torch.device) -> Tensor:
 
 def factors_of(drawn: Tensor, chance: float, dtype: torch.dtype) -> Tensor:
     """Factors of dropout out of random bytes of the same shape: 0 where dropped, 1 / (1 - chance) where kept."""
-    cut = threshold(chance)
-    scale = 256 / (256 - cut)
+    cut, scale = threshold(chance), kept_scale(chance)
     bits = _BITS.get(dtype) if drawn.device.type == "cpu" else None
     if bits is None:
         return (drawn >= cut).to(dtype).mul_(scale)
@@ -81,6 +103,8 @@ _BITS: dict[torch.dtype, tuple[torch.dtype, type[np.unsignedinteger]]] = {
     torch.float32: (torch.int32, np.uint32),
 }
 """Integers as wide as a float: 0 is the bit pattern of 0.0 in both."""
+_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""By bytes of an element."""
 
 
 class ByteDropout(nn.Module):

@@ -63,14 +63,14 @@ def _answer(layer: Any, x: Tensor, usual: Callable[..., Any], *args: Any, **more
     if args or more or not alone or layer.disable_adapters or layer.merged or not _is_frozen(layer.base_layer):
         return usual(x, *args, **more)
     down, up, base = layer.lora_A["default"].weight, layer.lora_B["default"].weight, layer.base_layer
-    factors, drop = None, layer.lora_dropout["default"]
+    kept, drop, scale = None, layer.lora_dropout["default"], float(layer.scaling["default"])
     drops = drop.training and getattr(drop, "p", 0.0)
     ours = isinstance(drop, byte_dropout.ByteDropout)
     if not x.dtype == down.dtype == up.dtype == base.weight.dtype or (drops and not ours):
         return usual(x)
     if drops and byte_dropout.threshold(drop.p):
-        factors = byte_dropout.keep_scale(x, drop.p, drop.stream)
-    return low_rank(x, base.weight, base.bias, down, up, factors, float(layer.scaling["default"]))
+        kept, scale = byte_dropout.kept_bits(x, drop.p, drop.stream), scale * byte_dropout.kept_scale(drop.p)
+    return low_rank(x, base.weight, base.bias, down, up, kept, scale)
 
 
 @torch.no_grad()

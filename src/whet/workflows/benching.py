@@ -40,7 +40,7 @@ WARM, FEWEST = 2, 3
 """Steps that make room and code before anything is timed; steps of a turn at least."""
 MARKS: Mapping[str, tuple[profile.Place, ...]] = {
     profile.ATTENTION: ((flat_attention, "attend"), (flat_attention, "attend_behind")),
-    profile.MASKS: ((byte_dropout, "keep_scale"),),
+    profile.MASKS: ((byte_dropout, "keep_scale"), (byte_dropout, "kept_bits")),
     profile.OPTIMISER: ((loop._Session, "apply"), (step, "_norm"), (Weights, "scale_gradients")),
     profile.DATA: ((flat, "make"),),
 }
