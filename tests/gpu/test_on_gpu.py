@@ -21,6 +21,7 @@ from whet.batches.encoding import Counted, Encoded, Piece, gather
 from whet.engine.optimisation import Group, optimiser_of
 from whet.engine.precision import Weights
 from whet.engine.step import gradients
+from whet.generation import closed
 from whet.kernels import attention_on_gpu
 from whet.kernels.attention import attend, reference
 from whet.kernels.flat import layout
@@ -180,3 +181,16 @@ def test_no_text_sees_another(base: Path, dtype: torch.dtype):
     plain = vectors(known)
     known[first:] = known[first:][::-1]
     torch.testing.assert_close(vectors(known), plain, atol=1e-5, rtol=1e-5)
+
+
+def test_closed_answers_are_a_tree(base: Path):
+    random = np.random.default_rng(0)
+    prompts = [random.integers(5, 50, size) for size in (4, 11, 7)]
+    labels = [np.array([7, 8, *random.integers(5, 50, size)]) for size in (1, 3, 2, 3)]
+    found = []
+    for device, fast in ((CUDA, True), (CUDA, False), (torch.device("cpu"), False)):
+        network = model_of(base, "full", device).network
+        found.append(closed.label_nats(network, None, prompts, labels, fast=fast))
+        assert not closed.differs(network)
+    np.testing.assert_allclose(found[0], found[1], rtol=5e-3)
+    np.testing.assert_allclose(found[0], found[2], rtol=5e-3)
