@@ -76,7 +76,8 @@ def draw(axes: dict[str, list[dict[str, Any]]]) -> bool:
     ]
     scale, most = alt.Scale(type="log"), max(row["work"] for row in rows)
     ends = alt.Data(values=[{"work": one, "linear": one} for one in (1, most)])
-    work = alt.X("work:Q", scale=scale, title="work, as a multiple of the smallest")
+    axis = alt.Axis(values=[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000])
+    work = alt.X("work:Q", scale=scale, axis=axis, title="work, as a multiple of the smallest")
     linear = alt.Chart(ends).mark_line(strokeDash=[4, 4], color="#888", clip=True).encode(x=work)
     both = []
     for name in ("seconds", "memory"):
@@ -86,6 +87,6 @@ def draw(axes: dict[str, list[dict[str, Any]]]) -> bool:
         side = alt.Y(f"{name}:Q", scale=fitting, title=f"{name}, as a multiple")
         shown = curve.encode(x=work, y=side, color=alt.Color("axis:N", title=None, sort=list(AXES.values())))
         both.append((linear.encode(y=alt.Y("linear:Q", scale=fitting)) + shown).properties(width=300, height=300))
-    chart = alt.hconcat(*both, title="Growth (dashed: linear)")
+    chart = alt.hconcat(*both, title="Growth (dashed: linear)", padding=16).configure_legend(labelLimit=200)
     PICTURE.write_text(vl_convert.vegalite_to_svg(chart.to_json()), encoding="utf-8")
     return True

@@ -135,9 +135,10 @@ def draw(found: list[dict[str, Any]]) -> bool:
     ]
     order = [one["row"] for one in found]
     base = alt.Chart(alt.Data(values=rows)).encode(y=alt.Y("row:N", sort=order, title=None))
-    scale = alt.Scale(type="log", domainMin=min(0.5, *(one["low"] for one in found)))
+    ends = [min(0.5, *(one["low"] for one in found)), 1.2 * max(one["high"] for one in found)]
+    scale, axis = alt.Scale(type="log", domain=ends), alt.Axis(values=[0.5, 1, 2, 3, 5, 10, 20, 50, 100])
     medians = base.mark_point(color="#4c78a8", filled=True, size=90).encode(
-        x=alt.X("ratio:Q", scale=scale, title="times as fast")
+        x=alt.X("ratio:Q", scale=scale, axis=axis, title="times as fast")
     )
     spread = base.mark_rule(color="#222").encode(x=alt.X("low:Q", scale=scale), x2="high:Q")
     targets = base.mark_tick(color="#e45756", thickness=3, size=18).encode(x=alt.X("target:Q", scale=scale))
