@@ -145,8 +145,8 @@ def closed(base: str, wanted: str, number: str, num_labels: str) -> Found:
     prompts = [np.asarray(tokenizer(one).input_ids, np.int64) for one in asked]
     said: list[Any] = []
     if wanted == "together":
-        label_nats(network, tokenizer, prompts[:1], labels[:7])
-        found = timed(lambda: said.extend(label_nats(network, tokenizer, prompts, labels)), len(prompts))
+        label_nats(network, prompts[:1], labels[:7])
+        found = timed(lambda: said.extend(label_nats(network, prompts, labels)), len(prompts))
         return found | {"loss": float(said[0].mean())}
     _each_alone(network, prompts[0], labels[:7], 7)
     ways = [timed(lambda size=size: said.append(_each_alone(network, prompts[0], labels, size)), 1) for size in AT_ONCE]

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.generation.made_language_models import SHAPES, VOCABULARY, network, prompts, tokenizer
+from tests.generation.made_language_models import SHAPES, VOCABULARY, network, prompts
 from whet.generation import closed
 from whet.generation.label_tree import trees
 from whet.generation.reading_prompts import branches_off, in_use, read
@@ -56,8 +56,8 @@ def test_no_labels_are_no_trees():
 @pytest.mark.parametrize("family", SHAPES)
 def test_a_tree_says_what_rows_side_by_side_say(family, batch_tokens):
     asked = prompts(7, shared=9)
-    fast = closed.label_nats(network(family), tokenizer(), asked, LABELS, batch_tokens=batch_tokens)
-    plain = closed.label_nats(network(family), tokenizer(), asked, LABELS, batch_tokens=batch_tokens, fast=False)
+    fast = closed.label_nats(network(family), asked, LABELS, batch_tokens=batch_tokens)
+    plain = closed.label_nats(network(family), asked, LABELS, batch_tokens=batch_tokens, fast=False)
     np.testing.assert_allclose(fast, plain, atol=1e-4)
     with in_use(network(family)):
         able = branches_off(network(family))
@@ -71,7 +71,7 @@ def test_with_either_attention_of_transformers(attention):
     model = copy.deepcopy(network("llama"))
     model.set_attn_implementation(attention)
     asked = prompts(4)
-    fast, plain = (closed.label_nats(model, tokenizer(), asked, LABELS, fast=fast) for fast in (True, False))
+    fast, plain = (closed.label_nats(model, asked, LABELS, fast=fast) for fast in (True, False))
     assert closed._proven[model]
     np.testing.assert_allclose(fast, plain, atol=1e-4)
 
@@ -79,7 +79,7 @@ def test_with_either_attention_of_transformers(attention):
 def test_in_16_bits():
     model = copy.deepcopy(network("llama")).to(torch.bfloat16)
     asked = prompts(4)
-    fast, plain = (closed.label_nats(model, tokenizer(), asked, LABELS, fast=fast) for fast in (True, False))
+    fast, plain = (closed.label_nats(model, asked, LABELS, fast=fast) for fast in (True, False))
     assert closed._proven[model]
     np.testing.assert_allclose(fast, plain, rtol=closed.TOLERANCE_IN_16_BITS)
 
@@ -98,7 +98,7 @@ def test_labels_do_not_see_one_another():
     """The nats of a label are the same whatever other labels are asked for with it."""
     draw = np.random.default_rng(3)
     others = [[*LABELS, *(draw.integers(4, VOCABULARY, 4) for _ in range(3))] for _ in range(2)]
-    found = [closed.label_nats(network("llama"), tokenizer(), prompts(3), one)[:, : len(LABELS)] for one in others]
+    found = [closed.label_nats(network("llama"), prompts(3), one)[:, : len(LABELS)] for one in others]
     np.testing.assert_allclose(*found, atol=1e-5)
 
 
@@ -109,10 +109,10 @@ def test_where_a_tree_is_not_the_same_labels_are_side_by_side(monkeypatch, how):
             raise ValueError("a mask of two dimensions is wanted")
         return torch.zeros(len(self.lengths), len(tokens), VOCABULARY)
 
-    expected = closed.label_nats(network("llama"), tokenizer(), prompts(3), LABELS, fast=False)
+    expected = closed.label_nats(network("llama"), prompts(3), LABELS, fast=False)
     assert not closed.differs(network("llama"))
     monkeypatch.setattr(closed.Reading, "branches", branches)
-    found = closed.label_nats(network("llama"), tokenizer(), prompts(3), LABELS)
+    found = closed.label_nats(network("llama"), prompts(3), LABELS)
     np.testing.assert_array_equal(found, expected)
     assert closed.differs(network("llama"))
 
@@ -124,5 +124,5 @@ def test_what_labels_begin_with_alike_is_read_once(monkeypatch):
         closed.Reading, "branches", lambda self, tokens, sees: seen.append(len(tokens)) or real(self, tokens, sees)
     )
     labels = [np.array([5, 6, 7, 8, last]) for last in range(9, 29)]
-    closed.label_nats(network("llama"), tokenizer(), prompts(3), labels)
+    closed.label_nats(network("llama"), prompts(3), labels)
     assert seen == [4, 4]  # once to prove it, once for all three prompts

@@ -110,10 +110,10 @@ def test_what_prompts_share_is_read_once_behind_the_vectors(method: str) -> None
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_closed_answers_are_as_likely_alone_as_in_a_batch(family: str, method: str) -> None:
-    model, _, tokenizer, begins = written_with(family, method)
+    model, _, _, begins = written_with(family, method)
     given = prompts(family)
-    together = label_nats(model.network, tokenizer, given, LABELS, begins=begins)
-    alone = [label_nats(model.network, tokenizer, [one], LABELS, begins=begins) for one in given]
+    together = label_nats(model.network, given, LABELS, begins=begins)
+    alone = [label_nats(model.network, [one], LABELS, begins=begins) for one in given]
     np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-3)
 
 

@@ -113,7 +113,7 @@ def test_nats_are_those_of_one_pass_without_a_cache(family: str) -> None:
 @pytest.mark.parametrize("family", WRITERS)
 def test_likelihoods_of_closed_answers(family: str, batch_tokens: int) -> None:
     sources = prompts(5, shared=9)
-    found = label_nats(writer(family), tokenizer(), sources, LABELS, begins=begins(family), batch_tokens=batch_tokens)
+    found = label_nats(writer(family), sources, LABELS, begins=begins(family), batch_tokens=batch_tokens)
     expected = [
         [-float(logits(family, source, one.tolist()).gather(1, torch.tensor(one)[:, None]).sum()) for one in LABELS]
         for source in sources
@@ -175,10 +175,10 @@ def test_an_answer_ends_where_the_decoder_does() -> None:
         one = said(family, prompts(1), sampling, eos_ids=[])[0]
         room = POSITIONS - len(begins(family)) + 1  # the last token is never read
         assert len(one.ids) == room and not one.finished
-        told = label_nats(writer(family), tokenizer(), prompts(1), [np.asarray(one.ids)], begins=begins(family))
+        told = label_nats(writer(family), prompts(1), [np.asarray(one.ids)], begins=begins(family))
         assert told[0, 0] == pytest.approx(one.nats, abs=1e-2)
         with pytest.raises(UserError, match="C010 the labels"):
-            label_nats(writer(family), tokenizer(), prompts(1), [np.full(room + 1, 5)], begins=begins(family))
+            label_nats(writer(family), prompts(1), [np.full(room + 1, 5)], begins=begins(family))
         few = said(family, prompts(1), replace(sampling, num_beams=2), eos_ids=[])[0]
         assert len(few.ids) == room
     assert len(said("t5", prompts(1), replace(GREEDY, max_tokens=100), eos_ids=[])[0].ids) == 100

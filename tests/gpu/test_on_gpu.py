@@ -190,7 +190,7 @@ def test_closed_answers_are_a_tree(base: Path):
     found = []
     for device, fast in ((CUDA, True), (CUDA, False), (torch.device("cpu"), False)):
         network = model_of(base, "full", device).network
-        found.append(closed.label_nats(network, None, prompts, labels, fast=fast))
+        found.append(closed.label_nats(network, prompts, labels, fast=fast))
         assert not closed.differs(network)
     np.testing.assert_allclose(found[0], found[1], rtol=5e-3)
     np.testing.assert_allclose(found[0], found[2], rtol=5e-3)

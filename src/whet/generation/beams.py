@@ -142,5 +142,5 @@ def _said(
         if spoken.finished:
             break
     said = [np.asarray(spoken.ids, np.int64)]
-    nats = float(label_nats(network, tokenizer, [prompt], said, begins=begins)[0, 0])
+    nats = float(label_nats(network, [prompt], said, begins=begins)[0, 0])
     return Said(spoken.ids, spoken.text, spoken.finished, nats)

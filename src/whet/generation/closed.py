@@ -46,7 +46,6 @@ _proven: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 
 def label_nats(
     network: Any,
-    tokenizer: Any,
     prompts: Sequence[NDArray[np.int64]],
     labels: Sequence[NDArray[np.int64]],
     *,

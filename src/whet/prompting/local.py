@@ -97,7 +97,7 @@ class Local:
         ids = [self.layout.ids(prompt) for prompt in prompts]
         closed = self.layout.closed(prompts[0], answers)
         begins = self.layout.begins
-        nats = label_nats(self.network, self._tokenizer, ids, closed, begins=begins, fast=self.fast, progress=progress)
+        nats = label_nats(self.network, ids, closed, begins=begins, fast=self.fast, progress=progress)
         self._spent.requests += len(prompts)
         self._spent.tokens_in += sum(len(one) for one in ids)
         self._spent.tokens_out += len(prompts) * sum(len(one) for one in closed)

@@ -82,7 +82,6 @@ def answer_ids(
 
 def likeliest(
     network: Any,
-    tokenizer: Any,
     prompts: Sequence[NDArray[np.int64]],
     answers: Mapping[str, NDArray[np.int64]],
     progress: Told | None,
@@ -98,5 +97,5 @@ def likeliest(
     limit = room(network)
     if limit is not None:
         prompts = [chat.cut_prompt(one, max(1, limit - longest)) for one in prompts]
-    nats = label_nats(network, tokenizer, prompts, list(answers.values()), fast=fast, progress=progress)
+    nats = label_nats(network, prompts, list(answers.values()), fast=fast, progress=progress)
     return tuple(names[int(number)] for number in nats.argmin(axis=1))

@@ -211,7 +211,7 @@ class TextGeneration(LanguageTask):
         first = examples.rows([0], "messages")[0]
         labels = answer_ids(tokenizer, self.template(tokenizer), first, self._closed)
         answers = dict(zip(self._closed, labels, strict=True))
-        return likeliest(model.network, tokenizer, prompts_of(encoded), answers, progress, self.fast)
+        return likeliest(model.network, prompts_of(encoded), answers, progress, self.fast)
 
     # --- the form of answers --------------------------------------------------------------------------
 

@@ -43,7 +43,7 @@ def asks_own(run: Running) -> bool:
     return wanted.endpoint is None and wanted.base == OWN
 
 
-def speaker(run: Running) -> Speaker:
+def speaker(run: Running) -> Watched:
     """Who is asked by the baselines of prompting.
 
     :raises UserError: P030, the base of the run is no language model; as :mod:`whet.prompting.endpoint` and

@@ -60,7 +60,7 @@ def baseline(run: Running, name: str) -> Iterator[Event]:
     more = dict(getattr(fitted, "facts", {}))
     write_json(run.folder.facts(name), {"train_seconds": time.monotonic() - start, **found, **more})
     if name in PROMPTED:
-        yield from _of_labels(name, getattr(run.speaker, "network", None))
+        yield from _of_labels(name, run.speaker.network)
     lost, rows = (more.get("prompting") or {}).get("unparsable", {}).get("test") or 0, len(said["test"])
     if lost > UNREADABLE * rows:
         yield Said(f"  {lost:,} of {rows:,} replies of {name} could not be read: look at prompting.max_tokens, or ask")

@@ -41,7 +41,6 @@ from whet.models.networks import Guess, read_config
 from whet.models.places import Place
 from whet.models.pooling import Pooling
 from whet.models.task_model import TaskModel
-from whet.prompting.speaker import Speaker
 from whet.recipe import Recipe
 from whet.recipe.names import SOFT, VARIANTS
 from whet.recipe.resolve import Choice, candidates, early
@@ -362,7 +361,7 @@ class Running:
         return model
 
     @cached_property
-    def speaker(self) -> Speaker:
+    def speaker(self) -> asking.Watched:
         """Who is asked in words; one for the whole run, so that what was spent is counted once."""
         return asking.speaker(self)
 
