@@ -181,3 +181,22 @@ def test_preferences_take_smaller_steps_and_fewer_passes(loss: str, method: str,
     assert resolved(options, num_rows=60_000, num_labels=0)["training.epochs"] == 1
     tuned = resolved({"task": "text-generation", "method": method}, num_parameters=int(size), num_labels=0)
     assert tuned["training.learning_rate"] > found["training.learning_rate"]
+
+
+@pytest.mark.parametrize(
+    ("layers", "width", "device", "expected"),
+    [
+        (6, 384, "cpu", 4096),  # minilm
+        (30, 576, "cpu", 1041),  # a Llama of 135 M weights
+        (32, 4096, "cpu", 512),
+        (32, 4096, "cuda", 4096),
+        (0, 0, "cpu", 4096),  # not known
+    ],
+)
+def test_deep_and_wide_models_compute_less_at_once_on_a_processor(layers: int, width: int, device: str, expected: int):
+    options = {"training.batch_tokens": 100_000}
+    facts = {"num_layers": layers, "hidden_size": width, "device": device}
+    assert resolved(options, **facts)["training.micro_batch_tokens"] == expected
+    assert resolved({"training.batch_tokens": 200}, **facts)["training.micro_batch_tokens"] == 300
+    longest = resolved(options, **facts, longest=10_000)["training.micro_batch_tokens"]
+    assert longest == 10_000  # a row is not cut

@@ -34,6 +34,11 @@ _FACTORS: dict[str, tuple[float, float]] = {
 }
 """Rate of what a method trains, as a multiple of full fine-tuning's: few weights that start at nothing go far.
 The second number is of language models, whose head does not learn in their place."""
+_MICRO_BATCH = (512, 4096)
+"""Tokens: within these bounds a whole batch is computed at once where it can be."""
+_BETWEEN_LAYERS = 18_000_000
+"""Numbers between layers (tokens times layers times width) that a processor computes at once; with four times as many a
+Llama of 135 M weights was slower, and took twice the memory (docs/log.md)."""
 _RANKS = (16, 128)
 _BITS_PER_WEIGHT = 2.0
 """What a weight can keep of what it was taught (arXiv 2404.05405)."""
@@ -162,10 +167,7 @@ def _derive(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
         "contrastive.loss": Choice(*few_choices.loss(facts.num_labels)),
         "training.epochs": epochs(method.value, facts.num_rows, recipe.task),
         "training.batch_tokens": batch,
-        # batches share the rows evenly, so that some hold a little more than they are asked to
-        "training.micro_batch_tokens": Choice(
-            max(min(whole * 3 // 2, 4096), facts.longest), "a whole batch up to 4,096 tokens"
-        ),
+        "training.micro_batch_tokens": _micro_batch(facts, whole),
         **_adapters(recipe, facts),
         "training.label_smoothing": Choice(*few_choices.SMOOTHING) if contrasted else _smoothing(recipe),
         "evaluation.baselines": baselines(recipe),
@@ -193,6 +195,17 @@ def _method(recipe: Recipe, facts: Facts) -> Choice:
         probed = "; the probe is trained as well" if recipe.task in PROBED else ""
         return Choice("full", f"{size}, and {facts.memory_bytes / 2**30:.0f} GiB are free{probed}")
     return Choice("lora", f"{size}, more than half of the {facts.memory_bytes / 2**30:.0f} GiB that are free")
+
+
+def _micro_batch(facts: Facts, batch_tokens: int) -> Choice:
+    """As much at once as is any faster; each token more takes memory until its backward pass."""
+    least, most = _MICRO_BATCH
+    size = facts.num_layers * facts.hidden_size
+    if facts.device == "cpu" and size:
+        most = min(most, max(least, _BETWEEN_LAYERS // size))
+    # batches share the rows evenly, so that some hold a little more than they are asked to
+    value = max(min(batch_tokens * 3 // 2, most), facts.longest)
+    return Choice(value, f"a whole batch up to {most:,} tokens")
 
 
 def _adapters(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
