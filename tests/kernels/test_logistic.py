@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import threadpoolctl
 import torch
 from sklearn.linear_model import LogisticRegression
 
@@ -115,3 +116,24 @@ def test_a_class_without_rows_is_never_the_answer():
     x, y = features(), classes()
     (fit,) = logistic.path(x, y, CLASSES + 1, [0.1])
     assert (fit.logits(x).argmax(1) != CLASSES).all()
+
+
+def test_threads_of_scipy_leave_the_cores_to_torch_while_it_fits(monkeypatch: pytest.MonkeyPatch):
+    def blas() -> set[int]:
+        return {one["num_threads"] for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas"}
+
+    seen: list[set[int]] = []
+    plain = logistic._loss
+
+    def watched(*given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        seen.append(blas())
+        return plain(*given)
+
+    monkeypatch.setattr(logistic, "_loss", watched)
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        threads = torch.get_num_threads()
+        list(logistic.path(features(), classes(), CLASSES, [0.1]))
+        assert seen
+        assert all(one == {1} for one in seen)
+        assert blas() == {2}
+    assert torch.get_num_threads() == threads

@@ -67,6 +67,7 @@ def _minimise(
     features: Tensor, targets: Tensor, num_labels: int, strength: float, start: np.ndarray, intercept: bool
 ) -> tuple[np.ndarray, int]:
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
     num_rows, width = features.shape
     penalty = 1.0 / (strength * num_rows)
@@ -83,7 +84,10 @@ def _minimise(
         return value, gradient.view(-1).numpy().astype(np.float64)
 
     options = {"maxiter": MAX_ITERATIONS, "gtol": TOLERANCE, "ftol": 64 * np.finfo(np.float32).eps, "maxcor": 10}
-    found = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options=options)
+    # scipy's own sums are short, but threads of its BLAS spin on after each, where those of torch want the core: a fit
+    # took three times as long (docs/log.md)
+    with threadpool_limits(1, user_api="blas"):
+        found = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options=options)
     return found.x, int(found.nit)
 
 
