@@ -30,7 +30,7 @@ def bench(
 ) -> None:
     """Take real training steps, in turn with plain ones, and say how fast they are and where the time goes.
 
-    Nothing is kept.
+    Ways of training that have no room in the seconds are left out, and named. Nothing is kept.
     """
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # torch's profiler writes lines of its own else; read with torch
     from whet.cli.screen import ProgressLine, console, print_json

@@ -167,7 +167,7 @@ def _derive(recipe: Recipe, facts: Facts) -> dict[str, Choice]:
         "contrastive.loss": Choice(*few_choices.loss(facts.num_labels)),
         "training.epochs": epochs(method.value, facts.num_rows, recipe.task),
         "training.batch_tokens": batch,
-        "training.micro_batch_tokens": _micro_batch(facts, whole),
+        "training.micro_batch_tokens": micro_batch(facts, whole),
         **_adapters(recipe, facts),
         "training.label_smoothing": Choice(*few_choices.SMOOTHING) if contrasted else _smoothing(recipe),
         "evaluation.baselines": baselines(recipe),
@@ -197,7 +197,7 @@ def _method(recipe: Recipe, facts: Facts) -> Choice:
     return Choice("lora", f"{size}, more than half of the {facts.memory_bytes / 2**30:.0f} GiB that are free")
 
 
-def _micro_batch(facts: Facts, batch_tokens: int) -> Choice:
+def micro_batch(facts: Facts, batch_tokens: int) -> Choice:
     """As much at once as is any faster; each token more takes memory until its backward pass."""
     least, most = _MICRO_BATCH
     size = facts.num_layers * facts.hidden_size
