@@ -22,7 +22,7 @@ from whet.kernels import dropout as byte_dropout
 from whet.kernels.flat import Layout, beyond, pad, unpad
 
 LOG2_E = 1.4426950408889634
-NARROW, LONG = 32, 256
+NARROW, LONG = 32, 512
 """Widest heads, and longest sequences, for which torch's fused attention of bf16 is slower on a CPU."""
 CELLS_AT_ONCE = 1 << 19
 """Of the tables of attention, where there are more than twice as many: 2 MB in fp32, which the nearer caches hold."""
@@ -82,8 +82,8 @@ def _fused(dtype: torch.dtype, width: int, length: int) -> torch.dtype | None:
     """The kind of numbers in which torch's fused attention is faster than ours; None where it is not.
 
     Milliseconds forward and backward of 4,096 tokens on one thread, ours / fused in bf16 / fused in fp32: 8 heads of
-    8, length 128: 28 / 83 / 15, length 512: 194 / 85 / 39; 12 heads of 64, length 128: 59 / 139 / 78, length 512:
-    292 / 128 / 180. In fp32 the fused form is never slower.
+    8, length 128: 28 / 83 / 15, length 512: 194 / 85 / 39; 9 heads of 64, length 512: 161 / 222 / 230, length 1,024:
+    327 / 282 / 340. Fewer tokens are kinder to ours, which stay in the cache. In fp32 the fused form is never slower.
     """
     if dtype in (torch.float32, torch.float64):
         return dtype
@@ -107,12 +107,15 @@ def accurate(dtype: torch.dtype) -> torch.dtype:
 
 
 def _hidden(where: Layout, num_heads: int, causal: bool, window: int | None) -> Tensor | None:
-    """(B * N or 1, 1 or L, L): added to scores, far below zero where a token may not look; None: anywhere."""
-    padding = None if where.hidden is None else where.hidden[:, 0].repeat_interleave(num_heads, dim=0)
+    """(B * N or 1, 1 or L, L): added to scores, far below zero where a token may not look; None: anywhere.
+
+    What pads a sequence stands behind its tokens, where causal attention does not look: there one table serves all.
+    """
     order = beyond(where.longest, causal, window, where.lengths.device)
-    if order is None:
-        return None if padding is None else padding * FAR_BELOW
-    return (order if padding is None else padding | order) * FAR_BELOW
+    if where.hidden is None or causal:
+        return None if order is None else order * FAR_BELOW
+    padding = where.hidden[:, 0].repeat_interleave(num_heads, dim=0)
+    return (padding if order is None else padding | order) * FAR_BELOW
 
 
 def softmax_(*tables: Tensor) -> None:
@@ -143,9 +146,8 @@ class _Mix(torch.autograd.Function):
         if hidden is not None:
             weights.add_(hidden)
         softmax_(weights)
-        used = weights if factors is None else weights * factors
-        used = used.to(v.dtype)
-        ctx.save_for_backward(q, k, v, weights, factors, used)
+        used = (weights if factors is None else weights * factors).to(v.dtype)
+        ctx.save_for_backward(q, k, v, None if factors is None else weights, factors, used)
         ctx.scaling = scaling
         return torch.bmm(used, v)
 
@@ -154,29 +156,32 @@ class _Mix(torch.autograd.Function):
         q, k, v, weights, factors, used = ctx.saved_tensors
         grad = grad.contiguous()
         grad_v = torch.bmm(used.transpose(1, 2), grad)
-        by_scores = _by_scores(grad, v, weights, factors, ctx.scaling)
+        table = used.to(accurate(used.dtype)) if weights is None else weights
+        by_scores = _by_scores(grad, v, table, factors, ctx.scaling)
         return torch.bmm(by_scores, k), torch.bmm(by_scores.transpose(1, 2), q), grad_v, None, None, None
 
 
 class _MixInPieces(torch.autograd.Function):
     """The same, some tables at a time: of many or large ones 1.5 to 2 times as fast on a CPU.
 
-    What dropout keeps is (A * L * L,) random bytes, of which factors are made where they are used.
+    What dropout keeps is (A * L * L,) random bytes, of which factors are made where they are used. Without dropout the
+    weights of attention are kept as they were used, in bf16 half as large.
     """
 
     @staticmethod
     def forward(ctx, q, k, v, hidden, kept, chance, scaling):  # type: ignore[no-untyped-def]
-        weights = torch.empty(len(q), q.shape[1], q.shape[1], dtype=accurate(q.dtype), device=q.device)
+        kind = v.dtype if kept is None else accurate(v.dtype)
+        weights = torch.empty(len(q), q.shape[1], q.shape[1], dtype=kind, device=q.device)
         mixed = torch.empty_like(v)
         for some in _pieces(weights):
-            table = weights[some]
-            table.copy_(torch.bmm(q[some], k[some].transpose(1, 2))).mul_(scaling)
+            table = torch.bmm(q[some], k[some].transpose(1, 2)).to(accurate(q.dtype)).mul_(scaling)
             if hidden is not None:
                 table.add_(hidden[some] if len(hidden) > 1 else hidden)
             softmax_(table)
+            weights[some] = table
             factors = _factors(kept, weights, some, chance)
-            used = table if factors is None else table * factors
-            torch.bmm(used.to(v.dtype), v[some], out=mixed[some])
+            used = weights[some] if factors is None else table.mul_(factors).to(v.dtype)
+            torch.bmm(used, v[some], out=mixed[some])
         ctx.save_for_backward(q, k, v, weights, kept)
         ctx.options = chance, scaling
         return mixed
@@ -188,8 +193,8 @@ class _MixInPieces(torch.autograd.Function):
         grad = grad.contiguous()
         by_q, by_k, by_v = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
         for some in _pieces(weights):
-            table, factors = weights[some], _factors(kept, weights, some, chance)
-            used = (table if factors is None else table * factors).to(v.dtype)
+            table, factors = weights[some].to(accurate(v.dtype)), _factors(kept, weights, some, chance)
+            used = weights[some] if factors is None else (table * factors).to(v.dtype)
             torch.bmm(used.transpose(1, 2), grad[some], out=by_v[some])
             by_scores = _by_scores(grad[some], v[some], table, factors, scaling)
             torch.bmm(by_scores, k[some], out=by_q[some])
