@@ -24,6 +24,7 @@ def test_it_is_cross_entropy_with_its_gradients(
     monkeypatch: pytest.MonkeyPatch, bias: bool, cells: int, cap: float | None, smoothing: float
 ) -> None:
     monkeypatch.setattr(module, "CELLS_AT_ONCE", cells)
+    monkeypatch.setattr(module, "CELLS_IN_CACHE", cells // 3)
     features, weight, shift, targets, counts = made(bias)
     parts = [part for part in (features, weight, shift) if part is not None]
     logits = F.linear(features, weight, shift)
@@ -43,11 +44,18 @@ def test_frozen_weights_get_no_gradient() -> None:
     assert weight.grad is None and features.grad is not None and features.grad.abs().sum() > 0
 
 
-def test_half_precision_is_near() -> None:
+@pytest.mark.parametrize("cells", [50, 173, 1 << 23])
+def test_half_precision_is_near(monkeypatch: pytest.MonkeyPatch, cells: int) -> None:
+    monkeypatch.setattr(module, "CELLS_AT_ONCE", cells)
+    monkeypatch.setattr(module, "CELLS_IN_CACHE", cells // 3)
     features, weight, shift, targets, counts = made(True, torch.bfloat16)
-    exact = [part.detach().float() for part in (features, weight, shift)]  # type: ignore[union-attr]
+    exact = [part.detach().float().requires_grad_() for part in (features, weight, shift)]  # type: ignore[union-attr]
     plain = (F.cross_entropy(F.linear(*exact), targets, reduction="none") * counts).sum()
-    assert token_loss(features, weight, shift, targets, counts).item() == pytest.approx(plain.item(), rel=1e-2)
+    found = token_loss(features, weight, shift, targets, counts)
+    assert found.item() == pytest.approx(plain.item(), rel=1e-2)
+    wanted = torch.autograd.grad(plain, exact)
+    for one, other in zip(torch.autograd.grad(found, (features, weight, shift)), wanted, strict=True):
+        torch.testing.assert_close(one.float(), other, rtol=5e-2, atol=5e-2)
 
 
 def test_no_token_is_no_loss() -> None:

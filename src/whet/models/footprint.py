@@ -132,7 +132,7 @@ def footprint(
         gradients=4 * sum(moving),
         moments=round(sum(size * (8.0 if size < SMALL else MOMENTS_BYTES[optimiser]) for size in moving)),
         activations=max(0, step[0] - own),
-        logits=_logits(model, batch),
+        logits=_logits(model, batch, dtype),
         loading=loading,
         looking=seen[0],
         flops=step[1],
@@ -162,10 +162,10 @@ def _sizes(model: nn.Module) -> int:
     return sum(tensor.nbytes for tensor in {id(t): t for t in (*model.parameters(), *model.buffers())}.values())
 
 
-def _logits(model: TaskModel, batch: FlatBatch) -> int:
+def _logits(model: TaskModel, batch: FlatBatch, dtype: torch.dtype) -> int:
     if model.kind.kind == "language":
         rows = min(batch.num_tokens, max(1, CELLS_AT_ONCE // model.width))
-        return 4 * rows * model.width
+        return dtype.itemsize * rows * model.width
     rows = batch.num_tokens if model.level == "token" else batch.where.num_sequences
     return 4 * rows * model.width
 
