@@ -19,7 +19,7 @@ from whet.engine.protocols import Objective
 from whet.errors import UserError
 from whet.files import write_json
 from whet.kernels import dropout
-from whet.models import adaptations, fused_lora, loading, networks, sequences
+from whet.models import adaptations, fused_lora, fused_norms, loading, networks, sequences
 from whet.models.footprint import STEP_BYTES, Footprint, Read, bytes_of, footprint, smallest
 from whet.models.pooling import Pooling
 from whet.models.shapes import without_weights
@@ -151,6 +151,8 @@ def _adapt(run: Running, method: str, options: Mapping[str, Any], model: TaskMod
     set_free(method, options, run.place.known_as, run.recipe.seed, model)
     if method == "lora" and run.fast:
         fused_lora.fuse(model)
+    if run.fast:
+        fused_norms.fuse(model)
     if method in WHOLE and run.recipe.training.fast_paths:
         size = model.trunk.get_input_embeddings().weight.shape[0]
         model.compact_embedding(torch.from_numpy(learning.used(run, size)))

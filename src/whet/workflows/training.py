@@ -28,7 +28,16 @@ from whet.evaluation.measures import MEASURES
 from whet.evaluation.wording import number
 from whet.files import read_json, write_json
 from whet.kernels import ceiling, dropout
-from whet.models import adaptations, fused_lora, interpolation, quantising, soft_prompts, soft_starts, starting
+from whet.models import (
+    adaptations,
+    fused_lora,
+    fused_norms,
+    interpolation,
+    quantising,
+    soft_prompts,
+    soft_starts,
+    starting,
+)
 from whet.models.kept_trunk import quiet_below
 from whet.models.task_model import TaskModel
 from whet.models.work import flops_per_token
@@ -227,6 +236,8 @@ def prepared(run: Running, method: str, seed: int, changed: Mapping[str, Any] | 
         dropout.install(model, model.stream)
     if adapter is not None and run.fast:
         fused_lora.fuse(model)
+    if run.fast:
+        fused_norms.fuse(model)
     if method in WHOLE and run.fast:
         size = model.trunk.get_input_embeddings().weight.shape[0]
         model.compact_embedding(torch.from_numpy(learning.used(run, size)))
