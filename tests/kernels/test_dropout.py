@@ -5,7 +5,18 @@ import pytest
 import torch
 from torch import nn
 
-from whet.kernels.dropout import ByteDropout, ByteStream, install, keep_scale, kept_bits, kept_scale, only, threshold
+from whet.kernels.dropout import (
+    ByteDropout,
+    ByteStream,
+    install,
+    keep_scale,
+    kept_bits,
+    kept_scale,
+    only,
+    packed,
+    threshold,
+    unpacked,
+)
 
 
 def test_a_stream_is_a_function_of_its_seed():
@@ -87,4 +98,5 @@ def test_bits_keep_what_factors_keep(dtype):
     assert torch.equal(kept != 0, factors != 0) and 0 < int((kept == 0).sum()) < kept.numel()
     expected = torch.where(factors != 0, values, torch.zeros((), dtype=dtype))
     torch.testing.assert_close(only(kept, values), expected, rtol=0, atol=0, equal_nan=True)
+    assert packed(kept).nbytes == 44 and torch.equal(unpacked(packed(kept), values), kept), "350 bits"
     torch.testing.assert_close(factors.max().double(), torch.tensor(kept_scale(0.3)).double(), rtol=4e-3, atol=0)

@@ -63,20 +63,36 @@ def kept_scale(chance: float) -> float:
 
 
 def kept_bits(like: Tensor, chance: float, stream: ByteStream) -> Tensor:
-    """Integers shaped and as wide as ``like``: all bits where an element is kept, none where it is dropped.
+    """int8 shaped as ``like``: all bits where an element is kept, none where it is dropped.
 
     Another form of :func:`keep_scale`, without the scale: an "and" with them drops elements, in less than half the
-    time of a product in bf16.
+    time of a product in bf16. Bytes stand for wider integers, since their sign fills what is wider.
     """
-    kind = _INTEGERS[like.element_size()]
     if like.device.type != "cpu":
-        return _kept_elsewhere(like, chance).to(kind).neg_()
-    return _where_kept(stream.take(like.numel()).view(like.shape), chance, torch.tensor(-1, dtype=kind))
+        return _kept_elsewhere(like, chance).to(torch.int8).neg_()
+    kept = stream.take(like.numel()).view(like.shape).numpy() >= threshold(chance)
+    return torch.from_numpy(np.negative(kept.view(np.int8)))
 
 
 def only(kept: Tensor, values: Tensor) -> Tensor:
     """``values`` where ``kept`` (of :func:`kept_bits`) says so, else 0."""
-    return values.view(kept.dtype).bitwise_and(kept).view(values.dtype)
+    return values.view(_INTEGERS[values.element_size()]).bitwise_and(kept).view(values.dtype)
+
+
+def packed(kept: Tensor) -> Tensor:
+    """(n / 8,) uint8: what :func:`kept_bits` made, a bit for each on a CPU, to be kept for a backward pass.
+
+    Elsewhere it stays as it is, and a rehearsal, which does not know for whom it is, counts bytes.
+    """
+    return torch.from_numpy(np.packbits(kept.numpy())) if kept.device.type == "cpu" else kept
+
+
+def unpacked(kept: Tensor, like: Tensor) -> Tensor:
+    """What :func:`packed` was made of, shaped as ``like``."""
+    if kept.device.type != "cpu":
+        return kept
+    bits = np.unpackbits(kept.numpy(), count=like.numel()).view(np.int8)
+    return torch.from_numpy(np.negative(bits, out=bits)).view(like.shape)
 
 
 def kept_bytes(number: int, stream: ByteStream, device: torch.device) -> Tensor:

@@ -1,8 +1,9 @@
 """A frozen linear layer and its low-rank adapter as one function: y = x W' + b + s (x A') B'.
 
 Written apart, autograd keeps the scaled and the unscaled product of the adapter, a copy of x under dropout, and adds
-three gradients of x one after the other. Here x, x A' and what dropout leaves are kept; products are added to as they
-are made, and the frozen W has no gradient. Dropout is an "and" with the bits of x, and its scale is part of s.
+three gradients of x one after the other. Here x, x A' and a bit for whatever dropout leaves are kept; products are
+added to as they are made, and the frozen W has no gradient. Dropout is an "and" with the bits of x, and its scale is
+part of s.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from whet.kernels.dropout import only
+from whet.kernels.dropout import only, packed, unpacked
 
 
 class _LowRank(torch.autograd.Function):
@@ -31,13 +32,14 @@ class _LowRank(torch.autograd.Function):
         low = seen @ a.t()
         out = x @ weight.t() if bias is None else torch.addmm(bias, x, weight.t())
         out.addmm_(low, b.t(), alpha=scale)
-        ctx.save_for_backward(x, weight, a, b, kept, low)
+        ctx.save_for_backward(x, weight, a, b, None if kept is None else packed(kept), low)
         ctx.scale = scale
         return out
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
-        x, weight, a, b, kept, low = ctx.saved_tensors
+        x, weight, a, b, bits, low = ctx.saved_tensors
+        kept = None if bits is None else unpacked(bits, x)
         grad = upstream.contiguous()
         by_low = (grad @ b).mul_(ctx.scale)
         by_x = None
