@@ -51,3 +51,24 @@ def test_few_kernels_are_kept_but_where_the_user_says_so(monkeypatch: pytest.Mon
     assert os.environ[first] == KERNELS[first]
     assert os.environ[second] == "7"
     monkeypatch.delenv(first)
+
+
+def test_sums_let_go_of_the_cores_but_where_the_user_says_so(monkeypatch: pytest.MonkeyPatch):
+    from whet.threads import REST, rest_early
+
+    name = "OPENBLAS_THREAD_TIMEOUT"
+    monkeypatch.delenv(name, raising=False)
+    monkeypatch.setitem(sys.modules, "numpy", sys)
+    assert not rest_early() and name not in os.environ
+    monkeypatch.delitem(sys.modules, "numpy")
+    assert rest_early() and os.environ[name] == REST
+    monkeypatch.setenv(name, "26")
+    assert rest_early() and os.environ[name] == "26"
+
+
+@pytest.mark.parametrize("code", ["import whet; whet.fit", "from whet.cli import app; app.settle()"])
+def test_they_are_told_before_numpy_is_loaded(code: str):
+    more = "; import os; print(os.environ.get('OPENBLAS_THREAD_TIMEOUT'))"
+    kept = {name: value for name, value in os.environ.items() if name != "OPENBLAS_THREAD_TIMEOUT"}
+    done = subprocess.run([sys.executable, "-c", code + more], env=kept, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "10"

@@ -52,10 +52,9 @@ _LATER = ("Run", "compare", "fit", "gate", "open_run", "resume", "sweep")
 
 def __getattr__(name: str) -> Any:
     if name in _LATER:
-        from whet.threads import keep_few_kernels, spin_briefly
+        from whet.threads import settle
 
-        spin_briefly()  # the last moment: what follows loads torch
-        keep_few_kernels()
+        settle()  # what follows loads torch
         from whet.workflows import library
 
         return getattr(library, name)

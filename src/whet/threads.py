@@ -1,4 +1,4 @@
-"""How threads wait for each other, and how many of its kernels torch keeps: decided before torch is loaded.
+"""How threads wait for each other, and how many of its kernels torch keeps: decided before libraries are loaded.
 
 torch's products and sums run on all cores and meet some hundred times a step. GNU OpenMP lets a
 waiting thread spin for up to 20 ms before it sleeps. On an idle machine that gains 5 %; on a busy one
@@ -25,6 +25,22 @@ def spin_briefly() -> bool:
     return True
 
 
+REST = "10"
+"""Of OpenBLAS: 2 to the power of so many turns of the clock, in which a thread without work spins before it sleeps."""
+
+
+def rest_early() -> bool:
+    """Tell the OpenBLAS of NumPy and SciPy to let go of the cores; False when NumPy is loaded already.
+
+    Its threads spin for tens of milliseconds after every sum, on the cores that torch's products want: where both take
+    turns, as when a probe is fitted, that took three times as long (docs/log.md). What the user decided stays.
+    """
+    if "numpy" in sys.modules:
+        return False
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", REST)
+    return True
+
+
 KERNELS = {"LRU_CACHE_CAPACITY": "16", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256"}
 """How many products of other shapes torch, and oneDNN below it, remember on a CPU; their own default is 1,024.
 
@@ -41,3 +57,10 @@ def keep_few_kernels() -> bool:
     for name, value in KERNELS.items():
         os.environ.setdefault(name, value)
     return True
+
+
+def settle() -> None:
+    """All of it, at the last moment before torch and NumPy are loaded."""
+    spin_briefly()
+    rest_early()
+    keep_few_kernels()

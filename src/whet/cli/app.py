@@ -30,7 +30,7 @@ from whet.cli import (
     sweep,
 )
 from whet.errors import EXIT_OURS, EXIT_USER, Interrupted, UserError
-from whet.threads import keep_few_kernels, spin_briefly
+from whet.threads import settle
 
 app = typer.Typer(
     name="whet",
@@ -70,8 +70,7 @@ for module in COMMANDS:
 
 def main() -> None:
     """Run the command line; exit codes: 0 done, 1 our mistake, 2 the user's, 130 interrupted."""
-    spin_briefly()
-    keep_few_kernels()
+    settle()
     try:
         app(prog_name="whet")
     except UserError as error:
