@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from whet import seeds
-from whet.engine import checkpoint
+from whet.engine import checkpoint, memory
 from whet.engine.averages import Average, Averages
 from whet.engine.checkpoint import Keeper, Progress
 from whet.engine.events import Ended, Evaluated, Event, Noted, Saved, Stepped
@@ -256,8 +256,10 @@ def _look(session: _Session, evaluate: Callable[[], Evaluation], epoch: float) -
     if progress.step:
         progress.averaged = session.averages.looked(session.weights.masters, progress.averaged)
     session.weights.model.eval()
+    memory.hand_back()  # reading needs other sizes than training, and training than reading
     with session.weights.lent(session.averages.values), torch.inference_mode():
         found = evaluate()
+    memory.hand_back()
     session.weights.model.train()
     best = (found.score, found.tie_break) > (progress.best_score, progress.best_tie_break)
     if best:

@@ -35,15 +35,18 @@ def count_anew(device: torch.device | None = None) -> bool:
     if device is not None and device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return True
-    _hand_back()
+    hand_back()
     with contextlib.suppress(OSError):
         _REFERENCES.write_text(_RESET_PEAK, encoding="ascii")
         return True
     return False
 
 
-def _hand_back() -> None:
-    """Give the system what the allocator keeps for later, where it is the one of glibc."""
+def hand_back() -> None:
+    """Give the system what the allocator keeps for later, where it is the one of glibc.
+
+    Tensors of ever new sizes leave holes that fit nothing else: what comes next would be laid beside them.
+    """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
