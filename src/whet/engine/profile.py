@@ -20,7 +20,14 @@ PRODUCTS, ATTENTION, MASKS, OPTIMISER, DATA, OTHER = PARTS = (
 )
 """What time is for: products of matrices but for attention's, attention, masks of dropout, clipping and moving weights,
 making batches, and all else (norms, activations, copies, the loss, Python between them)."""
-_MULTIPLIES = ("aten::mm", "aten::addmm", "aten::_addmm_activation", "mkldnn::_linear_pointwise", "aten::mkldnn_linear")
+_MULTIPLIES = (
+    "aten::mm",
+    "aten::addmm",
+    "aten::addmm_",
+    "aten::_addmm_activation",
+    "mkldnn::_linear_pointwise",
+    "aten::mkldnn_linear",
+)
 _BACKWARD = {
     "_MixBackward": ATTENTION,
     "_BehindBackward": ATTENTION,
