@@ -17,9 +17,9 @@ from whet.kernels.rms_norm import rms_norm
 
 def fuse(model: nn.Module) -> int:
     """Have the norms below ``model`` computed in one function each; returns how many are."""
-    count, same = 0, {}
+    count, same = 0, dict[Any, bool]()
     for module in model.modules():
-        kind = type(module)
+        kind: Any = type(module)
         if not _may_be(module):
             continue
         if kind not in same:
@@ -36,10 +36,10 @@ def _may_be(module: Any) -> bool:
 
 
 @functools.cache
-def _fused(kind: type[nn.Module]) -> Any:
+def _fused(kind: Any) -> Any:
     """``kind`` with a forward pass of its own while a gradient is wanted; its name no longer ends as theirs do."""
 
-    class FusedNorm(kind):  # type: ignore[valid-type,misc]
+    class FusedNorm(kind):  # type: ignore[misc]
         def forward(self, hidden_states: Tensor) -> Tensor:
             if not torch.is_grad_enabled():
                 plain: Tensor = super().forward(hidden_states)
