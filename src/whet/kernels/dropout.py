@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -70,8 +71,7 @@ def kept_bits(like: Tensor, chance: float, stream: ByteStream) -> Tensor:
     """
     if like.device.type != "cpu":
         return _kept_elsewhere(like, chance).to(torch.int8).neg_()
-    kept = stream.take(like.numel()).view(like.shape).numpy() >= threshold(chance)
-    return torch.from_numpy(np.negative(kept.view(np.int8)))
+    return torch.from_numpy(np.negative(_ones(stream.take(like.numel()).view(like.shape), chance)))
 
 
 def only(kept: Tensor, values: Tensor) -> Tensor:
@@ -104,14 +104,13 @@ def factors_of(drawn: Tensor, chance: float, dtype: torch.dtype) -> Tensor:
     """Factors of dropout out of random bytes of the same shape: 0 where dropped, 1 / (1 - chance) where kept."""
     if drawn.device.type != "cpu":
         return (drawn >= threshold(chance)).to(dtype).mul_(kept_scale(chance))
-    pattern = torch.tensor(kept_scale(chance), dtype=dtype).view(_INTEGERS[dtype.itemsize])
-    return _where_kept(drawn, chance, pattern).view(dtype)
+    pattern = torch.tensor(kept_scale(chance), dtype=dtype).view(_INTEGERS[dtype.itemsize]).numpy()
+    return torch.from_numpy(np.multiply(_ones(drawn, chance), pattern, dtype=pattern.dtype)).view(dtype)
 
 
-def _where_kept(drawn: Tensor, chance: float, pattern: Tensor) -> Tensor:
-    """Integers shaped as random bytes: ``pattern``, a single one, where they say that an element is kept, else 0."""
-    kept, bits = drawn.numpy() >= threshold(chance), pattern.numpy()
-    return torch.from_numpy(np.multiply(kept.view(np.int8), bits, dtype=bits.dtype))
+def _ones(drawn: Tensor, chance: float) -> NDArray[np.int8]:
+    """Shaped as random bytes on a CPU: 1 where they say that an element is kept, else 0."""
+    return (drawn.numpy() >= threshold(chance)).view(np.int8)
 
 
 def _kept_elsewhere(like: Tensor, chance: float) -> Tensor:

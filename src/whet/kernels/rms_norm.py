@@ -27,7 +27,7 @@ class _RmsNorm(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             slope = (upstream * weight).to(x.dtype).to(torch.float32)
             common = torch.linalg.vecdot(slope, even).unsqueeze(-1).div_(x.shape[-1])
-            by_x = slope.addcmul(even, common, value=-1).mul_(scale).to(x.dtype)
+            by_x = slope.addcmul_(even, common, value=-1).mul_(scale).to(x.dtype)
         if ctx.needs_input_grad[1]:
             by_weight = (upstream * even).flatten(0, -2).sum(0).to(weight.dtype)
         return by_x, by_weight, None

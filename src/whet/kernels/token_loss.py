@@ -41,15 +41,15 @@ class _TokenLoss(torch.autograd.Function):
         total = torch.zeros((), dtype=torch.float64, device=features.device)
         sloped = grad_features is not None or grad_weight is not None
         for some, table in _tables(features, weight):
-            for few, logits in _in_cache(table, bias, cap):
-                place = slice(some.start + few.start, some.start + few.stop)
+            for place, part, logits in _in_cache(some, table, bias, cap):
                 costs = _costs_and_slope(logits, targets[place, None], counts[place, None], cap, smoothing, sloped)
                 total += (costs.double() * counts[place].double()).sum()
                 if not sloped:
                     continue
                 if grad_bias is not None:
                     grad_bias += logits.sum(0)
-                table[few].copy_(logits)
+                if part is not logits:
+                    part.copy_(logits)
             if grad_features is not None:
                 torch.mm(table, weight, out=grad_features[some])
             if grad_weight is not None:
@@ -102,8 +102,7 @@ def token_nats(
     nats = torch.empty(len(features), device=weight.device)
     right = torch.empty(len(features), dtype=torch.bool, device=weight.device)
     for some, table in _tables(features, weight):
-        for few, logits in _in_cache(table, bias, cap):
-            place = slice(some.start + few.start, some.start + few.stop)
+        for place, _, logits in _in_cache(some, table, bias, cap):
             true = logits.gather(1, targets[place, None])[:, 0]
             nats[place] = logits.logsumexp(1) - true
             right[place] = logits.argmax(1) == targets[place]
@@ -125,17 +124,25 @@ def _tables(features: Tensor, weight: Tensor) -> Iterator[tuple[slice, Tensor]]:
         yield some, torch.mm(seen, weight.t(), out=room[: len(seen)])
 
 
-def _in_cache(table: Tensor, bias: Tensor | None, cap: float | None) -> Iterator[tuple[slice, Tensor]]:
-    """Logits in fp32, (n, V), of some rows of a table after the other; laid over those before, or the table itself."""
+def _in_cache(
+    some: slice, table: Tensor, bias: Tensor | None, cap: float | None
+) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Of some rows of a table after the other: which tokens they are, the rows, and their logits in fp32, (n, V).
+
+    Logits are laid over those before; of a table in fp32 they are its rows themselves.
+    """
     rows = max(1, CELLS_IN_CACHE // table.shape[1]) if table.device.type == "cpu" else max(1, len(table))
     wide = table.dtype.itemsize >= 4
     room = None if wide else table.new_empty(min(rows, len(table)), table.shape[1], dtype=torch.float32)
     for start in range(0, len(table), rows):
-        few = slice(start, min(start + rows, len(table)))
-        logits = table[few] if room is None else room[: few.stop - start].copy_(table[few])
+        part = table[start : start + rows]
+        logits = part if room is None else room[: len(part)].copy_(part)
         if bias is not None:
             logits.add_(bias.to(logits.dtype))
-        yield few, logits if cap is None else logits.div_(cap).tanh_().mul_(cap)
+        if cap is not None:
+            logits.div_(cap).tanh_().mul_(cap)
+        first = some.start + start
+        yield slice(first, first + len(part)), part, logits
 
 
 def _costs_and_slope(
