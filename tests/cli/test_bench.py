@@ -10,6 +10,7 @@ import pytest
 
 from tests.made_runs import Runs
 from whet.engine.profile import PARTS
+from whet.errors import ModelTooLarge
 from whet.workflows import bench_turns, bench_ways, benching
 
 from .calling import Whet
@@ -66,6 +67,16 @@ def test_ways_without_room_are_named(whet: Whet, runs: Runs, monkeypatch: pytest
     assert {way["seconds"] for way in found["left_out"]} == {10}
     assert line in found["advice"] and line in answer.err
     assert found["advice"][0].startswith("No turn had room in 1 seconds: ")
+
+
+def test_a_base_that_does_not_fit_is_refused_in_words(whet: Whet, runs: Runs, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object) -> None:
+        raise ModelTooLarge
+
+    monkeypatch.setattr(bench_ways.Trained, "take", full)
+    answer = whet(["bench", str(runs.data()), "--base", str(runs.base()), "--method", "full", "--seconds", "1"])
+    assert answer.code == 2
+    assert "T001" in answer.err and "memory runs out" in answer.err and "Traceback" not in answer.err
 
 
 def test_advice_rests_on_what_was_measured():

@@ -6,24 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.recipe.made_facts import FACTS
 from whet.recipe import from_options
 from whet.recipe.names import Method
 from whet.recipe.reading import all_options
 from whet.recipe.resolve import Facts, candidates, resolve
 
-FACTS: dict[str, Any] = {
-    "num_rows": 10_000,
-    "num_tokens": 150_000,
-    "longest": 90,
-    "num_labels": 77,
-    "num_parameters": 22_700_000,
-    "limit": 256,
-    "dtype": "bf16",
-    "dtype_reason": "the CPU multiplies bf16 natively",
-    "pooling": "mean",
-    "pooling_reason": "the base was trained with it",
-    "memory_bytes": 16 * 2**30,
-}
 COLUMNS = ("text", "text_pair", "label", "negative", "group", "speaker")
 _ASKED = ("prompting.base", "prompting.instruction", "prompting.max_tokens", "judge.instruction", "judge.against")
 _SOURCES = ("sources.template", "sources.source_language", "sources.target_language")

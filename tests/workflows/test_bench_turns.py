@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.recipe.made_facts import FACTS
 from whet.errors import ModelTooLarge
 from whet.recipe import from_options
 from whet.recipe.resolve import Facts, resolve
@@ -179,21 +180,7 @@ def test_larger_steps_compute_no_more_at_once_than_a_recipe_would(
     recipe = from_options(
         {"data.source": "a.csv", "training.batch_tokens": batch, "training.micro_batch_tokens": asked}
     )
-    facts = Facts(
-        num_rows=10_000,
-        num_tokens=1_000_000,
-        longest=200,
-        num_labels=0,
-        num_parameters=1,
-        limit=512,
-        dtype="bf16",
-        dtype_reason="",
-        pooling="mean",
-        pooling_reason="",
-        memory_bytes=2**34,
-        num_layers=layers,
-        hidden_size=width,
-    )
+    facts = Facts(**FACTS | {"num_tokens": 1_000_000, "longest": 200, "num_layers": layers, "hidden_size": width})
     decided = resolve(recipe, facts)
     encoded = {"train": SimpleNamespace(num_tokens=facts.num_tokens)}
     run: Any = SimpleNamespace(recipe=recipe, encoded=encoded, value=lambda name: decided[name].value)

@@ -17,11 +17,12 @@ from typing import Any
 import torch
 
 from whet.engine import profile
+from whet.errors import ModelTooLarge
 from whet.kernels import ceiling
 from whet.models.work import flops_per_token
 from whet.recipe import Recipe
 from whet.recipe.names import STILL
-from whet.workflows import before_training, bench_ways
+from whet.workflows import before_training, bench_ways, training
 from whet.workflows.bench_turns import MEMORY, TIME, Turns
 from whet.workflows.bench_ways import AS_DECIDED, Trained
 from whet.workflows.rows import Tell
@@ -40,8 +41,11 @@ def bench(recipe: Recipe, seconds: float, tell: Tell) -> dict[str, Any]:
         method = _moving(str(run.value("method")))
         most = ceiling.measure(run.dtype, run.device)
         turns = Turns(partial(Trained, run, method), seconds, tell)
-        turns.choose(list(bench_ways.ways(run, facts)))
-        shares = turns.take()
+        try:
+            turns.choose(list(bench_ways.ways(run, facts)))
+            shares = turns.take()
+        except ModelTooLarge:  # of the model as decided; others are left out
+            raise training.too_large(method) from None
         first, rates = turns.first, turns.rates
         work_of_token = flops_per_token(first.model, run.encoded["train"].num_tokens / len(run.encoded["train"]))
         found: dict[str, Any] = {

@@ -189,9 +189,14 @@ def _attempt(run: Running, name: str, attempt: int, keeper: FolderKeeper) -> Gen
                     return event.to_json() | _speed(run, model, event)
                 yield OfModel(name, event, attempt)
     except ModelTooLarge:
-        remedy = "Lower data.max_length, choose --method probe or lora, or a smaller base."
-        raise UserError(Problem("T001", name, "memory runs out even with one row at a time.", remedy)) from None
+        raise too_large(name) from None
     raise AssertionError("training ended without saying so")
+
+
+def too_large(name: str) -> UserError:
+    """What is said where model ``name`` does not fit into memory."""
+    remedy = "Lower data.max_length, choose --method probe or lora, or a smaller base."
+    return UserError(Problem("T001", name, "memory runs out even with one row at a time.", remedy))
 
 
 def _looked(look: Look | contrasting.Look) -> Encoded | None:
