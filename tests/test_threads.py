@@ -17,7 +17,7 @@ print(spin_briefly(), os.environ.get("GOMP_SPINCOUNT"))
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [({}, "True 10000"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "False None"), ({"GOMP_SPINCOUNT": "7"}, "False 7")],
+    [({}, "True 40000"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "False None"), ({"GOMP_SPINCOUNT": "7"}, "False 7")],
 )
 def test_the_users_word_counts(given: dict[str, str], expected: str):
     kept = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}

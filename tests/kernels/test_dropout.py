@@ -10,9 +10,10 @@ from whet.kernels.dropout import (
     ByteStream,
     install,
     keep_scale,
-    kept_bits,
+    kept_ones,
     kept_scale,
     only,
+    only_,
     packed,
     threshold,
     unpacked,
@@ -93,10 +94,11 @@ def test_bits_keep_what_factors_keep(dtype):
     """The same elements of the same stream, whole and unscaled; not a number is dropped like all others."""
     values = torch.randn(50, 7).to(dtype)
     values[:, 0] = torch.nan
-    kept = kept_bits(values, 0.3, ByteStream(4))
+    kept = kept_ones(values, 0.3, ByteStream(4))
     factors = keep_scale(values, 0.3, ByteStream(4))
     assert torch.equal(kept != 0, factors != 0) and 0 < int((kept == 0).sum()) < kept.numel()
     expected = torch.where(factors != 0, values, torch.zeros((), dtype=dtype))
     torch.testing.assert_close(only(kept, values), expected, rtol=0, atol=0, equal_nan=True)
+    torch.testing.assert_close(only_(kept, values.clone()), expected, rtol=0, atol=0, equal_nan=True)
     assert packed(kept).nbytes == 44 and torch.equal(unpacked(packed(kept), values), kept), "350 bits"
     torch.testing.assert_close(factors.max().double(), torch.tensor(kept_scale(0.3)).double(), rtol=4e-3, atol=0)

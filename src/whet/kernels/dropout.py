@@ -63,24 +63,30 @@ def kept_scale(chance: float) -> float:
     return 256 / (256 - threshold(chance))
 
 
-def kept_bits(like: Tensor, chance: float, stream: ByteStream) -> Tensor:
-    """int8 shaped as ``like``: all bits where an element is kept, none where it is dropped.
+def kept_ones(like: Tensor, chance: float, stream: ByteStream) -> Tensor:
+    """int8 shaped as ``like``: 1 where an element is kept, 0 where it is dropped.
 
-    Another form of :func:`keep_scale`, without the scale: an "and" with them drops elements, in less than half the
-    time of a product in bf16. Bytes stand for wider integers, since their sign fills what is wider.
+    Another form of :func:`keep_scale`, without the scale: with the bits of an element as a whole number, a product
+    with them drops it, in less than half the time of a product in bf16.
     """
     if like.device.type != "cpu":
-        return _kept_elsewhere(like, chance).to(torch.int8).neg_()
-    return torch.from_numpy(np.negative(_ones(stream.take(like.numel()).view(like.shape), chance)))
+        return _kept_elsewhere(like, chance).to(torch.int8)
+    return torch.from_numpy(_ones(stream.take(like.numel()).view(like.shape), chance))
 
 
 def only(kept: Tensor, values: Tensor) -> Tensor:
-    """``values`` where ``kept`` (of :func:`kept_bits`) says so, else 0."""
-    return values.view(_INTEGERS[values.element_size()]).bitwise_and(kept).view(values.dtype)
+    """``values`` where ``kept`` (of :func:`kept_ones`) says so, else 0; of bits, so that 0 is left of infinity too."""
+    return values.view(_INTEGERS[values.element_size()]).mul(kept).view(values.dtype)
+
+
+def only_(kept: Tensor, values: Tensor) -> Tensor:
+    """:func:`only` in place: ``values`` are nobody else's."""
+    values.view(_INTEGERS[values.element_size()]).mul_(kept)
+    return values
 
 
 def packed(kept: Tensor) -> Tensor:
-    """(n / 8,) uint8: what :func:`kept_bits` made, a bit for each on a CPU, to be kept for a backward pass.
+    """(n / 8,) uint8: what :func:`kept_ones` made, a bit for each on a CPU, to be kept for a backward pass.
 
     Elsewhere it stays as it is, and a rehearsal, which does not know for whom it is, counts bytes.
     """
@@ -91,8 +97,7 @@ def unpacked(kept: Tensor, like: Tensor) -> Tensor:
     """What :func:`packed` was made of, shaped as ``like``."""
     if kept.device.type != "cpu":
         return kept
-    bits = np.unpackbits(kept.numpy(), count=like.numel()).view(np.int8)
-    return torch.from_numpy(np.negative(bits, out=bits)).view(like.shape)
+    return torch.from_numpy(np.unpackbits(kept.numpy(), count=like.numel()).view(np.int8)).view(like.shape)
 
 
 def kept_bytes(number: int, stream: ByteStream, device: torch.device) -> Tensor:

@@ -69,7 +69,7 @@ def _answer(layer: Any, x: Tensor, usual: Callable[..., Any], *args: Any, **more
     if not x.dtype == down.dtype == up.dtype == base.weight.dtype or (drops and not ours):
         return usual(x)
     if drops and byte_dropout.threshold(drop.p):
-        kept, scale = byte_dropout.kept_bits(x, drop.p, drop.stream), scale * byte_dropout.kept_scale(drop.p)
+        kept, scale = byte_dropout.kept_ones(x, drop.p, drop.stream), scale * byte_dropout.kept_scale(drop.p)
     return low_rank(x, base.weight, base.bias, down, up, kept, scale)
 
 

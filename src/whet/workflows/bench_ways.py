@@ -24,7 +24,7 @@ from whet.workflows.trial import Nowhere, short
 
 MARKS: Mapping[str, tuple[profile.Place, ...]] = {
     profile.ATTENTION: ((flat_attention, "attend"), (flat_attention, "attend_behind")),
-    profile.MASKS: ((byte_dropout, "keep_scale"), (byte_dropout, "kept_bits")),
+    profile.MASKS: ((byte_dropout, "keep_scale"), (byte_dropout, "kept_ones")),
     profile.OPTIMISER: ((loop._Session, "apply"), (step, "_norm"), (Weights, "scale_gradients")),
     profile.DATA: ((flat, "make"),),
 }
