@@ -35,6 +35,8 @@ def test_it_is_cross_entropy_with_its_gradients(
     assert found.item() == pytest.approx(plain.item(), rel=1e-5)
     for one, other in zip(torch.autograd.grad(3 * found, parts), wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+    whole = token_loss(features, weight, shift, targets, counts, cap, smoothing, whole=True)
+    torch.testing.assert_close(whole, plain)
 
 
 def test_frozen_weights_get_no_gradient() -> None:

@@ -60,8 +60,10 @@ def test_the_same_as_without(dropout: float):
 
 
 def test_what_is_not_plain_goes_its_own_way():
-    assert fused_lora.fuse(adapted(use_dora=True)) == 0
-    assert fused_lora.fuse(Net()) == 0
+    declined = list[str]()
+    assert fused_lora.fuse(adapted(use_dora=True), declined.append) == 0
+    assert fused_lora.fuse(Net(), declined.append) == 0
+    assert not declined, "nothing was held against anything"
     model = adapted()
     model.base_model.model.up.base_layer.weight.requires_grad_(True)
     assert fused_lora.fuse(model) == 1, "of the layer that moves the gradient is wanted"
@@ -87,9 +89,10 @@ def test_switched_off_merged_and_saved_it_is_as_ever(tmp_path: Path):
 
 def test_a_way_that_differs_is_not_taken(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(fused_lora, "low_rank", lambda x, weight, *_: x @ weight.t())
-    model = adapted()
-    assert fused_lora.fuse(model) == 0
+    model, declined = adapted(), list[str]()
+    assert fused_lora.fuse(model, declined.append) == 0
     assert all(type(one).__name__ != "FusedLinear" for one in model.modules())
+    assert len(declined) == 1 and "PEFT's are used" in declined[0]
 
 
 def test_a_model_is_let_go_of_at_once():

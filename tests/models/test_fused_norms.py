@@ -32,7 +32,9 @@ class OtherRMSNorm(TinyRMSNorm):
 
 def test_one_that_answers_otherwise_stays_as_it_is():
     model = nn.Sequential(TinyRMSNorm(), OtherRMSNorm(), nn.LayerNorm(8), TinyRMSNorm())
-    assert fused_norms.fuse(model) == 2
+    declined = list[str]()
+    assert fused_norms.fuse(model, declined.append) == 2
+    assert declined == ["OtherRMSNorm in one function answers otherwise than by itself, so its own way is used"]
     assert [type(one).__name__ for one in model] == ["FusedNorm", "OtherRMSNorm", "LayerNorm", "FusedNorm"]
     assert fused_norms.fuse(model) == 0, "a second time there is nothing left"
 

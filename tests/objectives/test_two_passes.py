@@ -34,7 +34,7 @@ def batch(targets: Tensor | None, per_token: bool = False) -> FlatBatch:
 class Noisy(nn.Module):
     """Texts or tokens to numbers, under dropout."""
 
-    guesses, logit_cap, shares_beginnings = "next", None, False
+    guesses, logit_cap, shares_beginnings, whole_logits = "next", None, False, False
 
     def __init__(self, per_token: bool) -> None:
         super().__init__()

@@ -11,6 +11,9 @@ same masks without saving any generator state.
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -55,7 +58,8 @@ def keep_scale(like: Tensor, chance: float, stream: ByteStream) -> Tensor:
     """
     if like.device.type != "cpu":
         return _kept_elsewhere(like, chance).to(like.dtype).mul_(kept_scale(chance))
-    return factors_of(stream.take(like.numel()).view(like.shape), chance, like.dtype)
+    ones = _drawn_ones(stream.take(like.numel()), chance).reshape(like.shape)
+    return _factors(ones, chance, like.dtype)
 
 
 def kept_scale(chance: float) -> float:
@@ -71,7 +75,7 @@ def kept_ones(like: Tensor, chance: float, stream: ByteStream) -> Tensor:
     """
     if like.device.type != "cpu":
         return _kept_elsewhere(like, chance).to(torch.int8)
-    return torch.from_numpy(_ones(stream.take(like.numel()).view(like.shape), chance))
+    return torch.from_numpy(_drawn_ones(stream.take(like.numel()), chance)).view(like.shape)
 
 
 def only(kept: Tensor, values: Tensor) -> Tensor:
@@ -109,13 +113,26 @@ def factors_of(drawn: Tensor, chance: float, dtype: torch.dtype) -> Tensor:
     """Factors of dropout out of random bytes of the same shape: 0 where dropped, 1 / (1 - chance) where kept."""
     if drawn.device.type != "cpu":
         return (drawn >= threshold(chance)).to(dtype).mul_(kept_scale(chance))
-    pattern = torch.tensor(kept_scale(chance), dtype=dtype).view(_INTEGERS[dtype.itemsize]).numpy()
-    return torch.from_numpy(np.multiply(_ones(drawn, chance), pattern, dtype=pattern.dtype)).view(dtype)
+    return _factors((drawn.numpy() >= threshold(chance)).view(np.int8), chance, dtype)
 
 
-def _ones(drawn: Tensor, chance: float) -> NDArray[np.int8]:
-    """Shaped as random bytes on a CPU: 1 where they say that an element is kept, else 0."""
-    return (drawn.numpy() >= threshold(chance)).view(np.int8)
+def _factors(ones: NDArray[np.int8], chance: float, dtype: torch.dtype) -> Tensor:
+    pattern = _pattern(chance, dtype)
+    return torch.from_numpy(np.multiply(ones, pattern, dtype=pattern.dtype)).view(dtype)
+
+
+@functools.cache
+def _pattern(chance: float, dtype: torch.dtype) -> NDArray[Any]:
+    """The bits of the factor of those that are kept, as one whole number."""
+    found: NDArray[Any] = torch.tensor(kept_scale(chance), dtype=dtype).view(_INTEGERS[dtype.itemsize]).numpy()
+    return found
+
+
+def _drawn_ones(drawn: Tensor, chance: float) -> NDArray[np.int8]:
+    """1 where random bytes say that an element is kept, else 0, in the place of the bytes: each is taken once."""
+    found = drawn.numpy()
+    np.greater_equal(found, threshold(chance), out=found.view(np.bool_))
+    return found.view(np.int8)
 
 
 def _kept_elsewhere(like: Tensor, chance: float) -> Tensor:

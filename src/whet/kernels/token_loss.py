@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 CELLS_AT_ONCE = 1 << 24
 """Logits that are there at one time: 32 MB in bf16. Fewer are no faster, since a product reads all weights anew."""
@@ -80,6 +81,7 @@ def token_loss(
     counts: Tensor,
     cap: float | None = None,
     smoothing: float = 0.0,
+    whole: bool = False,
 ) -> Tensor:
     """The summed cross-entropy of k tokens, in nats; scalar float32.
 
@@ -87,9 +89,31 @@ def token_loss(
     :param targets: (k,) int64, the true words; :param counts: (k,) float32, how much each token counts.
     :param cap: logits x become cap * tanh(x / cap), as in Gemma 2.
     :param smoothing: share of each target that is spread evenly over all words (arXiv 1512.00567).
+    :param whole: with the table of all logits, see :func:`reference`.
     """
+    if whole:
+        return reference(features, weight, bias, targets, counts, cap, smoothing)
     seen, targets, counts = features.to(weight.dtype), targets.to(weight.device), counts.to(weight.device)
     found: Tensor = _TokenLoss.apply(seen, weight, bias, targets, counts, cap, smoothing)  # type: ignore[no-untyped-call]
+    return found
+
+
+def reference(
+    features: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    counts: Tensor,
+    cap: float | None = None,
+    smoothing: float = 0.0,
+) -> Tensor:
+    """The same as torch has it: one table of logits, (k, V) in fp32, and others as large for its gradient."""
+    logits = (features.to(weight.dtype) @ weight.t()).float()
+    logits = logits if bias is None else logits + bias.float()
+    logits = logits if cap is None else cap * torch.tanh(logits / cap)
+    targets, counts = targets.to(logits.device), counts.to(logits.device)
+    costs = functional.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing)
+    found: Tensor = (costs * counts).sum()
     return found
 
 

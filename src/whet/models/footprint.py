@@ -164,6 +164,8 @@ def _sizes(model: nn.Module) -> int:
 
 def _logits(model: TaskModel, batch: FlatBatch, dtype: torch.dtype) -> int:
     if model.kind.kind == "language":
+        if model.whole_logits:
+            return 4 * batch.num_tokens * model.width
         rows = min(batch.num_tokens, max(1, CELLS_AT_ONCE // model.width))
         return dtype.itemsize * rows * model.width
     rows = batch.num_tokens if model.level == "token" else batch.where.num_sequences

@@ -20,15 +20,20 @@ TOLERANCE = 1e-4
 """Largest difference, beside the largest number there is, at which the two ways count as the same in fp32."""
 
 
-def fuse(model: nn.Module) -> int:
+def fuse(model: nn.Module, declined: Callable[[str], None] = lambda words: None) -> int:
     """Have the LoRA layers below ``model`` computed in one function each; returns how many are.
 
     The first one is held against PEFT's own way before; where they differ, none is.
+
+    :param declined: told so then.
     """
     from peft.tuners.lora import Linear
 
     layers = [one for one in model.modules() if type(one) is Linear and _is_plain(one)]
-    if not layers or not _is_the_same(layers[0]):
+    if not layers:
+        return 0
+    if not _is_the_same(layers[0]):
+        declined("LoRA layers in one function each answer otherwise than PEFT's own, so PEFT's are used")
         return 0
     for layer in layers:
         layer.__class__ = _fused()  # a function put into the layer would hold it in a circle, and the base with it
@@ -53,8 +58,8 @@ def _is_plain(layer: Any) -> bool:
     return type(base) is nn.Linear and _is_frozen(base) and one and layer.lora_B["default"].bias is None
 
 
-def _is_frozen(base: nn.Module) -> bool:
-    return not any(one.requires_grad for one in base.parameters())
+def _is_frozen(base: nn.Linear) -> bool:
+    return not base.weight.requires_grad and (base.bias is None or not base.bias.requires_grad)
 
 
 def _answer(layer: Any, x: Tensor, usual: Callable[..., Any], *args: Any, **more: Any) -> Any:

@@ -7,6 +7,7 @@ first one of each class is held against its own way, bit for bit. Modules, names
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,8 +16,11 @@ from torch import Tensor, nn
 from whet.kernels.rms_norm import rms_norm
 
 
-def fuse(model: nn.Module) -> int:
-    """Have the norms below ``model`` computed in one function each; returns how many are."""
+def fuse(model: nn.Module, declined: Callable[[str], None] = lambda words: None) -> int:
+    """Have the norms below ``model`` computed in one function each; returns how many are.
+
+    :param declined: told of each class that answers otherwise, and stays as it is.
+    """
     count, same = 0, dict[Any, bool]()
     for module in model.modules():
         kind: Any = type(module)
@@ -24,6 +28,8 @@ def fuse(model: nn.Module) -> int:
             continue
         if kind not in same:
             same[kind] = _is_the_same(module)
+            if not same[kind]:
+                declined(f"{kind.__name__} in one function answers otherwise than by itself, so its own way is used")
         if same[kind]:
             module.__class__ = _fused(kind)
             count += 1

@@ -132,7 +132,8 @@ class LanguageLoss:
     def loss(self, model: Any, wanted: Wanted, features: Tensor) -> StepLoss:
         """Summed over weighted tokens, in nats."""
         weight, bias, cap = model.linear_head.weight, model.logit_bias, model.logit_cap
-        total = token_loss(features, weight, bias, wanted.ids, wanted.weights, cap, self.label_smoothing)
+        smoothing, whole = self.label_smoothing, model.whole_logits
+        total = token_loss(features, weight, bias, wanted.ids, wanted.weights, cap, smoothing, whole)
         return StepLoss(total, float(wanted.weights.sum()))
 
     def divergence(self, model: Any, wanted: Wanted, one: Tensor, other: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ class PreferenceLoss:
             total, count = self.how(self._answers(policy, tokens, batch))
             (slope,) = torch.autograd.grad(total, policy)
         counts = -slope.float()[sequence]
-        carried = token_loss(features, weight, bias, wanted.ids, counts, cap)
+        carried = token_loss(features, weight, bias, wanted.ids, counts, cap, whole=network.whole_logits)
         return StepLoss(beside(total.detach().float(), carried) + carried - carried.detach(), count)
 
     def _answers(self, policy: Tensor, tokens: Tensor, batch: FlatBatch) -> Answers:

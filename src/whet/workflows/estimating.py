@@ -19,7 +19,7 @@ from whet.engine.protocols import Objective
 from whet.errors import UserError
 from whet.files import write_json
 from whet.kernels import dropout
-from whet.models import adaptations, fused_lora, fused_norms, loading, networks, sequences
+from whet.models import adaptations, fast_parts, loading, networks, sequences
 from whet.models.footprint import STEP_BYTES, Footprint, Read, bytes_of, footprint, smallest
 from whet.models.pooling import Pooling
 from whet.models.shapes import without_weights
@@ -140,6 +140,7 @@ def _model(run: Running) -> TaskModel:
     model = without_weights(config, head, run.place, int(run.tokenizer.pad_token_id or 0))
     if model.guesses == "target":
         sequences.declare(model.network, run.known_of_base[BEGINS])
+    model.whole_logits = not run.recipe.training.fast_paths
     if run.recipe.training.fast_paths:
         model.use_flat_batches()
     regularising.prepare(run, model)
@@ -149,10 +150,8 @@ def _model(run: Running) -> TaskModel:
 def _adapt(run: Running, method: str, options: Mapping[str, Any], model: TaskModel) -> None:
     """As ``prepared`` of :mod:`whet.workflows.training`; starts that are worked out from weights are left out."""
     set_free(method, options, run.place.known_as, run.recipe.seed, model)
-    if method == "lora" and run.fast:
-        fused_lora.fuse(model)
     if run.fast:
-        fused_norms.fuse(model)
+        fast_parts.take(model, method == "lora")
     if method in WHOLE and run.recipe.training.fast_paths:
         size = model.trunk.get_input_embeddings().weight.shape[0]
         model.compact_embedding(torch.from_numpy(learning.used(run, size)))

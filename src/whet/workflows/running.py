@@ -245,6 +245,7 @@ class Running:
             sequences.declare(model.network, self.known_of_base[BEGINS])
         if self.fast:
             model.use_flat_batches()
+        model.whole_logits = not self.recipe.training.fast_paths
         model.may_share = bool(self._proven.get("sharing", True))
         return model
 

@@ -119,6 +119,9 @@ def _trained(joint: Joint) -> Iterator[Event]:
     yield Said(_in_words(plan, batches))
     if shared.alone:
         yield Said(f"  not shared, since not every task has them: {', '.join(shared.alone)}")
+    for task in joint.tasks:
+        for note in training.declined(shared.of(task)):
+            yield OfModel(NAME, note)
     shared.train()
     keeper = FolderKeeper(joint.folder.checkpoints / NAME)
     objective = Several({task: regularising.objective(run) for task, run in joint.tasks.items()}, joint.by_spread)

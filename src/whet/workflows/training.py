@@ -30,8 +30,7 @@ from whet.files import read_json, write_json
 from whet.kernels import ceiling, dropout
 from whet.models import (
     adaptations,
-    fused_lora,
-    fused_norms,
+    fast_parts,
     interpolation,
     quantising,
     soft_prompts,
@@ -167,6 +166,8 @@ def _attempt(run: Running, name: str, attempt: int, keeper: FolderKeeper) -> Gen
         plan, look = contrasting.paced(run, plan), contrasting.Look(run, model, name, keeper.load("last") is None)
     for words in (*_adapted(run, model, method), *regularising.numbers(run, model, plan.num_steps)):
         yield Said(words)
+    for note in declined(model):
+        yield OfModel(name, note, attempt)
     model.train()
     try:
         with keeping_trunk.kept(run, name, model, plan, keeper.folder, _looked(look)) as words:
@@ -214,6 +215,12 @@ def _adapted(run: Running, model: TaskModel, method: str) -> Iterator[str]:
         yield f"  furthest from what they were: {worst}"
 
 
+def declined(model: TaskModel) -> Iterator[Noted]:
+    """E006 of every fast part that answered otherwise than the plain one, which is used."""
+    for words in model.declined:
+        yield Noted("E006", words, 0)
+
+
 def _speed(run: Running, model: TaskModel, ended: Ended) -> dict[str, Any]:
     """Real tokens a second, and the share of the matrix-product ceiling that was reached."""
     if not ended.train_seconds:
@@ -239,10 +246,8 @@ def prepared(run: Running, method: str, seed: int, changed: Mapping[str, Any] | 
     quiet_below(model)
     if adapter is not None and model.flat:
         dropout.install(model, model.stream)
-    if adapter is not None and run.fast:
-        fused_lora.fuse(model)
     if run.fast:
-        fused_norms.fuse(model)
+        fast_parts.take(model, adapter is not None)
     if method in WHOLE and run.fast:
         size = model.trunk.get_input_embeddings().weight.shape[0]
         model.compact_embedding(torch.from_numpy(learning.used(run, size)))
