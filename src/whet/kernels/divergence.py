@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from whet.kernels.token_loss import all_logits
+
 CELLS_AT_ONCE = 1 << 22
 """Logits of each side that are there at one time; some tables of this size stand beside them."""
 
@@ -41,14 +43,6 @@ def token_divergence(
 def _summed(
     one: Tensor, other: Tensor, weight: Tensor, bias: Tensor | None, counts: Tensor, cap: float | None
 ) -> Tensor:
-    p, q = (_log_probabilities(features, weight, bias, cap) for features in (one, other))
+    p, q = (all_logits(features, weight, bias, cap).log_softmax(1) for features in (one, other))
     found: Tensor = (((p.exp() - q.exp()) * (p - q)).sum(1) * counts).sum() / 2
     return found
-
-
-def _log_probabilities(features: Tensor, weight: Tensor, bias: Tensor | None, cap: float | None) -> Tensor:
-    """(k, V) float32."""
-    logits = (features.to(weight.dtype) @ weight.t()).float()
-    if bias is not None:
-        logits = logits + bias.float()
-    return (logits if cap is None else cap * torch.tanh(logits / cap)).log_softmax(1)

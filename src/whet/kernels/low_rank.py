@@ -16,8 +16,8 @@ from torch import Tensor
 from whet.kernels.dropout import only, only_, packed, unpacked
 
 FEW = 1 << 18
-"""Numbers in x up to which what dropout leaves is kept, with a byte for each: 128 KB to 1 MB, to make anew a fifth of
-the adapter's time (docs/log.md)."""
+"""Numbers in x up to which what dropout leaves is kept, with a byte for each; four times as many where the layer
+narrows. To make them anew took some hundredths of a step (docs/log.md)."""
 
 
 class _LowRank(torch.autograd.Function):

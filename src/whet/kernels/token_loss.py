@@ -108,13 +108,18 @@ def reference(
     smoothing: float = 0.0,
 ) -> Tensor:
     """The same as torch has it: one table of logits, (k, V) in fp32, and others as large for its gradient."""
-    logits = (features.to(weight.dtype) @ weight.t()).float()
-    logits = logits if bias is None else logits + bias.float()
-    logits = logits if cap is None else cap * torch.tanh(logits / cap)
+    logits = all_logits(features, weight, bias, cap)
     targets, counts = targets.to(logits.device), counts.to(logits.device)
     costs = functional.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing)
     found: Tensor = (costs * counts).sum()
     return found
+
+
+def all_logits(features: Tensor, weight: Tensor, bias: Tensor | None, cap: float | None) -> Tensor:
+    """(k, V) float32, with a graph; parameters as of :func:`token_loss`."""
+    logits = (features.to(weight.dtype) @ weight.t()).float()
+    logits = logits if bias is None else logits + bias.float()
+    return logits if cap is None else cap * torch.tanh(logits / cap)
 
 
 @torch.no_grad()

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from whet.kernels.token_loss import all_logits
+
 CELLS_AT_ONCE = 1 << 22
 LEAST = 1e-7
 """Mass that the rest has at least, so that its logarithm is finite."""
@@ -84,9 +86,4 @@ def _log_probabilities(
     features: Tensor, weight: Tensor, bias: Tensor | None, cap: float | None, temperature: float
 ) -> Tensor:
     """(n, V) float32."""
-    logits = (features.to(weight.dtype) @ weight.t()).float()
-    if bias is not None:
-        logits = logits + bias.float()
-    if cap is not None:
-        logits = cap * torch.tanh(logits / cap)
-    return (logits / temperature).log_softmax(1)
+    return (all_logits(features, weight, bias, cap) / temperature).log_softmax(1)
